@@ -1,0 +1,85 @@
+#include <utility>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "trpo_fast/solvers/conjugate_gradient.hpp"
+
+namespace trpo_fast::bindings {
+namespace {
+
+// An operator whose product is a Python callable, (P,) float64 -> (P,) float64.
+class CallableOperator final : public LinearOperator {
+ public:
+  CallableOperator(Index size, py::function product) : size_(size), product_(std::move(product)) {}
+
+  Index size() const override { return size_; }
+
+  void multiply(const double* v, double* out) override {
+    const py::gil_scoped_acquire gil;
+    const py::object product = product_(py::array_t<double>(size_, v));
+    VectorView<double>(out, size_) = vector_in<double>(product, "the operator's product", size_);
+  }
+
+ private:
+  Index size_;
+  py::function product_;
+};
+
+py::dict result_to_dict(const CGResult& result) {
+  py::dict out;
+  out["x"] = py::array_t<double>(result.x.size(), result.x.data());
+  out["n_iter"] = result.n_iter;
+  out["residual_norm"] = result.residual_norm;
+  out["quadratic_form"] = result.quadratic_form;
+  out["status"] = result.status;
+  return out;
+}
+
+}  // namespace
+
+void bind_conjugate_gradient(py::module_& module) {
+  py::enum_<CGStatus>(module, "CGStatus", py::module_local())
+      .value("converged", CGStatus::converged)
+      .value("max_iter", CGStatus::max_iter)
+      .value("zero_rhs", CGStatus::zero_rhs)
+      .value("negative_curvature", CGStatus::negative_curvature)
+      .value("non_finite", CGStatus::non_finite);
+  py::class_<LinearOperator>(module, "LinearOperator", py::module_local(), "A matrix known by its products")
+      .def_property_readonly("size", &LinearOperator::size)
+      .def(
+          "multiply",
+          [](LinearOperator& self, const py::object& v, const py::object& out) {
+            const auto input = vector_in<double>(v, "v", self.size());
+            auto product = vector_out<double>(out, "out", self.size());
+            const py::gil_scoped_release release;
+            self.multiply(input.data(), product.data());
+          },
+          py::arg("v"), py::arg("out"), "out = A v");
+  py::class_<CallableOperator, LinearOperator>(module, "CallableOperator", py::module_local(),
+                                               "An operator whose product is a Python callable")
+      .def(py::init([](Index size, py::function product) {
+             return std::make_unique<CallableOperator>(at_least<Index>(size, 1, "size"), std::move(product));
+           }),
+           py::arg("size"), py::arg("product"));
+  module.def(
+      "conjugate_gradient",
+      [](LinearOperator& a, const py::object& b, Index max_iter, double rtol, LinearOperator* preconditioner) {
+        const auto rhs = vector_in<double>(b, "b", a.size());
+        at_least<Index>(max_iter, 1, "max_iter");
+        at_least(rtol, 0.0, "rtol");
+        if (preconditioner != nullptr && preconditioner->size() != a.size()) {
+          throw py::value_error("preconditioner: expected size " + std::to_string(a.size()) + ", got " +
+                                std::to_string(preconditioner->size()));
+        }
+        CGResult result;
+        {
+          const py::gil_scoped_release release;
+          result = conjugate_gradient(a, rhs, max_iter, rtol, preconditioner);
+        }
+        return result_to_dict(result);
+      },
+      py::arg("a"), py::arg("b"), py::arg("max_iter"), py::arg("rtol"), py::arg("preconditioner") = py::none(),
+      "Solve a x = b; a dict of x, n_iter, residual_norm, quadratic_form and status");
+}
+
+}  // namespace trpo_fast::bindings

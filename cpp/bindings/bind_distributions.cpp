@@ -1,0 +1,131 @@
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <vector>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "trpo_fast/distributions/bernoulli.hpp"
+#include "trpo_fast/distributions/categorical.hpp"
+#include "trpo_fast/distributions/diag_gaussian.hpp"
+#include "trpo_fast/distributions/product.hpp"
+
+namespace trpo_fast::bindings {
+namespace {
+
+template <class Scalar>
+ConstMatrixView<Scalar> dist_params_in(const Distribution<Scalar>& self, const py::object& phi, const char* name,
+                                       Index rows = kAnySize) {
+  return matrix_in<Scalar>(phi, name, rows, self.num_dist_params());
+}
+
+template <class Scalar>
+ConstMatrixView<Scalar> actions_in(const Distribution<Scalar>& self, const py::object& actions, Index rows) {
+  const auto in = matrix_in<Scalar>(actions, "actions", rows, self.action_size());
+  const Index row = self.first_invalid_action(panel(in));
+  if (row >= 0) {
+    throw py::value_error("actions: expected actions of the distribution, got row " + std::to_string(row) +
+                          " outside it");
+  }
+  return in;
+}
+
+VectorView<double> zeroed_out(const py::object& out, Index rows) {
+  auto view = vector_out<double>(out, "out", rows);
+  view.setZero();
+  return view;
+}
+
+template <class Scalar>
+void bind_interface(py::module_& module) {
+  using D = Distribution<Scalar>;
+  py::class_<D, std::shared_ptr<D>>(module, "Distribution", py::module_local(), "pi(a | phi) over rows of parameters")
+      .def_property_readonly("num_dist_params", &D::num_dist_params)
+      .def_property_readonly("action_size", &D::action_size)
+      .def(
+          "log_prob",
+          [](const D& self, const py::object& phi, const py::object& actions, const py::object& out) {
+            const auto p = dist_params_in(self, phi, "phi");
+            self.log_prob(panel(p), panel(actions_in(self, actions, p.rows())), zeroed_out(out, p.rows()));
+          },
+          py::arg("phi"), py::arg("actions"), py::arg("out"))
+      .def(
+          "log_prob_vjp",
+          [](const D& self, const py::object& phi, const py::object& actions, const py::object& weight,
+             const py::object& out) {
+            const auto p = dist_params_in(self, phi, "phi");
+            self.log_prob_vjp(panel(p), panel(actions_in(self, actions, p.rows())),
+                              vector_in<double>(weight, "weight", p.rows()),
+                              panel(matrix_out<Scalar>(out, "out", p.rows(), p.cols())));
+          },
+          py::arg("phi"), py::arg("actions"), py::arg("weight"), py::arg("out"))
+      .def(
+          "kl_divergence",
+          [](const D& self, const py::object& p, const py::object& q, const py::object& out) {
+            const auto p_in = dist_params_in(self, p, "p");
+            const auto q_in = dist_params_in(self, q, "q", p_in.rows());
+            self.kl_divergence(panel(p_in), panel(q_in), zeroed_out(out, p_in.rows()));
+          },
+          py::arg("p"), py::arg("q"), py::arg("out"))
+      .def(
+          "entropy",
+          [](const D& self, const py::object& phi, const py::object& out) {
+            const auto p = dist_params_in(self, phi, "phi");
+            self.entropy(panel(p), zeroed_out(out, p.rows()));
+          },
+          py::arg("phi"), py::arg("out"))
+      .def(
+          "multiply_fisher",
+          [](const D& self, const py::object& phi, const py::object& dphi, const py::object& out) {
+            const auto p = dist_params_in(self, phi, "phi");
+            self.multiply_fisher(panel(p), panel(dist_params_in(self, dphi, "dphi", p.rows())),
+                                 panel(matrix_out<Scalar>(out, "out", p.rows(), p.cols())));
+          },
+          py::arg("phi"), py::arg("dphi"), py::arg("out"))
+      .def(
+          "sample",
+          [](const D& self, const py::object& phi, const py::object& noise, const py::object& out) {
+            const auto p = dist_params_in(self, phi, "phi");
+            self.sample(panel(p), panel(matrix_in<Scalar>(noise, "noise", p.rows(), self.action_size())),
+                        panel(matrix_out<Scalar>(out, "out", p.rows(), self.action_size())));
+          },
+          py::arg("phi"), py::arg("noise"), py::arg("out"))
+      .def(
+          "mode",
+          [](const D& self, const py::object& phi, const py::object& out) {
+            const auto p = dist_params_in(self, phi, "phi");
+            self.mode(panel(p), panel(matrix_out<Scalar>(out, "out", p.rows(), self.action_size())));
+          },
+          py::arg("phi"), py::arg("out"));
+}
+
+// A distribution that is built from one size.
+template <class D, class Scalar>
+void bind_sized(py::module_& module, const char* name, const char* size_name, const char* doc) {
+  py::class_<D, Distribution<Scalar>, std::shared_ptr<D>>(module, name, py::module_local(), doc)
+      .def(py::init([size_name](Index size) { return std::make_shared<D>(at_least<Index>(size, 1, size_name)); }),
+           py::arg(size_name));
+}
+
+}  // namespace
+
+template <class Scalar>
+void bind_distributions(py::module_& module) {
+  bind_interface<Scalar>(module);
+  bind_sized<DiagGaussian<Scalar>, Scalar>(module, "DiagGaussian", "size", "phi = [mean, log_std]");
+  bind_sized<Categorical<Scalar>, Scalar>(module, "Categorical", "num_choices", "phi = logits of one choice");
+  bind_sized<Bernoulli<Scalar>, Scalar>(module, "Bernoulli", "num_bits", "phi = logits of independent bits");
+  using P = Product<Scalar>;
+  py::class_<P, Distribution<Scalar>, std::shared_ptr<P>>(module, "Product", py::module_local(),
+                                                          "Independent factors side by side")
+      .def(py::init([](const std::vector<std::shared_ptr<Distribution<Scalar>>>& factors) {
+             return std::make_shared<P>(
+                 std::vector<std::shared_ptr<const Distribution<Scalar>>>(factors.begin(), factors.end()));
+           }),
+           py::arg("factors"));
+}
+
+template void bind_distributions<float>(py::module_&);
+template void bind_distributions<double>(py::module_&);
+
+}  // namespace trpo_fast::bindings

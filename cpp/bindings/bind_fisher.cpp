@@ -1,0 +1,33 @@
+#include <memory>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "trpo_fast/fisher/fisher_operator.hpp"
+
+namespace trpo_fast::bindings {
+
+template <class Scalar>
+void bind_fisher(py::module_& module) {
+  using F = FisherOperator<Scalar>;
+  py::class_<F, LinearOperator>(module, "FisherOperator", py::module_local(), "F v = mean J^T M J v + damping v")
+      .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution,
+                       const py::object& theta, const py::object& x, double damping) {
+             if (network.output_size() != distribution.num_dist_params()) {
+               throw py::value_error("network: expected output size " +
+                                     std::to_string(distribution.num_dist_params()) + ", got " +
+                                     std::to_string(network.output_size()));
+             }
+             const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
+             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
+             at_least(damping, 0.0, "damping");
+             const py::gil_scoped_release release;
+             return std::make_unique<F>(network, distribution, theta_in, x_in, damping);
+           }),
+           py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("damping"),
+           py::keep_alive<1, 2>(), py::keep_alive<1, 3>());
+}
+
+template void bind_fisher<float>(py::module_&);
+template void bind_fisher<double>(py::module_&);
+
+}  // namespace trpo_fast::bindings

@@ -1,0 +1,105 @@
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "trpo_fast/network/append_log_std.hpp"
+#include "trpo_fast/network/dense.hpp"
+#include "trpo_fast/network/evaluator.hpp"
+#include "trpo_fast/network/linearization.hpp"
+
+namespace trpo_fast::bindings {
+
+template <class Scalar>
+void bind_layers(py::module_& module) {
+  using L = Layer<Scalar>;
+  py::class_<L, std::shared_ptr<L>>(module, "Layer", py::module_local())
+      .def_property_readonly("input_size", &L::input_size)
+      .def_property_readonly("output_size", &L::output_size)
+      .def_property_readonly("num_params", &L::num_params);
+  py::class_<Dense<Scalar>, L, std::shared_ptr<Dense<Scalar>>>(module, "Dense", py::module_local(),
+                                                               "y = activation(x W^T + b)")
+      .def(py::init([](Index input_size, Index output_size, const std::string& activation) {
+             return std::make_shared<Dense<Scalar>>(at_least<Index>(input_size, 1, "input_size"),
+                                                    at_least<Index>(output_size, 1, "output_size"),
+                                                    activation_from_name(activation));
+           }),
+           py::arg("input_size"), py::arg("output_size"), py::arg("activation"));
+  py::class_<AppendLogStd<Scalar>, L, std::shared_ptr<AppendLogStd<Scalar>>>(
+      module, "AppendLogStd", py::module_local(), "y = [x, log_std], a state-independent log standard deviation")
+      .def(py::init([](Index size) {
+             return std::make_shared<AppendLogStd<Scalar>>(at_least<Index>(size, 1, "size"));
+           }),
+           py::arg("size"));
+}
+
+template <class Scalar>
+void bind_linearization(py::module_& module) {
+  using Lin = Linearization<Scalar>;
+  py::class_<Lin>(module, "Linearization", py::module_local(), "A network at (theta, x): jvp and vjp")
+      .def(py::init([](const Network<Scalar>& network, const py::object& theta, const py::object& x) {
+             const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
+             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
+             const py::gil_scoped_release release;
+             return std::make_unique<Lin>(network, theta_in, x_in);
+           }),
+           py::arg("network"), py::arg("theta"), py::arg("x"), py::keep_alive<1, 2>())
+      .def(
+          "jvp",
+          [](const Lin& self, const py::object& dtheta, const py::object& out) {
+            const auto dtheta_in = vector_in<Scalar>(dtheta, "dtheta", self.network().num_params());
+            auto dphi = matrix_out<Scalar>(out, "out", self.num_rows(), self.output().cols());
+            const py::gil_scoped_release release;
+            typename Lin::Workspace workspace(self.network());
+            for_each_block(self.num_rows(),
+                           [&](Rows rows) { self.jvp(rows, dtheta_in.data(), block(dphi, rows), workspace); });
+          },
+          py::arg("dtheta"), py::arg("out"), "out = J dtheta")
+      .def(
+          "vjp",
+          [](const Lin& self, const py::object& phi_bar, const py::object& out) {
+            const auto phi_bar_in = matrix_in<Scalar>(phi_bar, "phi_bar", self.num_rows(), self.output().cols());
+            auto theta_bar = vector_out<Scalar>(out, "out", self.network().num_params());
+            const py::gil_scoped_release release;
+            typename Lin::Workspace workspace(self.network());
+            RowMatrix<Scalar> copy = phi_bar_in;
+            theta_bar.setZero();
+            for_each_block(self.num_rows(),
+                           [&](Rows rows) { self.vjp(rows, block(copy, rows), theta_bar.data(), workspace); });
+          },
+          py::arg("phi_bar"), py::arg("out"), "out = J^T phi_bar");
+}
+
+template <class Scalar>
+void bind_network(py::module_& module) {
+  using Net = Network<Scalar>;
+  bind_layers<Scalar>(module);
+  py::class_<Net>(module, "Network", py::module_local(), "Layers over one flat theta")
+      .def(py::init([](const std::vector<std::shared_ptr<Layer<Scalar>>>& layers) {
+             return std::make_unique<Net>(
+                 std::vector<std::shared_ptr<const Layer<Scalar>>>(layers.begin(), layers.end()));
+           }),
+           py::arg("layers"))
+      .def_property_readonly("input_size", &Net::input_size)
+      .def_property_readonly("output_size", &Net::output_size)
+      .def_property_readonly("num_params", &Net::num_params)
+      .def(
+          "forward",
+          [](const Net& self, const py::object& theta, const py::object& x, const py::object& out) {
+            const auto theta_in = vector_in<Scalar>(theta, "theta", self.num_params());
+            const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, self.input_size());
+            const auto y = matrix_out<Scalar>(out, "out", x_in.rows(), self.output_size());
+            const py::gil_scoped_release release;
+            forward(self, theta_in.data(), x_in, y);
+          },
+          py::arg("theta"), py::arg("x"), py::arg("out"), "out = f(x; theta)");
+  bind_linearization<Scalar>(module);
+}
+
+template void bind_network<float>(py::module_&);
+template void bind_network<double>(py::module_&);
+
+}  // namespace trpo_fast::bindings

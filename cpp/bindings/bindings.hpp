@@ -1,0 +1,24 @@
+// One function an area; each binds both scalar types' classes with the same names into a submodule of its own.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace trpo_fast::bindings {
+
+void bind_normalizer(pybind11::module_& module);
+void bind_conjugate_gradient(pybind11::module_& module);
+
+template <class Scalar>
+void bind_network(pybind11::module_& module);
+template <class Scalar>
+void bind_distributions(pybind11::module_& module);
+template <class Scalar>
+void bind_surrogate(pybind11::module_& module);
+template <class Scalar>
+void bind_fisher(pybind11::module_& module);
+template <class Scalar>
+void bind_value_fit(pybind11::module_& module);
+template <class Scalar>
+void bind_actor(pybind11::module_& module);
+
+}  // namespace trpo_fast::bindings

@@ -1,0 +1,46 @@
+// Actor: what a policy does at every environment step: normalise, forward, sample. Allocates nothing after construction.
+#pragma once
+
+#include "distributions/distribution.hpp"
+#include "network/evaluator.hpp"
+#include "normalizer.hpp"
+
+namespace trpo_fast {
+
+template <class Scalar>
+class Actor {
+ public:
+  Actor(const Network<Scalar>& network, const Distribution<Scalar>& distribution)
+      : distribution_(distribution),
+        evaluator_(network),
+        x_(kBlockRows, network.input_size()),
+        phi_(kBlockRows, network.output_size()) {}
+
+  // actions ~ pi(. | observations), or the most probable ones where noise has no data
+  void act(const Normalizer& normalizer,
+           const Scalar* theta,                     // (P,)
+           ConstMatrixView<double> observations,    // (n, obs_size), raw
+           ConstMatrixView<Scalar> noise,           // (n, A), standard normal, or no data
+           MatrixView<Scalar> actions               // (n, A)
+  ) {
+    for_each_block(observations.rows(), [&](Rows rows) {
+      MatrixView<Scalar> x(x_.data(), rows.size(), x_.cols());
+      MatrixView<Scalar> phi(phi_.data(), rows.size(), phi_.cols());
+      normalizer.apply(block(observations, rows), x);
+      evaluator_.forward(theta, view(x), phi);
+      if (noise.data() != nullptr) {
+        distribution_.sample(panel(view(phi)), panel(block(noise, rows)), panel(block(actions, rows)));
+      } else {
+        distribution_.mode(panel(view(phi)), panel(block(actions, rows)));
+      }
+    });
+  }
+
+ private:
+  const Distribution<Scalar>& distribution_;
+  Evaluator<Scalar> evaluator_;
+  RowMatrix<Scalar> x_;
+  RowMatrix<Scalar> phi_;
+};
+
+}  // namespace trpo_fast

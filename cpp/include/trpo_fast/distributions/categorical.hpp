@@ -1,0 +1,131 @@
+// Categorical: a in {0, ..., n-1} with p = softmax(phi), phi = logits.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "distribution.hpp"
+#include "scalar_math.hpp"
+
+namespace trpo_fast {
+
+template <class Scalar>
+class Categorical final : public Distribution<Scalar> {
+ public:
+  explicit Categorical(Index num_choices) : n_choices_(num_choices) {}
+
+  Index num_dist_params() const override { return n_choices_; }
+  Index action_size() const override { return 1; }
+
+  Index first_invalid_action(ConstPanel<Scalar> actions) const override {
+    for (Index n = 0; n < actions.rows(); ++n) {
+      const double a = actions(n, 0);
+      if (!(a >= 0 && a < double(n_choices_) && a == std::floor(a))) return n;
+    }
+    return -1;
+  }
+
+  void log_prob(ConstPanel<Scalar> phi, ConstPanel<Scalar> actions, VectorView<double> out) const override {
+    for (Index n = 0; n < phi.rows(); ++n) {
+      out[n] += double(phi(n, static_cast<Index>(actions(n, 0)))) - log_normalizer(phi, n);
+    }
+  }
+
+  void log_prob_vjp(ConstPanel<Scalar> phi, ConstPanel<Scalar> actions, ConstVectorView<double> weight,
+                    Panel<Scalar> phi_bar) const override {
+    // d log p_a / d z = e_a - p
+    for (Index n = 0; n < phi.rows(); ++n) {
+      const double log_z = log_normalizer(phi, n);
+      const Index a = static_cast<Index>(actions(n, 0));
+      for (Index i = 0; i < n_choices_; ++i) {
+        const double p = std::exp(double(phi(n, i)) - log_z);
+        phi_bar(n, i) = static_cast<Scalar>(weight[n] * ((i == a ? 1.0 : 0.0) - p));
+      }
+    }
+  }
+
+  void kl_divergence(ConstPanel<Scalar> p, ConstPanel<Scalar> q, VectorView<double> out) const override {
+    for (Index n = 0; n < p.rows(); ++n) out[n] += row_kl(p, q, n);
+  }
+
+  void entropy(ConstPanel<Scalar> phi, VectorView<double> out) const override {
+    for (Index n = 0; n < phi.rows(); ++n) {
+      const double log_z = log_normalizer(phi, n);
+      for (Index i = 0; i < n_choices_; ++i) {
+        const double log_p = double(phi(n, i)) - log_z;
+        out[n] -= std::exp(log_p) * log_p;
+      }
+    }
+  }
+
+  void multiply_fisher(ConstPanel<Scalar> phi, ConstPanel<Scalar> dphi, Panel<Scalar> out) const override {
+    // M dz = p * (dz - p.dz)
+    for (Index n = 0; n < phi.rows(); ++n) {
+      const Scalar top = phi.row(n).maxCoeff();
+      out.row(n).array() = (phi.row(n).array() - top).exp();
+      out.row(n) /= out.row(n).sum();
+      const Scalar mean = out.row(n).dot(dphi.row(n));
+      out.row(n).array() *= dphi.row(n).array() - mean;
+    }
+  }
+
+  void sample(ConstPanel<Scalar> phi, ConstPanel<Scalar> noise, Panel<Scalar> actions) const override {
+    // the first i whose cumulative probability exceeds u
+    for (Index n = 0; n < phi.rows(); ++n) {
+      const double log_z = log_normalizer(phi, n);
+      const double u = normal_cdf(noise(n, 0));
+      double cumulative = 0.0;
+      Index choice = 0;
+      for (Index i = 0; i < n_choices_; ++i) {
+        const double p = std::exp(double(phi(n, i)) - log_z);
+        if (p > 0.0) choice = i;  // rounding may leave the sum below u: the last possible choice stands
+        cumulative += p;
+        if (cumulative > u) break;
+      }
+      actions(n, 0) = static_cast<Scalar>(choice);
+    }
+  }
+
+  void mode(ConstPanel<Scalar> phi, Panel<Scalar> actions) const override {
+    for (Index n = 0; n < phi.rows(); ++n) {
+      Index best = 0;
+      phi.row(n).maxCoeff(&best);
+      actions(n, 0) = static_cast<Scalar>(best);
+    }
+  }
+
+ private:
+  // log sum_i exp(z_i)
+  double log_normalizer(ConstPanel<Scalar> phi, Index n) const {
+    const double top = phi.row(n).maxCoeff();
+    double sum = 0.0;
+    for (Index i = 0; i < n_choices_; ++i) sum += std::exp(double(phi(n, i)) - top);
+    return top + std::log(sum);
+  }
+
+  // With d = z_q - z_p and e = d - sum_i p_i d_i:  KL(p || q) = log sum_i p_i exp(e_i)
+  //   = log1p(sum_i p_i (expm1(e_i) - e_i)),  since sum_i p_i e_i = 0; every term is >= 0.
+  double row_kl(ConstPanel<Scalar> p, ConstPanel<Scalar> q, Index n) const {
+    const double log_z = log_normalizer(p, n);
+    const auto difference = [&](Index i) { return double(q(n, i)) - double(p(n, i)); };
+    double mean = 0.0;
+    double top = difference(0);
+    for (Index i = 0; i < n_choices_; ++i) {
+      mean += std::exp(double(p(n, i)) - log_z) * difference(i);
+      top = std::max(top, difference(i));
+    }
+    double sum = 0.0;
+    if (top - mean > 30.0) {  // far apart: no cancellation to fear, overflow instead
+      for (Index i = 0; i < n_choices_; ++i) sum += std::exp(double(p(n, i)) - log_z + difference(i) - top);
+      return top - mean + std::log(sum);
+    }
+    for (Index i = 0; i < n_choices_; ++i) {
+      sum += std::exp(double(p(n, i)) - log_z) * expm1_minus_x(difference(i) - mean);
+    }
+    return std::log1p(sum);
+  }
+
+  Index n_choices_;
+};
+
+}  // namespace trpo_fast

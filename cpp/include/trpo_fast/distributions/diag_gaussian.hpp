@@ -1,0 +1,80 @@
+// DiagGaussian: a ~ N(mean, diag(exp(2 log_std))), phi = [mean, log_std].
+#pragma once
+
+#include <cmath>
+
+#include "distribution.hpp"
+#include "scalar_math.hpp"
+
+namespace trpo_fast {
+
+template <class Scalar>
+class DiagGaussian final : public Distribution<Scalar> {
+ public:
+  explicit DiagGaussian(Index size) : d_(size) {}
+
+  Index num_dist_params() const override { return 2 * d_; }
+  Index action_size() const override { return d_; }
+
+  Index first_invalid_action(ConstPanel<Scalar> /*actions*/) const override { return -1; }
+
+  void log_prob(ConstPanel<Scalar> phi, ConstPanel<Scalar> actions, VectorView<double> out) const override {
+    constexpr double half_log_2pi = 0.91893853320467274178;
+    for (Index n = 0; n < phi.rows(); ++n) {
+      for (Index j = 0; j < d_; ++j) {
+        // log N(a; mean, exp(s)) = -z^2/2 - s - log(2 pi)/2
+        const double s = phi(n, d_ + j);
+        const double z = (double(actions(n, j)) - double(phi(n, j))) * std::exp(-s);
+        out[n] -= 0.5 * z * z + s + half_log_2pi;
+      }
+    }
+  }
+
+  void log_prob_vjp(ConstPanel<Scalar> phi, ConstPanel<Scalar> actions, ConstVectorView<double> weight,
+                    Panel<Scalar> phi_bar) const override {
+    for (Index n = 0; n < phi.rows(); ++n) {
+      for (Index j = 0; j < d_; ++j) {
+        const double inv_std = std::exp(-double(phi(n, d_ + j)));
+        const double z = (double(actions(n, j)) - double(phi(n, j))) * inv_std;
+        phi_bar(n, j) = static_cast<Scalar>(weight[n] * z * inv_std);
+        phi_bar(n, d_ + j) = static_cast<Scalar>(weight[n] * (z * z - 1.0));
+      }
+    }
+  }
+
+  void kl_divergence(ConstPanel<Scalar> p, ConstPanel<Scalar> q, VectorView<double> out) const override {
+    for (Index n = 0; n < p.rows(); ++n) {
+      for (Index j = 0; j < d_; ++j) {
+        // s_q - s_p + (exp(2 s_p) + dmean^2) / (2 exp(2 s_q)) - 1/2, with x = 2 (s_p - s_q)
+        const double s_q = q(n, d_ + j);
+        const double x = 2.0 * (double(p(n, d_ + j)) - s_q);
+        const double z = (double(p(n, j)) - double(q(n, j))) * std::exp(-s_q);
+        out[n] += 0.5 * (expm1_minus_x(x) + z * z);
+      }
+    }
+  }
+
+  void entropy(ConstPanel<Scalar> phi, VectorView<double> out) const override {
+    constexpr double half_log_2pi_e = 1.41893853320467274178;
+    for (Index n = 0; n < phi.rows(); ++n) {
+      for (Index j = 0; j < d_; ++j) out[n] += double(phi(n, d_ + j)) + half_log_2pi_e;
+    }
+  }
+
+  void multiply_fisher(ConstPanel<Scalar> phi, ConstPanel<Scalar> dphi, Panel<Scalar> out) const override {
+    // M = diag(exp(-2 s), 2)
+    out.leftCols(d_).array() = dphi.leftCols(d_).array() * (Scalar(-2) * phi.rightCols(d_).array()).exp();
+    out.rightCols(d_) = Scalar(2) * dphi.rightCols(d_);
+  }
+
+  void sample(ConstPanel<Scalar> phi, ConstPanel<Scalar> noise, Panel<Scalar> actions) const override {
+    actions.array() = phi.leftCols(d_).array() + phi.rightCols(d_).array().exp() * noise.array();
+  }
+
+  void mode(ConstPanel<Scalar> phi, Panel<Scalar> actions) const override { actions = phi.leftCols(d_); }
+
+ private:
+  Index d_;
+};
+
+}  // namespace trpo_fast

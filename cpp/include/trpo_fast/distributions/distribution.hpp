@@ -1,0 +1,60 @@
+// Distribution: pi(a | phi) over rows of distribution parameters. It owns its metric M(phi), the Fisher matrix with
+// respect to phi, and knows nothing of networks or theta.
+#pragma once
+
+#include "../types.hpp"
+
+namespace trpo_fast {
+
+// Row functions of value type (log_prob, kl_divergence, entropy) are evaluated in double from the stored phi and ADD to
+// their output, so that a product of distributions is a sum over its factors.
+template <class Scalar>
+class Distribution {
+ public:
+  virtual ~Distribution() = default;
+
+  virtual Index num_dist_params() const = 0;  // K
+  virtual Index action_size() const = 0;      // A: columns of an action row, and of a noise row
+
+  // The first row that holds no action of this distribution, or -1. Real-valued actions are all accepted.
+  virtual Index first_invalid_action(ConstPanel<Scalar> actions) const = 0;  // (B, A)
+
+  // out[n] += log pi(a_n | phi_n)
+  virtual void log_prob(ConstPanel<Scalar> phi,          // (B, K)
+                        ConstPanel<Scalar> actions,      // (B, A)
+                        VectorView<double> out           // (B,)
+  ) const = 0;
+
+  // phi_bar[n] = weight[n] * d log pi(a_n | phi_n) / d phi_n      (the score, weighted)
+  virtual void log_prob_vjp(ConstPanel<Scalar> phi,      // (B, K)
+                            ConstPanel<Scalar> actions,  // (B, A)
+                            ConstVectorView<double> weight,  // (B,)
+                            Panel<Scalar> phi_bar        // (B, K)
+  ) const = 0;
+
+  // out[n] += KL(pi(. | p_n) || pi(. | q_n)), in closed form, without cancellation; exactly 0 at p_n = q_n
+  virtual void kl_divergence(ConstPanel<Scalar> p,       // (B, K)
+                             ConstPanel<Scalar> q,       // (B, K)
+                             VectorView<double> out      // (B,)
+  ) const = 0;
+
+  // out[n] += entropy of pi(. | phi_n), in nats
+  virtual void entropy(ConstPanel<Scalar> phi, VectorView<double> out) const = 0;
+
+  // out[n] = M(phi_n) dphi_n
+  virtual void multiply_fisher(ConstPanel<Scalar> phi,   // (B, K)
+                               ConstPanel<Scalar> dphi,  // (B, K)
+                               Panel<Scalar> out         // (B, K)
+  ) const = 0;
+
+  // actions[n] ~ pi(. | phi_n) from standard normal noise, whatever the distribution
+  virtual void sample(ConstPanel<Scalar> phi,            // (B, K)
+                      ConstPanel<Scalar> noise,          // (B, A)
+                      Panel<Scalar> actions              // (B, A)
+  ) const = 0;
+
+  // actions[n] = the most probable action of pi(. | phi_n)
+  virtual void mode(ConstPanel<Scalar> phi, Panel<Scalar> actions) const = 0;
+};
+
+}  // namespace trpo_fast

@@ -1,0 +1,78 @@
+// Preconditioned conjugate gradient for A x = b (Saad, Iterative Methods for Sparse Linear Systems, 2003, Alg. 9.1),
+// from x = 0, everything in double. A solver returns a status, never an exception.
+#pragma once
+
+#include <cmath>
+
+#include "linear_operator.hpp"
+
+namespace trpo_fast {
+
+enum class CGStatus {
+  converged,           // the residual is below rtol * ||b||
+  max_iter,            // the usual end in TRPO: max_iter products were spent
+  zero_rhs,            // b = 0, so x = 0
+  negative_curvature,  // p^T A p <= 0: A is not positive definite; x is the last good iterate
+  non_finite,          // a NaN or Inf appeared; x is the last good iterate
+};
+
+struct CGResult {
+  Vector<double> x;       // (P,)
+  Index n_iter;           // products with A
+  double residual_norm;   // ||b - A x||, from the recurrence
+  double quadratic_form;  // x^T A x, from the recurrence: no product is spent on it
+  CGStatus status;
+};
+
+// preconditioner: z = M^-1 r, or null for none.
+inline CGResult conjugate_gradient(LinearOperator& a, ConstVectorView<double> b, Index max_iter, double rtol,
+                                   LinearOperator* preconditioner = nullptr) {
+  CGResult result{Vector<double>::Zero(b.size()), 0, 0.0, 0.0, CGStatus::max_iter};
+  // A's products may be float32: solve for b / ||b||, so that the scale of b does not matter.
+  const double scale = b.stableNorm();
+  if (!std::isfinite(scale) || scale == 0.0) {
+    result.status = scale == 0.0 ? CGStatus::zero_rhs : CGStatus::non_finite;
+    result.residual_norm = scale;
+    return result;
+  }
+
+  const Vector<double> rhs = b / scale;
+  Vector<double>& x = result.x;
+  Vector<double> r = rhs;
+  Vector<double> z = r;
+  Vector<double> ap(b.size());
+  if (preconditioner != nullptr) preconditioner->multiply(r.data(), z.data());
+  Vector<double> p = z;  // 1
+  double rz = r.dot(z);
+  double residual_norm = r.norm();
+  if (!std::isfinite(rz)) result.status = CGStatus::non_finite;
+  if (rz <= 0.0) result.status = CGStatus::negative_curvature;
+  while (result.status == CGStatus::max_iter && result.n_iter < max_iter) {
+    a.multiply(p.data(), ap.data());
+    ++result.n_iter;
+    const double pap = p.dot(ap);
+    const double alpha = rz / pap;  // 3
+    if (!std::isfinite(pap) || !std::isfinite(alpha)) result.status = CGStatus::non_finite;
+    if (pap <= 0.0) result.status = CGStatus::negative_curvature;
+    if (result.status != CGStatus::max_iter) break;
+    x += alpha * p;                 // 4
+    r -= alpha * ap;                // 5
+    residual_norm = r.norm();
+    if (residual_norm <= rtol) result.status = CGStatus::converged;
+    if (preconditioner != nullptr) {
+      preconditioner->multiply(r.data(), z.data());
+    } else {
+      z = r;
+    }
+    const double rz_next = r.dot(z);
+    p = z + (rz_next / rz) * p;  // 6, 7
+    rz = rz_next;
+  }
+
+  result.quadratic_form = x.dot(rhs - r) * scale * scale;  // x^T A x = x^T (b - r)
+  x *= scale;
+  result.residual_norm = residual_norm * scale;
+  return result;
+}
+
+}  // namespace trpo_fast

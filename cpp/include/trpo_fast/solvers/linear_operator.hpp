@@ -1,0 +1,17 @@
+// LinearOperator: a symmetric positive (semi-)definite A that is known by its products only.
+#pragma once
+
+#include "../types.hpp"
+
+namespace trpo_fast {
+
+class LinearOperator {
+ public:
+  virtual ~LinearOperator() = default;
+  virtual Index size() const = 0;
+
+  // out = A v. Not const: an operator may own scratch, so one product at a time.
+  virtual void multiply(const double* v, double* out) = 0;
+};
+
+}  // namespace trpo_fast

@@ -1,0 +1,56 @@
+// Array types shared by every kernel. N rows (samples), K distribution parameters, A action columns, P parameters.
+#pragma once
+
+#include <Eigen/Core>
+#include <cstdint>
+
+namespace trpo_fast {
+
+using Index = Eigen::Index;
+
+// Batches are row-major, one sample a row, so a block of rows is one contiguous piece of memory.
+template <class Scalar>
+using RowMatrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+template <class Scalar>
+using Vector = Eigen::Matrix<Scalar, Eigen::Dynamic, 1>;
+
+// Views never own memory and are passed by value.
+template <class Scalar>
+using MatrixView = Eigen::Map<RowMatrix<Scalar>>;
+template <class Scalar>
+using ConstMatrixView = Eigen::Map<const RowMatrix<Scalar>>;
+template <class Scalar>
+using VectorView = Eigen::Map<Vector<Scalar>>;
+template <class Scalar>
+using ConstVectorView = Eigen::Map<const Vector<Scalar>>;
+
+// A read-only view of the same memory.
+template <class Scalar>
+ConstMatrixView<Scalar> view(MatrixView<Scalar> m) {
+  return {m.data(), m.rows(), m.cols()};
+}
+
+// Some columns of a row-major matrix: what one factor of a product distribution sees.
+template <class Scalar>
+using Panel = Eigen::Map<RowMatrix<Scalar>, Eigen::Unaligned, Eigen::OuterStride<>>;
+template <class Scalar>
+using ConstPanel = Eigen::Map<const RowMatrix<Scalar>, Eigen::Unaligned, Eigen::OuterStride<>>;
+
+template <class Scalar>
+ConstPanel<Scalar> columns(ConstPanel<Scalar> m, Index first, Index count) {
+  return {m.data() + first, m.rows(), count, Eigen::OuterStride<>(m.outerStride())};
+}
+template <class Scalar>
+Panel<Scalar> columns(Panel<Scalar> m, Index first, Index count) {
+  return {m.data() + first, m.rows(), count, Eigen::OuterStride<>(m.outerStride())};
+}
+template <class Scalar>
+ConstPanel<Scalar> panel(ConstMatrixView<Scalar> m) {
+  return {m.data(), m.rows(), m.cols(), Eigen::OuterStride<>(m.cols())};
+}
+template <class Scalar>
+Panel<Scalar> panel(MatrixView<Scalar> m) {
+  return {m.data(), m.rows(), m.cols(), Eigen::OuterStride<>(m.cols())};
+}
+
+}  // namespace trpo_fast

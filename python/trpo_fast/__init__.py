@@ -1,0 +1,57 @@
+"""Trust Region Policy Optimization for people who have CPUs.
+
+>>> from trpo_fast import TRPO
+>>> model = TRPO("MlpPolicy", "CartPole-v1", seed=0)
+>>> model = model.learn(total_timesteps=20_000)
+>>> model.save("cartpole")
+"""
+
+from trpo_fast._version import __version__
+from trpo_fast.config import TRPOConfig
+from trpo_fast.conjugate_gradient import CGResult, CGStatus, conjugate_gradient
+from trpo_fast.diagnostics import show_config
+from trpo_fast.errors import (
+    EnvironmentFaultError,
+    InvalidArgumentError,
+    MissingExtraError,
+    PolicyFileError,
+    TRPOFastError,
+    UnsupportedSpaceError,
+)
+from trpo_fast.fisher import FisherOperator
+from trpo_fast.learner import TRPO
+from trpo_fast.line_search import LineSearchResult, backtracking_line_search
+from trpo_fast.policy import Policy
+from trpo_fast.surrogate import SurrogateObjective, SurrogateValue
+from trpo_fast.trpo import Batch, UpdateReport, UpdateStatus, trpo_update
+from trpo_fast.value_function import CriticState, ValueFit, ValueFitStatus, ValueFunction
+
+__all__ = [
+    "TRPO",
+    "Batch",
+    "CGResult",
+    "CGStatus",
+    "CriticState",
+    "EnvironmentFaultError",
+    "FisherOperator",
+    "InvalidArgumentError",
+    "LineSearchResult",
+    "MissingExtraError",
+    "Policy",
+    "PolicyFileError",
+    "SurrogateObjective",
+    "SurrogateValue",
+    "TRPOConfig",
+    "TRPOFastError",
+    "UnsupportedSpaceError",
+    "UpdateReport",
+    "UpdateStatus",
+    "ValueFit",
+    "ValueFitStatus",
+    "ValueFunction",
+    "__version__",
+    "backtracking_line_search",
+    "conjugate_gradient",
+    "show_config",
+    "trpo_update",
+]

@@ -1,0 +1,72 @@
+"""Advantages and returns from rewards and values. Rows are time, columns environments."""
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+def gae(
+    rewards: Array,
+    values: Array,
+    next_values: Array,
+    done: npt.NDArray[np.bool_],
+    gamma: float,
+    gae_lambda: float,
+) -> tuple[Array, Array]:
+    """Generalised advantage estimation (Schulman et al. 2016, Eq. 16) and its value targets.
+
+    deltaₜ = rₜ + γ V(sₜ₊₁) - V(sₜ),   Âₜ = deltaₜ + γλ (1 - doneₜ) Âₜ₊₁,   returns = Â + V
+
+    Parameters
+    ----------
+    rewards, values : ndarray, shape (T, n)
+    next_values : ndarray, shape (T, n)
+        V of the state each step led to: 0 if the episode terminated there, the value of the true final observation if
+        it was truncated.
+    done : ndarray of bool, shape (T, n)
+        The episode ended with this step, either way.
+
+    Returns
+    -------
+    advantages, returns : ndarray, shape (T, n)
+    """
+    deltas = rewards + gamma * next_values - values
+    decay = gamma * gae_lambda * (1.0 - done)
+    advantages = np.empty_like(deltas)
+    tail = np.zeros(deltas.shape[1])
+    for t in reversed(range(len(deltas))):
+        tail = deltas[t] + decay[t] * tail
+        advantages[t] = tail
+    return advantages, advantages + values
+
+
+def rewards_to_go(
+    rewards: Array,
+    values: Array,
+    next_values: Array,
+    done: npt.NDArray[np.bool_],
+    gamma: float,
+) -> tuple[Array, Array]:
+    """Monte-Carlo returns Gₜ = rₜ + γ Gₜ₊₁ and advantages Gₜ - V(sₜ).
+
+    Where an episode is cut (truncated, or by the end of the batch) ``next_values`` stands for the missing Gₜ₊₁.
+    Parameters and result as for ``gae``.
+    """
+    returns = np.empty_like(rewards)
+    tail = next_values[-1]
+    for t in reversed(range(len(rewards))):
+        tail = rewards[t] + gamma * np.where(done[t], next_values[t], tail)
+        returns[t] = tail
+    return returns - values, returns
+
+
+def normalize_advantages(advantages: Array) -> Array:
+    """(Â - mean) / (std + 1e-8) over a batch, shape (N,)."""
+    return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+
+
+def has_signal(advantages: Array) -> bool:
+    """Whether advantages (N,) differ by more than rounding: an all-equal batch says nothing about the policy."""
+    eps = float(np.finfo(np.float32).eps)
+    return bool(advantages.std() > eps * np.sqrt(advantages.size) * np.abs(advantages).max())

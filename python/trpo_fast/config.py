@@ -1,0 +1,87 @@
+"""Every setting of the algorithm, with its default, its range and what it does."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trpo_fast.validation import check_choice, check_flag, check_integer, check_real
+
+
+@dataclass(frozen=True)
+class TRPOConfig:
+    """The settings of TRPO. Names are sb3-contrib's wherever it has one.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a setting is outside its range or not finite; nothing is clipped silently.
+    """
+
+    n_steps: int = 2048
+    """Steps taken in every environment between two updates; a batch holds n_steps * n_envs transitions."""
+
+    gamma: float = 0.99
+    """Discount factor, 0..1."""
+
+    gae_lambda: float = 0.95
+    """Bias-variance trade-off of generalised advantage estimation, 0..1; 1 is the Monte-Carlo return."""
+
+    advantage: Literal["gae", "rewards_to_go"] = "gae"
+    """Advantage estimator: "gae", or "rewards_to_go" (the return minus the value)."""
+
+    normalize_advantage: bool = True
+    """Give the advantages of a batch mean 0 and standard deviation 1."""
+
+    target_kl: float = 0.01
+    """Radius of the trust region: bound on the mean KL divergence of an update, in nats, summed over action dimensions."""
+
+    kl_reduction: Literal["sum", "mean"] = "sum"
+    """"mean" gives target_kl and cg_damping sb3-contrib's meaning: per dimension of a Box or MultiBinary action."""
+
+    cg_max_steps: int = 15
+    """Conjugate gradient iterations, each one Fisher-vector product."""
+
+    cg_damping: float = 0.1
+    """Added to the diagonal of the Fisher matrix while solving."""
+
+    step_norm: Literal["undamped", "damped"] = "undamped"
+    """Matrix of the step length sqrt(2 target_kl / x^T F x): F itself (the paper), or F + damping (sb3-contrib)."""
+
+    sub_sampling_factor: int = 1
+    """Use every k-th transition for the Fisher matrix (never for the gradient)."""
+
+    line_search_max_iter: int = 10
+    """Step lengths that the line search tries."""
+
+    line_search_shrinking_factor: float = 0.8
+    """Each is this times the one before, 0..1."""
+
+    learning_rate: float = 1e-3
+    """Step size of the critic's Adam."""
+
+    n_critic_updates: int = 10
+    """Passes of the critic over a batch."""
+
+    batch_size: int = 128
+    """Transitions in a minibatch of the critic."""
+
+    normalize_returns: bool = False
+    """Fit the critic to returns normalised by their running mean and standard deviation."""
+
+    def __post_init__(self) -> None:
+        check_integer("n_steps", self.n_steps, at_least=1)
+        check_real("gamma", self.gamma, at_least=0.0, at_most=1.0)
+        check_real("gae_lambda", self.gae_lambda, at_least=0.0, at_most=1.0)
+        check_choice("advantage", self.advantage, ("gae", "rewards_to_go"))
+        check_flag("normalize_advantage", self.normalize_advantage)
+        check_real("target_kl", self.target_kl, above=0.0)
+        check_choice("kl_reduction", self.kl_reduction, ("sum", "mean"))
+        check_integer("cg_max_steps", self.cg_max_steps, at_least=1)
+        check_real("cg_damping", self.cg_damping, at_least=0.0)
+        check_choice("step_norm", self.step_norm, ("undamped", "damped"))
+        check_integer("sub_sampling_factor", self.sub_sampling_factor, at_least=1)
+        check_integer("line_search_max_iter", self.line_search_max_iter, at_least=1)
+        check_real("line_search_shrinking_factor", self.line_search_shrinking_factor, above=0.0, at_most=1.0)
+        check_real("learning_rate", self.learning_rate, above=0.0)
+        check_integer("n_critic_updates", self.n_critic_updates, at_least=1)
+        check_integer("batch_size", self.batch_size, at_least=1)
+        check_flag("normalize_returns", self.normalize_returns)

@@ -1,0 +1,117 @@
+"""Action spaces: which distribution a space gets, and how its actions travel between batch, kernels and env.step."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast._ext import kernels
+from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
+from trpo_fast.validation import describe
+
+_SUPPORTED = "expected Box (floating point, 1-D or more), Discrete, MultiDiscrete (1-D) or MultiBinary"
+
+
+class ActionCodec:
+    """One action space: its distribution, and its actions as batches, as kernel rows and as env.step wants them.
+
+    In a batch an action is what the policy sampled: Box (N, d) unclipped, Discrete (N,) int64, MultiDiscrete (N, k)
+    int64, MultiBinary (N, k) int8. The kernels work on rows (N, A) of the policy's dtype with choices counted from 0.
+
+    Parameters
+    ----------
+    space : gymnasium.Space
+    dtype : float32 or float64
+
+    Raises
+    ------
+    UnsupportedSpaceError
+        If no distribution exists for the space.
+    """
+
+    def __init__(self, space: gym.Space[Any], dtype: npt.DTypeLike) -> None:
+        core = kernels(dtype)
+        self.space = space
+        self.dtype = np.dtype(dtype)
+        self.is_box = isinstance(space, gym.spaces.Box)
+        self._start: Any = 0
+        if isinstance(space, gym.spaces.Box):
+            if not np.issubdtype(space.dtype, np.floating) or not space.shape or 0 in space.shape:
+                raise UnsupportedSpaceError(f"action space: {_SUPPORTED}, got {space}")
+            self.distribution = core.DiagGaussian(int(np.prod(space.shape)))
+            self._low, self._high = space.low.reshape(1, -1), space.high.reshape(1, -1)
+        elif isinstance(space, gym.spaces.Discrete):
+            self._start = int(space.start)
+            self.distribution = core.Categorical(int(space.n))
+        elif isinstance(space, gym.spaces.MultiDiscrete) and space.nvec.ndim == 1:
+            self._start = np.asarray(space.start, dtype=np.int64)
+            self.distribution = core.Product([core.Categorical(int(n)) for n in space.nvec])
+        elif isinstance(space, gym.spaces.MultiBinary) and len(space.shape) == 1:
+            self.distribution = core.Bernoulli(int(space.shape[0]))
+        else:
+            raise UnsupportedSpaceError(f"action space: {_SUPPORTED}, got {space}")
+
+    @property
+    def size(self) -> int:
+        """Columns A of a kernel row, and of its noise."""
+        return int(self.distribution.action_size)
+
+    @property
+    def sums_independent_dimensions(self) -> bool:
+        """Whether the distribution is a product over the columns of one kind (Box, MultiBinary)."""
+        return self.is_box or isinstance(self.space, gym.spaces.MultiBinary)
+
+    @property
+    def num_network_outputs(self) -> int:
+        """What the network must put out before the log standard deviations of a Box are appended."""
+        return self.size if self.is_box else int(self.distribution.num_dist_params)
+
+    def to_rows(self, actions: Any) -> npt.NDArray[Any]:
+        """Batch actions as kernel rows (N, A).
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the array's kind or shape is not that of a batch, or a discrete action is outside the space.
+        """
+        batch_dtype, shape = self._batch_layout()
+        is_array = isinstance(actions, np.ndarray) and actions.ndim == len(shape) and actions.shape[1:] == shape[1:]
+        kind_fits = is_array and actions.dtype.kind in ("f" if self.is_box else "iu")
+        if not kind_fits or len(actions) == 0:
+            expected = f"a {batch_dtype} array of shape {str(shape).replace('-1', 'N')}"
+            raise InvalidArgumentError("actions", expected, describe(actions))
+        with np.errstate(over="ignore"):
+            rows = (actions - self._start).reshape(len(actions), self.size).astype(self.dtype)
+        if not self.is_box:
+            self._check_inside(rows, actions)
+        return np.ascontiguousarray(rows)
+
+    def to_batch(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Kernel rows (N, A) as batch actions."""
+        batch_dtype, shape = self._batch_layout()
+        return (rows.reshape(shape).astype(batch_dtype) + self._start).astype(batch_dtype, copy=False)
+
+    def to_env(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Kernel rows (N, A) as (N, *space.shape) actions of the space: clipped to its bounds and in its dtype."""
+        if self.is_box:
+            return np.clip(rows, self._low, self._high).astype(self.space.dtype).reshape(-1, *self.space.shape or ())
+        return self.to_batch(rows).astype(self.space.dtype, copy=False)
+
+    def _batch_layout(self) -> tuple[np.dtype[Any], tuple[int, ...]]:
+        if self.is_box:
+            return self.dtype, (-1, self.size)
+        if isinstance(self.space, gym.spaces.Discrete):
+            return np.dtype(np.int64), (-1,)
+        return np.dtype(np.int8 if isinstance(self.space, gym.spaces.MultiBinary) else np.int64), (-1, self.size)
+
+    def _check_inside(self, rows: npt.NDArray[Any], actions: npt.NDArray[Any]) -> None:
+        choices: Any = 2
+        if isinstance(self.space, gym.spaces.Discrete):
+            choices = self.space.n
+        elif isinstance(self.space, gym.spaces.MultiDiscrete):
+            choices = self.space.nvec
+        outside = ((rows < 0) | (rows >= choices)).any(axis=1)
+        if outside.any():
+            row = int(np.argmax(outside))
+            raise InvalidArgumentError("actions", f"actions of {self.space}", f"{actions[row]} in row {row}")

@@ -1,0 +1,51 @@
+"""What can go wrong, by kind. Every message names the culprit, what was expected and what came.
+
+Misuse raises; numerical trouble does not: it is a status of the update that met it (see ``trpo_fast.UpdateStatus``).
+"""
+
+
+class TRPOFastError(Exception):
+    """Base class of every error that trpo_fast raises on purpose."""
+
+
+class InvalidArgumentError(TRPOFastError, ValueError):
+    """An argument or a setting is outside what its documentation allows."""
+
+    def __init__(self, argument: str, expected: str, got: object) -> None:
+        super().__init__(f"{argument}: expected {expected}, got {got}")
+        self.argument = argument
+
+
+class UnsupportedSpaceError(TRPOFastError, ValueError):
+    """An observation or action space that trpo_fast cannot learn on."""
+
+
+class EnvironmentFaultError(TRPOFastError, RuntimeError):
+    """An environment raised, or returned something that must not enter a batch.
+
+    Attributes
+    ----------
+    env_index : int
+        Which environment, counted from 0.
+    step : int
+        Steps taken in each environment since training began (0: at the first reset).
+    field : str
+        What was wrong: "observation", "reward", "final observation", "step" or "reset".
+    """
+
+    def __init__(self, env_index: int, step: int, field: str, expected: str, got: object) -> None:
+        super().__init__(f"environment {env_index}, step {step}, {field}: expected {expected}, got {got}")
+        self.env_index = env_index
+        self.step = step
+        self.field = field
+
+
+class PolicyFileError(TRPOFastError, ValueError):
+    """A policy file is damaged, is not one of ours, or does not fit the environment."""
+
+
+class MissingExtraError(TRPOFastError, ImportError):
+    """A feature needs an optional dependency that is not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an optional dependency: pip install 'trpo-fast[{extra}]'")

@@ -1,0 +1,391 @@
+"""TRPO: the class that collects, updates and reports, with the interface of sb3-contrib's."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.config import TRPOConfig
+from trpo_fast.environments import Environments, EnvLike, NoEnvironments, make_environments
+from trpo_fast.errors import InvalidArgumentError, PolicyFileError
+from trpo_fast.metrics import Metrics, Sink, TerminalTable, explained_variance
+from trpo_fast.model_file import check_content, model_content, restore
+from trpo_fast.normalization import RunningMeanStd
+from trpo_fast.policy import Policy
+from trpo_fast.policy_file import existing_path, load_policy_file, save_policy_file, target_path
+from trpo_fast.progress import progress
+from trpo_fast.rollout import Rollout, RolloutCollector, to_batch
+from trpo_fast.trpo import UpdateReport, trpo_update
+from trpo_fast.validation import check_choice, check_integer, describe
+from trpo_fast.value_function import ValueFit, ValueFunction
+
+StepCallback = Callable[[dict[str, Any], dict[str, Any]], bool | None]
+
+
+class TRPO:
+    """Trust region policy optimisation.
+
+    Parameters
+    ----------
+    policy : {"MlpPolicy"}
+    env : str, gymnasium.Env, gymnasium.vector.VectorEnv (EnvPool too) or list of factories
+        An id or factories are stepped as single environments, each with its own random streams.
+    n_envs : int
+        How many environments to make from an id.
+    env_kwargs : dict, optional
+        Passed to ``gymnasium.make`` with an id.
+    policy_kwargs : dict, optional
+        net_arch (widths of the hidden layers, or ``{"pi": ..., "vf": ...}``), activation_fn, log_std_init, ortho_init.
+    normalize_observations : bool
+        Running normalisation of observations, kept inside the policy.
+    dtype : {"float32", "float64"}
+    seed : int, optional
+        Fixes everything; drawn from the operating system if not given, and kept in ``seed``.
+    verbose : {0, 1}
+        1 prints a table every ``log_interval`` iterations.
+    stats_window_size : int
+        Episodes that rollout/ep_rew_mean averages.
+    **settings
+        Every field of ``TRPOConfig``.
+
+    Attributes
+    ----------
+    policy : Policy
+    value_function : ValueFunction
+    config : TRPOConfig
+    num_timesteps : int
+        Transitions collected.
+    policy_kwargs : dict
+    report : UpdateReport or None
+        Of the last update.
+    metrics : dict
+        Of the last iteration.
+    sinks : list
+        Objects with ``write(metrics)``; add your own.
+
+    Raises
+    ------
+    InvalidArgumentError, UnsupportedSpaceError
+        Before anything is stepped.
+    """
+
+    def __init__(
+        self,
+        policy: str,
+        env: EnvLike | NoEnvironments,
+        *,
+        n_envs: int = 1,
+        env_kwargs: dict[str, Any] | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        normalize_observations: bool = True,
+        dtype: npt.DTypeLike = "float32",
+        seed: int | None = None,
+        verbose: int = 0,
+        stats_window_size: int = 100,
+        **settings: Any,
+    ) -> None:
+        check_choice("policy", policy, ("MlpPolicy",))
+        self.config = TRPOConfig(**settings)
+        self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0)
+        self.env = env if isinstance(env, NoEnvironments) else make_environments(env, n_envs, env_kwargs)
+        self.sinks: list[Sink] = [TerminalTable()] if check_integer("verbose", verbose, at_least=0) else []
+        check_integer("stats_window_size", stats_window_size, at_least=1)
+        self.policy_kwargs = dict(policy_kwargs or {})
+        self.policy, self.value_function = _make_networks(
+            self.env, self.policy_kwargs, normalize_observations, self.config.normalize_returns, dtype
+        )
+        seeds = np.random.SeedSequence(self.seed)
+        policy_seed, critic_seed, order_seed, predict_seed, noise_seeds = seeds.spawn(5)
+        self._theta = self.policy.initial_parameters(policy_seed)
+        self._critic = self.value_function.initial_state(critic_seed)
+        self._order_stream = np.random.default_rng(order_seed)
+        self._predict_stream = np.random.default_rng(predict_seed)
+        self._collector = RolloutCollector(self.env, self.policy, noise_seeds, stats_window_size)
+        self._reset_needed = True
+        self._n_updates = 0
+        self.num_timesteps = 0
+        self.report: UpdateReport | None = None
+        self.metrics: Metrics = {}
+
+    @property
+    def theta(self) -> npt.NDArray[Any]:
+        """A read-only copy of the policy's parameters, (P,)."""
+        return _read_only(self._theta)
+
+    @property
+    def value_theta(self) -> npt.NDArray[Any]:
+        """A read-only copy of the critic's parameters, (P,)."""
+        return _read_only(self._critic.theta)
+
+    @property
+    def return_statistics(self) -> RunningMeanStd:
+        """Running statistics of the critic's targets (``normalize_returns``)."""
+        return self._critic.target_statistics
+
+    @property
+    def n_envs(self) -> int:
+        """Environments stepped together."""
+        return self.env.num_envs
+
+    def get_parameters(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
+        """Copies of the parameters by name: {"policy": {...}, "value_function": {...}}."""
+        return {
+            "policy": self.policy.unflatten(self._theta.copy()),
+            "value_function": self.value_function.unflatten(self._critic.theta.copy()),
+        }
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: StepCallback | None = None,
+        log_interval: int = 1,
+        tb_log_name: str = "TRPO",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> "TRPO":
+        """Train until ``total_timesteps`` transitions are collected; whole iterations, so a little more.
+
+        Parameters
+        ----------
+        callback : callable, optional
+            Called after every step of the environments with ({"self": model}, {}); False stops training. The
+            transitions since the last update are then dropped.
+        log_interval : int
+            Iterations between two reports to ``sinks``.
+        tb_log_name : str
+            Part of sb3's signature; nothing is written to TensorBoard yet.
+        reset_num_timesteps : bool
+            False continues the count of an earlier ``learn``, and its episodes.
+        progress_bar : bool
+            Needs the ``cli`` extra.
+
+        Raises
+        ------
+        InvalidArgumentError, EnvironmentFaultError, MissingExtraError
+            The policy, the critic and the normaliser stay as the last update left them; so too after Ctrl-C.
+        """
+        check_integer("total_timesteps", total_timesteps, at_least=1)
+        check_integer("log_interval", log_interval, at_least=1)
+        if callback is not None and not callable(callback):
+            raise InvalidArgumentError("callback", "a function (locals, globals) -> bool", describe(callback))
+        if reset_num_timesteps:
+            self.num_timesteps = 0
+        if reset_num_timesteps or self._reset_needed:
+            self._collector.reset(self.seed)
+            self._reset_needed = False
+        target = total_timesteps if reset_num_timesteps else self.num_timesteps + total_timesteps
+        clock = _Clock(self.num_timesteps)
+        with progress(target - self.num_timesteps, enabled=progress_bar) as bar:
+
+            def after_step(n_transitions: int) -> bool:
+                self.num_timesteps += n_transitions
+                bar.update(n_transitions)
+                return callback is None or callback({"self": self}, {}) is not False
+
+            iteration = 0
+            while self.num_timesteps < target:
+                rollout = self._collector.collect(self._theta, self.config.n_steps, after_step)
+                if rollout is None:
+                    break
+                iteration += 1
+                self.metrics = {**self._update(rollout), **clock.read(iteration, self.num_timesteps)}
+                if iteration % log_interval == 0:
+                    for sink in self.sinks:
+                        sink.write(self.metrics)
+        return self
+
+    def predict(
+        self,
+        observation: Any,
+        state: None = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, None]:
+        """Actions for one observation (the space's shape) or a batch (n, *shape), within the space's bounds.
+
+        Parameters
+        ----------
+        state, episode_start
+            Of recurrent policies; unused.
+        deterministic : bool
+            The most probable action instead of a sample.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the observation has another shape, is no array of real numbers or is not finite.
+        """
+        shape = self.policy.observation_space.shape or ()
+        array = np.asarray(observation)
+        is_batch = array.ndim == len(shape) + 1
+        if array.dtype.kind not in "fiub" or array.shape[int(is_batch) :] != shape or array.size == 0:
+            expected = f"a real array of shape {shape} or (n, {', '.join(map(str, shape))})"
+            raise InvalidArgumentError("observation", expected, describe(observation))
+        rows = np.ascontiguousarray(array.reshape(-1, int(np.prod(shape))), dtype=np.float64)
+        if not np.isfinite(rows).all():
+            raise InvalidArgumentError("observation", "finite values", describe(observation))
+        size = (len(rows), self.policy.codec.size)
+        noise = None if deterministic else self._predict_stream.standard_normal(size, dtype=self.policy.dtype)
+        out = np.empty(size, dtype=self.policy.dtype)
+        self.policy.act(self._theta, rows, noise, out)
+        actions = self.policy.codec.to_env(out)
+        return (actions if is_batch else actions[0]), None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the policy, the critic, the statistics and the settings to one checksummed safetensors file.
+
+        ".safetensors" is added to a ``path`` without a suffix. See ``policy_file`` for the format.
+        """
+        save_policy_file(target_path(path), *model_content(self))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], env: EnvLike | None = None, **kwargs: Any) -> "TRPO":
+        """The model that ``save`` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The exact name, or the name without ".safetensors".
+        env : as the constructor's, optional
+            Needed to learn, not to predict; its spaces must be those of the file.
+        **kwargs
+            Constructor arguments that replace those in the file.
+
+        Raises
+        ------
+        PolicyFileError
+            If the file is damaged, is not one of ours, or does not fit ``env``.
+        FileNotFoundError
+        """
+        tensors, metadata = load_policy_file(existing_path(path))
+        content = check_content(metadata)
+        environments: Any = NoEnvironments(*content.spaces) if env is None else env
+        model = cls("MlpPolicy", environments, **{**content.arguments, **kwargs})
+        if (model.policy.observation_space, model.policy.action_space) != content.spaces:
+            expected = "environments with spaces {} and {}".format(*content.spaces)
+            got = f"{model.policy.observation_space} and {model.policy.action_space}"
+            raise PolicyFileError(f"env: expected {expected}, got {got}")
+        model._theta, model._critic, model.policy.normalizer = restore(model, tensors)
+        model.num_timesteps = content.num_timesteps
+        return model
+
+    def _update(self, rollout: Rollout) -> Metrics:
+        """One iteration's learning: the policy step, the critic's fit, and last the normaliser's new data."""
+        config, policy, critic = self.config, self.policy, self._critic
+
+        def predict_values(observations: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+            return self.value_function.predict(critic, policy.normalize(observations))
+
+        batch, values = to_batch(rollout, policy, predict_values, config)
+        theta, report = trpo_update(policy, self._theta, batch, config)
+        order = np.argsort(self._order_stream.random((config.n_critic_updates, len(values))), axis=1)
+        fit = self.value_function.fit(
+            critic,
+            policy.normalize(batch.observations),
+            batch.returns,
+            order,
+            batch_size=config.batch_size,
+            learning_rate=config.learning_rate,
+        )
+        before = policy.dist_params(theta, batch.observations)
+        normalizer = policy.normalizer.merged(batch.observations)
+        # Commit: each assignment is whole, and each transaction stands alone.
+        self._theta, self.report = theta, report
+        self._critic = fit.state
+        policy.normalizer = normalizer
+        self._n_updates += 1
+        after = policy.dist_params(theta, batch.observations)
+        return {
+            **self._rollout_metrics(),
+            **_update_metrics(report, fit),
+            "train/explained_variance": explained_variance(values, batch.returns),
+            "train/normalizer_kl": float(policy.kl_divergence(before, after).mean()),
+            "train/n_updates": self._n_updates,
+            "train/std": policy.mean_std(theta),
+        }
+
+    def _rollout_metrics(self) -> Metrics:
+        episodes = self._collector.episodes
+        nan = float("nan")
+        return {
+            "rollout/ep_rew_mean": float(np.mean([e.episode_return for e in episodes])) if episodes else nan,
+            "rollout/ep_len_mean": float(np.mean([e.length for e in episodes])) if episodes else nan,
+            "rollout/episodes": self._collector.num_episodes,
+        }
+
+
+class _Clock:
+    """Times of a run, in seconds since ``learn`` was called."""
+
+    def __init__(self, num_timesteps: int) -> None:
+        self._start = time.perf_counter()
+        self._first = num_timesteps
+
+    def read(self, iteration: int, num_timesteps: int) -> Metrics:
+        elapsed = time.perf_counter() - self._start
+        return {
+            "time/fps": int((num_timesteps - self._first) / elapsed),
+            "time/iterations": iteration,
+            "time/time_elapsed": elapsed,
+            "time/total_timesteps": num_timesteps,
+        }
+
+
+def _update_metrics(report: UpdateReport, fit: ValueFit) -> Metrics:
+    """The evidence of an update, under sb3-contrib's names where it has one."""
+    return {
+        "train/update_status": report.status.value,
+        "train/is_line_search_success": int(report.committed),
+        "train/policy_objective": report.surrogate_after,
+        "train/improvement": report.surrogate_after - report.surrogate_before,
+        "train/expected_improvement": report.expected_improvement,
+        "train/kl_divergence_loss": report.mean_kl,
+        "train/max_kl": report.max_kl,
+        "train/entropy": report.entropy,
+        "train/gradient_norm": report.gradient_norm,
+        "train/step_norm": report.step_norm,
+        "train/n_backtracks": report.n_backtracks,
+        "train/cg_iterations": report.cg.n_iter if report.cg else 0,
+        "train/cg_residual_norm": report.cg.residual_norm if report.cg else float("nan"),
+        "train/value_status": fit.status.value,
+        "train/value_loss": fit.loss,
+    }
+
+
+def _make_networks(
+    env: Environments, policy_kwargs: dict[str, Any], normalize_observations: bool, normalize_returns: bool, dtype: Any
+) -> tuple[Policy, ValueFunction]:
+    known = ("net_arch", "activation_fn", "log_std_init", "ortho_init")
+    for name in policy_kwargs:
+        check_choice("policy_kwargs", name, known)
+    arch = policy_kwargs.get("net_arch", (64, 64))
+    if isinstance(arch, dict) and arch.keys() != {"pi", "vf"}:
+        raise InvalidArgumentError("net_arch", "widths, or a dict with keys pi and vf", describe(arch))
+    widths = arch if isinstance(arch, dict) else {"pi": arch, "vf": arch}
+    shared = {name: policy_kwargs[name] for name in ("activation_fn", "ortho_init") if name in policy_kwargs}
+    policy = Policy(
+        env.observation_space,
+        env.action_space,
+        net_arch=widths["pi"],
+        log_std_init=policy_kwargs.get("log_std_init", 0.0),
+        normalize_observations=normalize_observations,
+        dtype=dtype,
+        **shared,
+    )
+    value_function = ValueFunction(
+        env.observation_space, net_arch=widths["vf"], normalize_returns=normalize_returns, dtype=dtype, **shared
+    )
+    return policy, value_function
+
+
+def _fresh_seed() -> int:
+    return int(np.random.SeedSequence().generate_state(1)[0])
+
+
+def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy

@@ -1,0 +1,119 @@
+"""The multilayer perceptron behind policies and value functions: layers, flat order of theta, initialisation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast._ext import kernels
+from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
+from trpo_fast.initialization import initialize
+from trpo_fast.validation import check_choice, check_flag, check_integer, describe, float_dtype
+
+ACTIVATIONS = ("tanh", "relu", "elu", "silu", "identity")
+
+
+def observation_size(space: gym.Space[Any]) -> int:
+    """Columns of a flattened observation.
+
+    Raises
+    ------
+    UnsupportedSpaceError
+        If the space is not a non-empty Box, or holds images (three-dimensional uint8).
+    """
+    if not isinstance(space, gym.spaces.Box) or 0 in space.shape or space.shape == ():
+        raise UnsupportedSpaceError(f"observation space: expected a Box of at least one dimension, got {space}")
+    if len(space.shape) == 3 and space.dtype == np.uint8:
+        raise UnsupportedSpaceError(f"observation space: expected a vector of numbers, got images: {space}")
+    return int(np.prod(space.shape))
+
+
+class MLP:
+    """Dense layers from a flattened Box to ``output_size`` linear outputs, and what follows them.
+
+    Parameters
+    ----------
+    observation_space : gymnasium.spaces.Box
+    output_size : int
+    net_arch : sequence of int
+        Widths of the hidden layers.
+    activation_fn : str
+        Activation of the hidden layers: tanh, relu, elu, silu or identity.
+    output_gain : float
+        Gain of the last layer at initialisation.
+    append_log_std : bool
+        Append a state-independent log standard deviation for every output.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        output_size: int,
+        *,
+        net_arch: Sequence[int],
+        activation_fn: str,
+        ortho_init: bool,
+        output_gain: float,
+        dtype: npt.DTypeLike,
+        append_log_std: bool = False,
+    ) -> None:
+        if isinstance(net_arch, str) or not isinstance(net_arch, Sequence):
+            raise InvalidArgumentError("net_arch", "a sequence of layer widths", describe(net_arch))
+        widths = [check_integer("net_arch", width, at_least=1) for width in net_arch]
+        check_choice("activation_fn", activation_fn, ACTIVATIONS)
+        self.dtype = float_dtype("dtype", dtype)
+        self.observation_size = observation_size(observation_space)
+        self._ortho_init = check_flag("ortho_init", ortho_init)
+        self._output_gain = output_gain
+        sizes = [self.observation_size, *widths, output_size]
+        core = kernels(self.dtype)
+        layers = [
+            core.Dense(sizes[i], sizes[i + 1], activation_fn if i < len(widths) else "identity")
+            for i in range(len(widths) + 1)
+        ]
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        for i in range(len(layers)):
+            self.shapes[f"layers.{i}.weight"] = (sizes[i + 1], sizes[i])
+            self.shapes[f"layers.{i}.bias"] = (sizes[i + 1],)
+        if append_log_std:
+            layers.append(core.AppendLogStd(output_size))
+            self.shapes["log_std"] = (output_size,)
+        self.network = core.Network(layers)
+
+    @property
+    def num_params(self) -> int:
+        """Length P of theta."""
+        return int(self.network.num_params)
+
+    def check_theta(self, theta: Any, name: str = "theta") -> npt.NDArray[Any]:
+        """``theta`` as a contiguous (P,) array; its dtype must be this network's: theta is never rounded silently."""
+        expected = f"a {self.dtype} array of shape ({self.num_params},)"
+        fits = isinstance(theta, np.ndarray) and theta.dtype == self.dtype and theta.shape == (self.num_params,)
+        if not fits:
+            raise InvalidArgumentError(name, expected, describe(theta))
+        return np.ascontiguousarray(theta)
+
+    def initial_parameters(self, rng: np.random.Generator) -> npt.NDArray[Any]:
+        """A fresh theta (P,); "log_std" is left at 0."""
+        theta = np.zeros(self.num_params, dtype=self.dtype)
+        initialize(self.unflatten(theta), rng, output_gain=self._output_gain, ortho_init=self._ortho_init)
+        return theta
+
+    def unflatten(self, theta: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """Views of a flat (P,) array by name, in flat order."""
+        if not isinstance(theta, np.ndarray) or theta.shape != (self.num_params,):
+            raise InvalidArgumentError("theta", f"an array of shape ({self.num_params},)", describe(theta))
+        views, begin = {}, 0
+        for name, shape in self.shapes.items():
+            size = int(np.prod(shape))
+            views[name] = theta[begin : begin + size].reshape(shape)
+            begin += size
+        return views
+
+    def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Outputs (N, K) at network inputs (N, observation_size)."""
+        out = np.empty((len(inputs), self.network.output_size), dtype=self.dtype)
+        self.network.forward(theta, inputs, out)
+        return out

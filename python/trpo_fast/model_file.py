@@ -1,0 +1,104 @@
+"""A model as the tensors and metadata of a policy file, and back."""
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast._version import __version__
+from trpo_fast.errors import PolicyFileError
+from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.policy_file import Tensors
+from trpo_fast.spaces import space_from_json, space_to_json
+from trpo_fast.value_function import CriticState
+
+if TYPE_CHECKING:
+    from trpo_fast.learner import TRPO
+
+FORMAT = "trpo_fast.policy"
+VERSION = 1
+
+
+class ModelContent(NamedTuple):
+    """What metadata says of a model: constructor arguments, (observation, action) spaces and the step count."""
+
+    arguments: dict[str, Any]
+    spaces: tuple[gym.Space[Any], gym.Space[Any]]
+    num_timesteps: int
+
+
+def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
+    """Tensors by name ("policy.layers.0.weight", ..., "normalizer.mean", ...) and metadata of a model."""
+    tensors = {f"{part}.{name}": a for part, named in model.get_parameters().items() for name, a in named.items()}
+    for part, s in (("normalizer", model.policy.normalizer.statistics), ("returns", model.return_statistics)):
+        tensors.update({f"{part}.mean": s.mean, f"{part}.var": s.var, f"{part}.count": np.array([s.count])})
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "trpo_fast": __version__,
+        "arguments": {
+            **asdict(model.config),
+            "policy_kwargs": model.policy_kwargs,
+            "normalize_observations": model.policy.normalizer.enabled,
+            "dtype": str(model.policy.dtype),
+            "seed": model.seed,
+        },
+        "num_timesteps": model.num_timesteps,
+        "observation_space": space_to_json(model.policy.observation_space),
+        "action_space": space_to_json(model.policy.action_space),
+    }
+    return tensors, metadata
+
+
+def check_content(metadata: dict[str, Any]) -> ModelContent:
+    """The metadata of a model that this version can read.
+
+    Raises
+    ------
+    PolicyFileError
+    """
+    if (metadata.get("format"), metadata.get("version")) != (FORMAT, VERSION):
+        got = f"{metadata.get('format')} version {metadata.get('version')}"
+        raise PolicyFileError(f"policy file: expected {FORMAT} version {VERSION}, got {got}")
+    try:
+        observation_space, action_space = (space_from_json(metadata[f"{k}_space"]) for k in ("observation", "action"))
+        return ModelContent(metadata["arguments"], (observation_space, action_space), metadata["num_timesteps"])
+    except (KeyError, TypeError) as error:
+        raise PolicyFileError(f"policy file: expected the metadata of a model, got none for {error}") from error
+
+
+def restore(model: "TRPO", tensors: Tensors) -> tuple[npt.NDArray[Any], CriticState, ObservationNormalizer]:
+    """The policy's theta, critic and normaliser that ``tensors`` hold for a freshly made ``model``.
+
+    Raises
+    ------
+    PolicyFileError
+        If a tensor is missing or has another shape or dtype than the model's.
+    """
+    parts = model.get_parameters()
+    for part, views in parts.items():
+        for name, view in views.items():
+            view[...] = _tensor(tensors, f"{part}.{name}", view.shape, view.dtype)
+    theta, value_theta = (np.concatenate([v.ravel() for v in views.values()]) for views in parts.values())
+    critic = model.value_function.initial_state(model.seed)
+    critic = replace(critic, theta=value_theta, target_statistics=_statistics(tensors, "returns", 1))
+    size = model.policy.normalizer.statistics.mean.size
+    return theta, critic, replace(model.policy.normalizer, statistics=_statistics(tensors, "normalizer", size))
+
+
+def _statistics(tensors: Tensors, part: str, size: int) -> RunningMeanStd:
+    mean, var, count = (
+        _tensor(tensors, f"{part}.{name}", (n,), np.dtype(np.float64))
+        for name, n in (("mean", size), ("var", size), ("count", 1))
+    )
+    return RunningMeanStd(mean, var, float(count[0]))
+
+
+def _tensor(tensors: Tensors, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    tensor = tensors.get(name)
+    if tensor is None or tensor.shape != shape or tensor.dtype != dtype:
+        got = "none" if tensor is None else f"{tensor.dtype} {tensor.shape}"
+        raise PolicyFileError(f"policy file: expected {name} as {dtype} {shape}, got {got}")
+    return tensor

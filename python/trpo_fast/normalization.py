@@ -1,0 +1,72 @@
+"""Running statistics in float64, and the observation normaliser that lives inside a policy."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast._ext import core
+
+EPSILON = 1e-8  # added to a variance before its root
+CLIP = 10.0  # normalised observations lie in [-CLIP, CLIP]
+
+
+@dataclass(frozen=True)
+class RunningMeanStd:
+    """Mean and population variance of everything seen so far; immutable, so a snapshot is a reference.
+
+    Parameters
+    ----------
+    mean, var : ndarray of float64, shape (D,)
+    count : float
+        Samples seen; before the first one the statistics are mean 0 and variance 1.
+    """
+
+    mean: npt.NDArray[np.float64]
+    var: npt.NDArray[np.float64]
+    count: float = 0.0
+
+    @classmethod
+    def initial(cls, size: int) -> "RunningMeanStd":
+        """Mean 0 and variance 1 over ``size`` columns, nothing seen."""
+        return cls(np.zeros(size), np.ones(size))
+
+    @property
+    def std(self) -> npt.NDArray[np.float64]:
+        """sqrt(var + EPSILON), shape (D,)."""
+        return np.sqrt(self.var + EPSILON)
+
+    def merged(self, samples: npt.NDArray[Any]) -> "RunningMeanStd":
+        """The statistics after ``samples`` (N, D) too (Chan, Golub & LeVeque 1983, Eq. 2.1)."""
+        samples = np.asarray(samples, dtype=np.float64)
+        mean, var, n = samples.mean(axis=0), samples.var(axis=0), float(len(samples))
+        if self.count == 0.0:
+            return RunningMeanStd(mean, var, n)
+        total = self.count + n
+        delta = mean - self.mean
+        m2 = self.var * self.count + var * n + delta**2 * (self.count * n / total)
+        return RunningMeanStd(self.mean + delta * (n / total), m2 / total, total)
+
+
+@dataclass(frozen=True)
+class ObservationNormalizer:
+    """x_hat = clip((x - mean) / sqrt(var + 1e-8), -10, 10), rounded once to the policy's dtype.
+
+    Frozen during an iteration; ``merged`` gives the next one. With ``enabled=False`` observations pass unchanged.
+    """
+
+    statistics: RunningMeanStd
+    enabled: bool = True
+    kernel: core.Normalizer = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        size = self.statistics.mean.size
+        mean, inv_std, clip = np.zeros(size), np.ones(size), np.inf
+        if self.enabled:
+            mean, inv_std, clip = self.statistics.mean, 1.0 / self.statistics.std, CLIP
+        object.__setattr__(self, "kernel", core.Normalizer(mean, inv_std, clip))
+
+    def merged(self, observations: npt.NDArray[Any]) -> "ObservationNormalizer":
+        """The normaliser that has seen ``observations`` (N, D), raw, too."""
+        return replace(self, statistics=self.statistics.merged(observations)) if self.enabled else self

@@ -1,0 +1,154 @@
+"""Policy: a network that puts out distribution parameters, the distribution, and the observation normaliser."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast._ext import kernels
+from trpo_fast.distributions import ActionCodec
+from trpo_fast.mlp import MLP, observation_size
+from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.validation import check_flag, check_real, float_array, float_dtype
+
+MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0  # the kernels' clamp
+
+
+class Policy:
+    """pi(a | s; theta): Network composed with Distribution. theta is an argument of every method.
+
+    Parameters
+    ----------
+    observation_space : gymnasium.spaces.Box
+        Observations are flattened.
+    action_space : gymnasium.spaces.Box, Discrete, MultiDiscrete or MultiBinary
+    net_arch : sequence of int
+        Widths of the hidden layers.
+    activation_fn : {"tanh", "relu", "elu", "silu", "identity"}
+    log_std_init : float
+        Initial log standard deviation of a Box action, in -20..2.
+    ortho_init : bool
+        Orthogonal initialisation, the last layer scaled by 0.01; otherwise uniform in +-1/sqrt(fan_in).
+    normalize_observations : bool
+        Normalise observations by running statistics kept in ``normalizer``.
+    dtype : {"float32", "float64"}
+        Of theta and of the kernels.
+
+    Attributes
+    ----------
+    normalizer : ObservationNormalizer
+        Immutable; training replaces it between iterations.
+
+    Raises
+    ------
+    UnsupportedSpaceError, InvalidArgumentError
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        *,
+        net_arch: Sequence[int] = (64, 64),
+        activation_fn: str = "tanh",
+        log_std_init: float = 0.0,
+        ortho_init: bool = True,
+        normalize_observations: bool = True,
+        dtype: npt.DTypeLike = "float32",
+    ) -> None:
+        self.observation_space = observation_space
+        self.action_space = action_space
+        self.dtype = float_dtype("dtype", dtype)
+        self.log_std_init = check_real("log_std_init", log_std_init, at_least=MIN_LOG_STD, at_most=MAX_LOG_STD)
+        self.codec = ActionCodec(action_space, self.dtype)
+        self._mlp = MLP(
+            observation_space,
+            self.codec.num_network_outputs,
+            net_arch=net_arch,
+            activation_fn=activation_fn,
+            ortho_init=ortho_init,
+            output_gain=0.01,
+            dtype=self.dtype,
+            append_log_std=self.codec.is_box,
+        )
+        self.normalizer = ObservationNormalizer(
+            RunningMeanStd.initial(observation_size(observation_space)),
+            enabled=check_flag("normalize_observations", normalize_observations),
+        )
+        self.network = self._mlp.network
+        self.distribution = self.codec.distribution
+        self._actor = kernels(self.dtype).Actor(self.network, self.distribution)
+
+    @property
+    def num_params(self) -> int:
+        """Length P of theta."""
+        return self._mlp.num_params
+
+    def initial_parameters(self, seed: int | np.random.SeedSequence) -> npt.NDArray[Any]:
+        """A fresh theta, shape (P,), of the policy's dtype."""
+        theta = self._mlp.initial_parameters(np.random.default_rng(seed))
+        if self.codec.is_box:
+            self.unflatten(theta)["log_std"][:] = self.log_std_init
+        return theta
+
+    def unflatten(self, theta: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """Views of theta (P,) by name: "layers.0.weight" (out, in), "layers.0.bias", ..., "log_std" (Box only).
+
+        The views are writable if theta is.
+        """
+        return self._mlp.unflatten(theta)
+
+    def check_theta(self, theta: Any, name: str = "theta") -> npt.NDArray[Any]:
+        """``theta`` as a contiguous (P,) array of the policy's dtype; anything else raises InvalidArgumentError."""
+        return self._mlp.check_theta(theta, name)
+
+    def normalize(self, observations: Any) -> npt.NDArray[Any]:
+        """Raw observations (N, obs_dim) as network inputs (N, obs_dim) of the policy's dtype."""
+        raw = float_array("observations", observations, (None, self._mlp.observation_size), np.float64)
+        inputs = np.empty(raw.shape, dtype=self.dtype)
+        kernels(self.dtype).normalize(self.normalizer.kernel, raw, inputs)
+        return inputs
+
+    def act(
+        self,
+        theta: npt.NDArray[Any],
+        observations: npt.NDArray[np.float64],
+        noise: npt.NDArray[Any] | None,
+        out: npt.NDArray[Any],
+    ) -> None:
+        """Normalise, forward and sample in one call; nothing is checked in Python and nothing converted.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (P,)
+        observations : ndarray of float64, shape (n, obs_dim), raw
+        noise : ndarray of the policy's dtype, shape (n, A), standard normal; None for the most probable action
+        out : ndarray of the policy's dtype, shape (n, A)
+            Receives kernel rows (``codec`` turns them into actions).
+        """
+        self._actor.act(self.normalizer.kernel, theta, observations, noise, out)
+
+    def dist_params(self, theta: npt.NDArray[Any], observations: Any) -> npt.NDArray[Any]:
+        """Distribution parameters phi (N, K): [mean, log_std] of a Box, logits otherwise."""
+        return self._mlp.forward(self.check_theta(theta), self.normalize(observations))
+
+    def log_prob(
+        self, theta: npt.NDArray[Any], observations: Any, actions: npt.NDArray[Any]
+    ) -> npt.NDArray[np.float64]:
+        """log pi(a_n | s_n; theta), shape (N,), in nats."""
+        phi = self.dist_params(theta, observations)
+        out = np.empty(len(phi))
+        self.distribution.log_prob(phi, self.codec.to_rows(actions), out)
+        return out
+
+    def kl_divergence(self, p: npt.NDArray[Any], q: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """KL(pi(.|p_n) || pi(.|q_n)), shape (N,), in nats, between distribution parameters (N, K)."""
+        out = np.empty(len(p))
+        self.distribution.kl_divergence(p, q, out)
+        return out
+
+    def mean_std(self, theta: npt.NDArray[Any]) -> float:
+        """The mean standard deviation of a Box action; NaN for other actions."""
+        return float(np.exp(self.unflatten(theta)["log_std"]).mean()) if self.codec.is_box else float("nan")

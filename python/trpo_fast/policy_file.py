@@ -1,0 +1,127 @@
+"""The policy file: safetensors with a SHA-256 over header and data. Loading one executes nothing.
+
+The header's ``__metadata__`` holds one key, "trpo_fast": canonical JSON (sorted keys, no spaces) with a "sha256" of 64
+hex digits. The digest is that of the whole file with those digits set to "0", so equal models are equal bytes and a
+flipped bit anywhere is found. Other safetensors readers can open the file.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+
+from trpo_fast.errors import PolicyFileError
+
+SUFFIX = ".safetensors"
+MAX_HEADER = 1 << 20  # bytes
+_KEY = "trpo_fast"
+_UNSIGNED = "0" * 64
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+def save_policy_file(path: Path, tensors: Tensors, metadata: dict[str, Any]) -> None:
+    """Write ``tensors`` and ``metadata`` (plain JSON values) so that ``path`` is at any moment the old or the new file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; an old one is left as it was.
+    """
+    text = json.dumps({**metadata, "sha256": _UNSIGNED}, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    content = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, {_KEY: text})
+    begin = _digest_offset(content)
+    digest = hashlib.sha256(content).hexdigest().encode()
+    _write_atomically(path, content[:begin] + digest + content[begin + len(digest) :])
+
+
+def load_policy_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
+    """Tensors and metadata of a file that ``save_policy_file`` wrote.
+
+    Raises
+    ------
+    PolicyFileError
+        If the file is not one of ours, is damaged, or holds a value that is not finite.
+    FileNotFoundError
+    """
+    content = path.read_bytes()
+    begin = _digest_offset(content, path)
+    unsigned = content[:begin] + _UNSIGNED.encode() + content[begin + 64 :]
+    if hashlib.sha256(unsigned).hexdigest().encode() != content[begin : begin + 64]:
+        raise PolicyFileError(f"{path}: expected contents that match their SHA-256, got a damaged or edited file")
+    metadata = json.loads(_header(content, path)["__metadata__"][_KEY])
+    tensors = safetensors.numpy.load(content)
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise PolicyFileError(f"{path}: expected finite values, got NaN or Inf in {name}")
+    return tensors, metadata
+
+
+def existing_path(path: str | os.PathLike[str]) -> Path:
+    """``path``, or ``path`` with the suffix added if only that exists."""
+    exact = Path(path)
+    return exact if exact.is_file() else exact.with_name(exact.name + SUFFIX)
+
+
+def target_path(path: str | os.PathLike[str]) -> Path:
+    """``path`` itself if it has a suffix, else with ours."""
+    exact = Path(path)
+    return exact if exact.suffix else exact.with_name(exact.name + SUFFIX)
+
+
+def _header(content: bytes, path: Path | None) -> dict[str, Any]:
+    """The safetensors header, with the size that it claims checked before anything is read."""
+    size = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or size > min(MAX_HEADER, len(content) - 8):
+        raise PolicyFileError(f"{path}: expected a policy file, got one without a readable header")
+    try:
+        header = json.loads(content[8 : 8 + size], object_pairs_hook=_without_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise PolicyFileError(f"{path}: expected a policy file, got a header that is not JSON") from error
+    if not isinstance(header, dict):
+        raise PolicyFileError(f"{path}: expected a policy file, got a header that is no object")
+    return header
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = dict(pairs)
+    if len(keys) != len(pairs):
+        raise ValueError("duplicate key")
+    return keys
+
+
+def _digest_offset(content: bytes, path: Path | None = None) -> int:
+    """Where the 64 digits stand in the file."""
+    header = _header(content, path)
+    text = (header.get("__metadata__") or {}).get(_KEY)
+    try:
+        digest = json.loads(text, object_pairs_hook=_without_duplicates)["sha256"]
+        needle = json.dumps(f'"sha256":"{digest}"')[1:-1].encode()
+        if len(digest) != 64 or content.count(needle) != 1:
+            raise ValueError("no digest")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise PolicyFileError(f"{path}: expected a policy file with a SHA-256, got one without") from error
+    return content.index(needle) + needle.index(digest.encode())
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    """Temporary file, fsync, rename, fsync of the directory."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if hasattr(os, "O_DIRECTORY"):  # POSIX: make the rename itself durable
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

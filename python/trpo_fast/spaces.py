@@ -1,0 +1,52 @@
+"""Spaces as plain JSON, so that a policy file needs no pickle."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from trpo_fast.errors import PolicyFileError, UnsupportedSpaceError
+
+_DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool")
+
+
+def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
+    """A space as a JSON object; bounds travel as text, exactly ("inf" too)."""
+    if isinstance(space, gym.spaces.Box):
+        bounds = {name: [repr(float(b)) for b in getattr(space, name).ravel()] for name in ("low", "high")}
+        return {"type": "Box", "shape": list(space.shape), "dtype": str(space.dtype), **bounds}
+    if isinstance(space, gym.spaces.Discrete):
+        return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": space.start.tolist()}
+    if isinstance(space, gym.spaces.MultiBinary):
+        return {"type": "MultiBinary", "shape": list(space.shape)}
+    raise UnsupportedSpaceError(f"space: expected Box, Discrete, MultiDiscrete or MultiBinary, got {space}")
+
+
+def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
+    """The space that ``space_to_json`` described.
+
+    Raises
+    ------
+    PolicyFileError
+        If ``data`` describes none.
+    """
+    try:
+        kind = data["type"]
+        if kind == "Box" and data["dtype"] in _DTYPES:
+            dtype = np.dtype(data["dtype"]).type
+            low, high = (
+                np.array([float(b) for b in data[name]]).astype(dtype).reshape(data["shape"])
+                for name in ("low", "high")
+            )
+            return gym.spaces.Box(low, high, dtype=dtype)
+        if kind == "Discrete":
+            return gym.spaces.Discrete(data["n"], start=data["start"])
+        if kind == "MultiDiscrete":
+            return gym.spaces.MultiDiscrete(data["nvec"], start=data["start"])
+        if kind == "MultiBinary":
+            return gym.spaces.MultiBinary(data["shape"])
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise PolicyFileError(f"space: expected a description of a space, got {data}") from error
+    raise PolicyFileError(f"space: expected Box, Discrete, MultiDiscrete or MultiBinary, got {data}")

@@ -1,0 +1,66 @@
+"""SurrogateObjective: what TRPO maximises, and the KL divergence that bounds it."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast._ext import kernels
+from trpo_fast.policy import Policy
+from trpo_fast.validation import float_array
+
+
+class SurrogateValue(NamedTuple):
+    """The surrogate at theta_new, KL(old || new) over the batch, and the new policy's mean entropy, in nats."""
+
+    surrogate: float
+    mean_kl: float
+    max_kl: float
+    entropy: float
+
+
+class SurrogateObjective:
+    """L(theta') = mean_n pi(a_n|s_n; theta') / pi(a_n|s_n; theta) * A_n (Schulman et al. 2015, Eq. 14).
+
+    Parameters
+    ----------
+    policy : Policy
+    theta : ndarray, shape (P,)
+        The policy that took the actions.
+    observations : ndarray, shape (N, obs_dim), raw
+    actions : ndarray, as the policy's batches have them
+    advantages : ndarray, shape (N,)
+        Used as given.
+
+    Raises
+    ------
+    InvalidArgumentError
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        theta: npt.NDArray[Any],
+        observations: npt.NDArray[Any],
+        actions: npt.NDArray[Any],
+        advantages: npt.NDArray[Any],
+    ) -> None:
+        self._policy = policy
+        theta = policy.check_theta(theta)
+        inputs = policy.normalize(observations)
+        rows = policy.codec.to_rows(actions)
+        advantages = float_array("advantages", advantages, (len(inputs),), np.float64)
+        core = kernels(policy.dtype)
+        self._kernel = core.SurrogateObjective(
+            policy.network, policy.distribution, theta, inputs, rows, advantages
+        )
+
+    def gradient(self) -> npt.NDArray[np.float64]:
+        """The gradient of L at theta' = theta, shape (P,): the mean of advantage times score."""
+        out = np.empty(self._policy.num_params)
+        self._kernel.gradient(out)
+        return out
+
+    def evaluate(self, theta_new: npt.NDArray[Any]) -> SurrogateValue:
+        """L, mean and largest KL(theta || theta_new), and entropy, in one pass; non-finite values are passed on."""
+        return SurrogateValue(*self._kernel.evaluate(self._policy.check_theta(theta_new, "theta_new")))

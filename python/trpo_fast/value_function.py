@@ -1,0 +1,158 @@
+"""ValueFunction: the critic, a network of its own, fitted by minibatch Adam."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast._ext import kernels
+from trpo_fast.mlp import MLP
+from trpo_fast.normalization import RunningMeanStd
+from trpo_fast.validation import check_integer, check_real, float_array
+
+
+@dataclass(frozen=True)
+class CriticState:
+    """Everything the critic learns; immutable, so that it commits whole or not at all.
+
+    Parameters
+    ----------
+    theta, first_moment, second_moment : ndarray, shape (P,)
+        Parameters, and Adam's moments of their gradient.
+    n_steps : int
+        Adam steps taken.
+    target_statistics : RunningMeanStd
+        Of the returns seen, one column; used with ``normalize_returns``.
+    """
+
+    theta: npt.NDArray[Any]
+    first_moment: npt.NDArray[Any]
+    second_moment: npt.NDArray[Any]
+    n_steps: int
+    target_statistics: RunningMeanStd
+
+
+class ValueFitStatus(Enum):
+    """How a fit of the critic ended."""
+
+    COMMITTED = "committed"
+    NON_FINITE = "non_finite"  # a target, the loss or a parameter was not finite: the state is the old one
+
+
+class ValueFit(NamedTuple):
+    """The critic after a fit, and the evidence: mean squared error over the last pass in squared units of the return."""
+
+    state: CriticState
+    status: ValueFitStatus
+    loss: float
+
+
+class ValueFunction:
+    """V(s; theta), in units of the return.
+
+    Parameters
+    ----------
+    observation_space : gymnasium.spaces.Box
+    net_arch, activation_fn, ortho_init, dtype
+        As for ``Policy``; the last layer has gain 1.
+    normalize_returns : bool
+        Fit to targets normalised by their running mean and standard deviation.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        *,
+        net_arch: Sequence[int] = (64, 64),
+        activation_fn: str = "tanh",
+        ortho_init: bool = True,
+        normalize_returns: bool = False,
+        dtype: npt.DTypeLike = "float32",
+    ) -> None:
+        self._mlp = MLP(
+            observation_space,
+            1,
+            net_arch=net_arch,
+            activation_fn=activation_fn,
+            ortho_init=ortho_init,
+            output_gain=1.0,
+            dtype=dtype,
+        )
+        self.dtype = self._mlp.dtype
+        self.normalize_returns = normalize_returns
+
+    @property
+    def num_params(self) -> int:
+        """Length P of theta."""
+        return self._mlp.num_params
+
+    def initial_state(self, seed: int | np.random.SeedSequence) -> CriticState:
+        """A fresh critic with Adam's moments at 0."""
+        theta = self._mlp.initial_parameters(np.random.default_rng(seed))
+        return CriticState(theta, np.zeros_like(theta), np.zeros_like(theta), 0, RunningMeanStd.initial(1))
+
+    def unflatten(self, theta: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """Views of theta (P,) by name, as ``Policy.unflatten``."""
+        return self._mlp.unflatten(theta)
+
+    def predict(self, state: CriticState, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Values (N,) at network inputs (N, obs_dim), which ``Policy.normalize`` makes from observations."""
+        inputs = float_array("inputs", inputs, (None, self._mlp.observation_size), self.dtype)
+        values = self._mlp.forward(self._mlp.check_theta(state.theta), inputs)[:, 0].astype(np.float64)
+        if self.normalize_returns:
+            values = values * state.target_statistics.std[0] + state.target_statistics.mean[0]
+        return values
+
+    def fit(
+        self,
+        state: CriticState,
+        inputs: npt.NDArray[Any],
+        returns: npt.NDArray[np.float64],
+        order: npt.NDArray[np.int64],
+        *,
+        batch_size: int,
+        learning_rate: float,
+    ) -> ValueFit:
+        """Minibatch Adam on mean((V - return)^2); the state that comes back is new, or the old one if not finite.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, obs_dim)
+            Network inputs.
+        returns : ndarray, shape (N,)
+        order : ndarray of int64, shape (n_critic_updates, N)
+            For every pass the order of the rows; consecutive ``batch_size`` of them are a minibatch.
+        """
+        check_integer("batch_size", batch_size, at_least=1)
+        check_real("learning_rate", learning_rate, above=0.0)
+        inputs = float_array("inputs", inputs, (None, self._mlp.observation_size), self.dtype)
+        returns = float_array("returns", returns, (len(inputs),), np.float64)
+        if not np.isfinite(returns).all():
+            return ValueFit(state, ValueFitStatus.NON_FINITE, float("nan"))
+        scale, statistics = 1.0, state.target_statistics
+        if self.normalize_returns:
+            statistics = statistics.merged(returns[:, None])
+            scale = float(statistics.std[0])
+            returns = (returns - statistics.mean[0]) / scale
+        theta, m, v = (a.copy() for a in (state.theta, state.first_moment, state.second_moment))
+        with np.errstate(over="ignore"):
+            targets = returns.astype(self.dtype)
+        loss, n_steps, finite = kernels(self.dtype).fit_value_function(
+            self._mlp.network, inputs, targets, order, batch_size, learning_rate, theta, m, v, state.n_steps
+        )
+        loss *= scale**2
+        if not finite or not np.isfinite(loss):
+            return ValueFit(state, ValueFitStatus.NON_FINITE, loss)
+        new = replace(
+            state,
+            theta=theta,
+            first_moment=m,
+            second_moment=v,
+            n_steps=state.n_steps + n_steps,
+            target_statistics=statistics,
+        )
+        return ValueFit(new, ValueFitStatus.COMMITTED, loss)
