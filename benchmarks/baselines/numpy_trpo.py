@@ -17,6 +17,7 @@ phi (N, K) is what the action distribution is made of. `_dot` marks a tangent (j
 """
 
 import argparse
+from itertools import pairwise
 
 import gymnasium as gym
 import numpy as np
@@ -70,7 +71,7 @@ class MLP:
 
     def __init__(self, sizes, activation="tanh"):
         """sizes: (num_inputs, hidden..., num_outputs)."""
-        self.shapes = [(fan_out, fan_in) for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True)]
+        self.shapes = [(fan_out, fan_in) for fan_in, fan_out in pairwise(sizes)]
         self.activations = [activation] * (len(self.shapes) - 1) + ["identity"]
         self.num_params = sum(fan_out * (fan_in + 1) for fan_out, fan_in in self.shapes)
 
@@ -522,8 +523,11 @@ class Sampler:
         self.episode_returns = []
 
     def rollout(self, act, n_steps):
-        """act: observations (E, obs_dim) -> actions (E, ...). Returns (n_steps, E, ...) of observations,
-        actions, rewards, the observations the steps led to (before any reset), terminated, truncated."""
+        """act: observations (E, obs_dim) -> actions (E, ...).
+
+        Returns (n_steps, E, ...) of observations, actions, rewards, the observations the steps led to (before any
+        reset), terminated, truncated.
+        """
         steps = []
         for _ in range(n_steps):
             actions = act(self.observations)
@@ -545,8 +549,10 @@ def train(
     activation="tanh", n_critic_updates=10, batch_size=128, learning_rate=1e-3, seed=0, verbose=False,
     **trpo_settings,
 ):  # fmt: skip
-    """Train on env_id, with trpo_settings for trpo_update. Returns theta, value_theta, normalizer and the
-    returns of all finished episodes."""
+    """Train on env_id, with trpo_settings for trpo_update.
+
+    Returns theta, value_theta, normalizer and the returns of all finished episodes.
+    """
     rng = np.random.default_rng(seed)
     sampler = Sampler([gym.wrappers.FlattenObservation(gym.make(env_id)) for _ in range(n_envs)], seed)
     obs_dim = sampler.observations.shape[1]

@@ -36,9 +36,8 @@ void bind_actor(py::module_& module) {
             const auto theta_in = vector_in<Scalar>(theta, "theta", self.num_params);
             const auto x = matrix_in<double>(observations, "observations", kAnySize, self.obs_size);
             const auto actions = matrix_out<Scalar>(out, "out", x.rows(), self.action_size);
-            const auto noise_in = noise.is_none()
-                                      ? ConstMatrixView<Scalar>(nullptr, 0, 0)
-                                      : matrix_in<Scalar>(noise, "noise", x.rows(), self.action_size);
+            const auto noise_in = noise.is_none() ? ConstMatrixView<Scalar>(nullptr, 0, 0)
+                                                  : matrix_in<Scalar>(noise, "noise", x.rows(), self.action_size);
             if (normalizer.size() != self.obs_size) {
               throw py::value_error("normalizer: expected size " + std::to_string(self.obs_size) + ", got " +
                                     std::to_string(normalizer.size()));

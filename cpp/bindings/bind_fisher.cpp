@@ -13,9 +13,8 @@ void bind_fisher(py::module_& module) {
       .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                        const py::object& theta, const py::object& x, double damping) {
              if (network.output_size() != distribution.num_dist_params()) {
-               throw py::value_error("network: expected output size " +
-                                     std::to_string(distribution.num_dist_params()) + ", got " +
-                                     std::to_string(network.output_size()));
+               throw py::value_error("network: expected output size " + std::to_string(distribution.num_dist_params()) +
+                                     ", got " + std::to_string(network.output_size()));
              }
              const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
              const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());

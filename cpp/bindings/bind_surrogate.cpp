@@ -10,18 +10,18 @@ template <class Scalar>
 void bind_surrogate(py::module_& module) {
   using S = SurrogateObjective<Scalar>;
   py::class_<S>(module, "SurrogateObjective", py::module_local(), "L(theta') = mean(ratio * advantage)")
-      .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution,
-                       const py::object& theta, const py::object& x, const py::object& actions,
-                       const py::object& advantages) {
-             const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
-             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
-             const auto actions_in = matrix_in<Scalar>(actions, "actions", x_in.rows(), distribution.action_size());
-             const auto advantages_in = vector_in<double>(advantages, "advantages", x_in.rows());
-             const py::gil_scoped_release release;
-             return std::make_unique<S>(network, distribution, theta_in, x_in, actions_in, advantages_in);
-           }),
-           py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),
-           py::arg("advantages"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
+      .def(
+          py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
+                      const py::object& x, const py::object& actions, const py::object& advantages) {
+            const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
+            const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
+            const auto actions_in = matrix_in<Scalar>(actions, "actions", x_in.rows(), distribution.action_size());
+            const auto advantages_in = vector_in<double>(advantages, "advantages", x_in.rows());
+            const py::gil_scoped_release release;
+            return std::make_unique<S>(network, distribution, theta_in, x_in, actions_in, advantages_in);
+          }),
+          py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),
+          py::arg("advantages"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
       .def(
           "gradient",
           [](const S& self, const py::object& out) {

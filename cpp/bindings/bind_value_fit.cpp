@@ -49,8 +49,8 @@ void bind_value_fit(py::module_& module) {
         ValueFitResult result{};
         {
           const py::gil_scoped_release release;
-          result = fit_value_function<Scalar>(network, x_in, targets_in, order_view, batch_size, {learning_rate},
-                                              state, parameters.value);
+          result = fit_value_function<Scalar>(network, x_in, targets_in, order_view, batch_size, {learning_rate}, state,
+                                              parameters.value);
         }
         parameters.write_back(parameters.value);
         m.write_back(state.first_moment);
@@ -58,8 +58,7 @@ void bind_value_fit(py::module_& module) {
         return py::make_tuple(result.loss, result.n_steps, result.finite);
       },
       py::arg("network"), py::arg("x"), py::arg("targets"), py::arg("order"), py::arg("batch_size"),
-      py::arg("learning_rate"), py::arg("theta"), py::arg("first_moment"), py::arg("second_moment"),
-      py::arg("n_steps"),
+      py::arg("learning_rate"), py::arg("theta"), py::arg("first_moment"), py::arg("second_moment"), py::arg("n_steps"),
       "Minibatch Adam on the squared error; theta and both moments are updated in place. (loss, n_steps, finite)");
 }
 

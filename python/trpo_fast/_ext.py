@@ -15,6 +15,8 @@ else:
 
     core, ISA = load_core()
 
+__all__ = ["ISA", "core", "kernels"]
+
 
 def kernels(dtype: npt.DTypeLike) -> ModuleType:
     """The submodule whose kernels work on arrays of ``dtype`` (float32 or float64)."""

@@ -63,7 +63,8 @@ def rewards_to_go(
 
 def normalize_advantages(advantages: Array) -> Array:
     """(Â - mean) / (std + 1e-8) over a batch, shape (N,)."""
-    return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    normalized: Array = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    return normalized
 
 
 def has_signal(advantages: Array) -> bool:

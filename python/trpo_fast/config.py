@@ -32,7 +32,7 @@ class TRPOConfig:
     """Give the advantages of a batch mean 0 and standard deviation 1."""
 
     target_kl: float = 0.01
-    """Radius of the trust region: bound on the mean KL divergence of an update, in nats, summed over action dimensions."""
+    """Radius of the trust region: a bound on the mean KL of an update, in nats, summed over action dimensions."""
 
     kl_reduction: Literal["sum", "mean"] = "sum"
     """"mean" gives target_kl and cg_damping sb3-contrib's meaning: per dimension of a Box or MultiBinary action."""

@@ -89,7 +89,8 @@ def _kernel(name: str, operator: Operator, size: int) -> core.LinearOperator:
     if tuple(shape) != (size, size):
         raise InvalidArgumentError(name, f"an operator of shape ({size}, {size})", f"one of shape {tuple(shape)}")
     if isinstance(operator, FisherOperator):
-        return operator.kernel
+        kernel: core.LinearOperator = operator.kernel
+        return kernel
     product: Any = getattr(operator, "matvec", operator)
     if isinstance(operator, np.ndarray):
         product = operator.__matmul__

@@ -9,9 +9,9 @@ from trpo_fast._ext import ISA, core
 from trpo_fast._version import __version__
 
 
-def show_config() -> dict[str, str]:
-    """Print and return the versions, the compiled module in use and the machine."""
-    config = {
+def versions() -> dict[str, str]:
+    """The versions, the compiled module in use and the machine."""
+    return {
         "trpo_fast": __version__,
         "isa": ISA,
         "simd": core.SIMD,
@@ -21,6 +21,9 @@ def show_config() -> dict[str, str]:
         "gymnasium": gymnasium.__version__,
         "platform": platform.platform(),
     }
-    for name, value in config.items():
+
+
+def show_config() -> None:
+    """Print the versions, the compiled module in use and the machine."""
+    for name, value in versions().items():
         print(f"{name:>10}  {value}")
-    return config

@@ -90,12 +90,14 @@ class ActionCodec:
     def to_batch(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Kernel rows (N, A) as batch actions."""
         batch_dtype, shape = self._batch_layout()
-        return (rows.reshape(shape).astype(batch_dtype) + self._start).astype(batch_dtype, copy=False)
+        actions: npt.NDArray[Any] = rows.reshape(shape).astype(batch_dtype) + self._start
+        return actions.astype(batch_dtype, copy=False)
 
     def to_env(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Kernel rows (N, A) as (N, *space.shape) actions of the space: clipped to its bounds and in its dtype."""
         if self.is_box:
-            return np.clip(rows, self._low, self._high).astype(self.space.dtype).reshape(-1, *self.space.shape or ())
+            inside: npt.NDArray[Any] = np.clip(rows, self._low, self._high)
+            return inside.astype(self.space.dtype).reshape(-1, *self.space.shape or ())
         return self.to_batch(rows).astype(self.space.dtype, copy=False)
 
     def _batch_layout(self) -> tuple[np.dtype[Any], tuple[int, ...]]:

@@ -5,7 +5,7 @@ Whatever they return is checked before it can enter a batch; the error names env
 
 import numbers
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -53,7 +53,7 @@ class Environments(Protocol):
         """Free what the environments hold."""
 
 
-def make_environments(env: EnvLike, n_envs: int, env_kwargs: dict[str, Any] | None = None) -> Environments:
+def make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None = None) -> Environments:
     """An id, an Env, a list of factories or a VectorEnv as Environments.
 
     Raises
@@ -63,7 +63,10 @@ def make_environments(env: EnvLike, n_envs: int, env_kwargs: dict[str, Any] | No
     """
     check_integer("n_envs", n_envs, at_least=1)
     if isinstance(env, str):
-        return SingleEnvironments([gym.make(env, **(env_kwargs or {})) for _ in range(n_envs)])
+        try:
+            return SingleEnvironments([gym.make(env, **(env_kwargs or {})) for _ in range(n_envs)])
+        except gym.error.Error as error:
+            raise InvalidArgumentError("env", "an id that gymnasium can make", f"{env!r}: {error}") from error
     if env_kwargs:
         raise InvalidArgumentError("env_kwargs", "None unless env is an id", describe(env_kwargs))
     is_vector = isinstance(env, gym.vector.VectorEnv) or hasattr(env, "single_observation_space")
@@ -144,11 +147,11 @@ class NoEnvironments:
         self.observation_space = observation_space
         self.action_space = action_space
 
-    def reset(self, seed: int) -> npt.NDArray[np.float64]:
+    def reset(self, seed: int) -> NoReturn:
         raise InvalidArgumentError("env", "an environment to learn in: load(path, env=...)", "none")
 
-    def step(self, actions: npt.NDArray[Any]) -> StepResult:
-        return self.reset(0), *[np.empty(0)] * 3, {}, np.empty(0)
+    def step(self, actions: npt.NDArray[Any]) -> NoReturn:
+        self.reset(0)
 
     def close(self) -> None:
         pass
@@ -211,7 +214,7 @@ class VectorEnvironments:
         if self._mode is not AutoresetMode.SAME_STEP:
             return {int(i): observations[i] for i in truncated}
         shape = self.observation_space.shape or ()
-        finals = infos.get("final_obs")
+        finals: Any = infos.get("final_obs")
         if len(truncated) and finals is None:
             i = int(truncated[0])
             raise EnvironmentFaultError(i, self._steps, "final observation", "infos['final_obs']", "none")
@@ -254,7 +257,7 @@ def _asynchronous_batch_size(env: Any) -> int | None:
     """Environments answering at a time, of pools that know such a thing (EnvPool, ALE)."""
     config = getattr(env, "config", None)
     size = config.get("batch_size") if isinstance(config, dict) else getattr(env, "batch_size", None)
-    return int(size) if isinstance(size, numbers.Integral) and size > 0 else None
+    return int(size) if isinstance(size, numbers.Integral) and int(size) > 0 else None
 
 
 def check_observation(

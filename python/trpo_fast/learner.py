@@ -11,7 +11,7 @@ import numpy.typing as npt
 from trpo_fast.config import TRPOConfig
 from trpo_fast.environments import Environments, EnvLike, NoEnvironments, make_environments
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError
-from trpo_fast.metrics import Metrics, Sink, TerminalTable, explained_variance
+from trpo_fast.metrics import Metrics, Sink, explained_variance, format_table
 from trpo_fast.model_file import check_content, model_content, restore
 from trpo_fast.normalization import RunningMeanStd
 from trpo_fast.policy import Policy
@@ -64,7 +64,7 @@ class TRPO:
     metrics : dict
         Of the last iteration.
     sinks : list
-        Objects with ``write(metrics)``; add your own.
+        Objects with ``write(metrics)``, called every iteration; add your own.
 
     Raises
     ------
@@ -91,7 +91,8 @@ class TRPO:
         self.config = TRPOConfig(**settings)
         self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0)
         self.env = env if isinstance(env, NoEnvironments) else make_environments(env, n_envs, env_kwargs)
-        self.sinks: list[Sink] = [TerminalTable()] if check_integer("verbose", verbose, at_least=0) else []
+        self.verbose = check_integer("verbose", verbose, at_least=0)
+        self.sinks: list[Sink] = []
         check_integer("stats_window_size", stats_window_size, at_least=1)
         self.policy_kwargs = dict(policy_kwargs or {})
         self.policy, self.value_function = _make_networks(
@@ -154,7 +155,7 @@ class TRPO:
             Called after every step of the environments with ({"self": model}, {}); False stops training. The
             transitions since the last update are then dropped.
         log_interval : int
-            Iterations between two reports to ``sinks``.
+            Iterations between two tables on the terminal, with ``verbose``.
         tb_log_name : str
             Part of sb3's signature; nothing is written to TensorBoard yet.
         reset_num_timesteps : bool
@@ -192,9 +193,10 @@ class TRPO:
                     break
                 iteration += 1
                 self.metrics = {**self._update(rollout), **clock.read(iteration, self.num_timesteps)}
-                if iteration % log_interval == 0:
-                    for sink in self.sinks:
-                        sink.write(self.metrics)
+                for sink in self.sinks:
+                    sink.write(self.metrics)
+                if self.verbose and iteration % log_interval == 0:
+                    print(format_table(self.metrics))
         return self
 
     def predict(

@@ -1,4 +1,4 @@
-"""What an iteration reports, and where the reports go: a table on the terminal, a CSV file."""
+"""What an iteration reports, and where the reports go: a CSV file, a table on the terminal."""
 
 import csv
 from pathlib import Path
@@ -12,17 +12,10 @@ Metrics = dict[str, float | int | str]
 
 
 class Sink(Protocol):
-    """Receives the metrics of every logged iteration."""
+    """Receives the metrics of every iteration."""
 
     def write(self, metrics: Metrics) -> None:
         """Take one iteration's metrics; the keys are the same every time."""
-
-
-class TerminalTable:
-    """A boxed table per iteration on standard output, grouped by the part of the name before the slash."""
-
-    def write(self, metrics: Metrics) -> None:
-        print(format_table(metrics))
 
 
 class CSVFile:

@@ -97,7 +97,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _digest_offset(content: bytes, path: Path | None = None) -> int:
     """Where the 64 digits stand in the file."""
     header = _header(content, path)
-    text = (header.get("__metadata__") or {}).get(_KEY)
+    text: Any = (header.get("__metadata__") or {}).get(_KEY)
     try:
         digest = json.loads(text, object_pairs_hook=_without_duplicates)["sha256"]
         needle = json.dumps(f'"sha256":"{digest}"')[1:-1].encode()

@@ -76,9 +76,7 @@ class RolloutCollector:
         self._returns[:] = 0.0
         self._lengths[:] = 0
 
-    def collect(
-        self, theta: npt.NDArray[Any], n_steps: int, after_step: Callable[[int], bool]
-    ) -> Rollout | None:
+    def collect(self, theta: npt.NDArray[Any], n_steps: int, after_step: Callable[[int], bool]) -> Rollout | None:
         """``n_steps`` steps of every environment with the policy ``theta``.
 
         Parameters

@@ -51,9 +51,7 @@ class SurrogateObjective:
         rows = policy.codec.to_rows(actions)
         advantages = float_array("advantages", advantages, (len(inputs),), np.float64)
         core = kernels(policy.dtype)
-        self._kernel = core.SurrogateObjective(
-            policy.network, policy.distribution, theta, inputs, rows, advantages
-        )
+        self._kernel = core.SurrogateObjective(policy.network, policy.distribution, theta, inputs, rows, advantages)
 
     def gradient(self) -> npt.NDArray[np.float64]:
         """The gradient of L at theta' = theta, shape (P,): the mean of advantage times score."""

@@ -59,7 +59,7 @@ def check_flag(name: str, value: Any) -> bool:
 def float_dtype(name: str, value: Any) -> np.dtype[Any]:
     """``value`` as float32 or float64."""
     try:
-        dtype = np.dtype(value)
+        dtype: np.dtype[Any] = np.dtype(value)
     except TypeError:
         dtype = np.dtype(object)
     if dtype not in FLOAT_TYPES:
@@ -67,9 +67,7 @@ def float_dtype(name: str, value: Any) -> np.dtype[Any]:
     return dtype
 
 
-def float_array(
-    name: str, value: Any, shape: tuple[int | None, ...], dtype: npt.DTypeLike
-) -> npt.NDArray[Any]:
+def float_array(name: str, value: Any, shape: tuple[int | None, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """``value`` as a C-contiguous array of ``dtype``: the one place where the public functions cast.
 
     Parameters

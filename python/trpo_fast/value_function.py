@@ -44,7 +44,7 @@ class ValueFitStatus(Enum):
 
 
 class ValueFit(NamedTuple):
-    """The critic after a fit, and the evidence: mean squared error over the last pass in squared units of the return."""
+    """The critic after a fit, and the evidence: mean squared error over the last pass, in squared units of returns."""
 
     state: CriticState
     status: ValueFitStatus

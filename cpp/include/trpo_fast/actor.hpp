@@ -1,4 +1,4 @@
-// Actor: what a policy does at every environment step: normalise, forward, sample. Allocates nothing after construction.
+// Actor: what a policy does at every environment step: normalise, forward, sample. Its step allocates nothing.
 #pragma once
 
 #include "distributions/distribution.hpp"
@@ -18,10 +18,10 @@ class Actor {
 
   // actions ~ pi(. | observations), or the most probable ones where noise has no data
   void act(const Normalizer& normalizer,
-           const Scalar* theta,                     // (P,)
-           ConstMatrixView<double> observations,    // (n, obs_size), raw
-           ConstMatrixView<Scalar> noise,           // (n, A), standard normal, or no data
-           MatrixView<Scalar> actions               // (n, A)
+           const Scalar* theta,                   // (P,)
+           ConstMatrixView<double> observations,  // (n, obs_size), raw
+           ConstMatrixView<Scalar> noise,         // (n, A), standard normal, or no data
+           MatrixView<Scalar> actions             // (n, A)
   ) {
     for_each_block(observations.rows(), [&](Rows rows) {
       MatrixView<Scalar> x(x_.data(), rows.size(), x_.cols());

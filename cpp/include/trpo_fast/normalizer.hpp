@@ -15,8 +15,8 @@ class Normalizer {
   Index size() const { return mean_.size(); }
 
   template <class Scalar>
-  void apply(ConstMatrixView<double> x,    // (B, obs_size), raw
-             MatrixView<Scalar> out        // (B, obs_size)
+  void apply(ConstMatrixView<double> x,  // (B, obs_size), raw
+             MatrixView<Scalar> out      // (B, obs_size)
   ) const {
     for (Index n = 0; n < x.rows(); ++n) {
       for (Index j = 0; j < x.cols(); ++j) {

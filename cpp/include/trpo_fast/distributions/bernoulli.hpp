@@ -83,11 +83,11 @@ class Bernoulli final : public Distribution<Scalar> {
   // The two-outcome case of Categorical: e_1 = (1 - p) d and e_0 = -p d, with d = z_q - z_p.
   static double bit_kl(double z_p, double z_q) {
     const double d = z_q - z_p;
-    if (std::abs(d) > 30.0) {
-      return sigmoid(z_p) * (softplus(-z_q) - softplus(-z_p)) + sigmoid(-z_p) * (softplus(z_q) - softplus(z_p));
-    }
-    return std::log1p(sigmoid(z_p) * expm1_minus_x(sigmoid(-z_p) * d) +
-                      sigmoid(-z_p) * expm1_minus_x(-sigmoid(z_p) * d));
+    const double p = sigmoid(z_p);
+    const double sum =
+        tilted_term(-softplus(-z_p), sigmoid(-z_p) * d) + tilted_term(-softplus(z_p), -p * d);
+    // too far apart for exp, and for cancellation
+    return std::isinf(sum) ? softplus(z_q) - softplus(z_p) - p * d : std::log1p(sum);
   }
 
   Index n_bits_;

@@ -1,7 +1,6 @@
 // Categorical: a in {0, ..., n-1} with p = softmax(phi), phi = logits.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 
 #include "distribution.hpp"
@@ -107,22 +106,14 @@ class Categorical final : public Distribution<Scalar> {
   //   = log1p(sum_i p_i (expm1(e_i) - e_i)),  since sum_i p_i e_i = 0; every term is >= 0.
   double row_kl(ConstPanel<Scalar> p, ConstPanel<Scalar> q, Index n) const {
     const double log_z = log_normalizer(p, n);
+    const auto log_p = [&](Index i) { return double(p(n, i)) - log_z; };
     const auto difference = [&](Index i) { return double(q(n, i)) - double(p(n, i)); };
     double mean = 0.0;
-    double top = difference(0);
-    for (Index i = 0; i < n_choices_; ++i) {
-      mean += std::exp(double(p(n, i)) - log_z) * difference(i);
-      top = std::max(top, difference(i));
-    }
+    for (Index i = 0; i < n_choices_; ++i) mean += std::exp(log_p(i)) * difference(i);
     double sum = 0.0;
-    if (top - mean > 30.0) {  // far apart: no cancellation to fear, overflow instead
-      for (Index i = 0; i < n_choices_; ++i) sum += std::exp(double(p(n, i)) - log_z + difference(i) - top);
-      return top - mean + std::log(sum);
-    }
-    for (Index i = 0; i < n_choices_; ++i) {
-      sum += std::exp(double(p(n, i)) - log_z) * expm1_minus_x(difference(i) - mean);
-    }
-    return std::log1p(sum);
+    for (Index i = 0; i < n_choices_; ++i) sum += tilted_term(log_p(i), difference(i) - mean);
+    // too far apart for exp, and for cancellation: sum_i p_i (log p_i - log q_i)
+    return std::isinf(sum) ? log_normalizer(q, n) - log_z - mean : std::log1p(sum);
   }
 
   Index n_choices_;

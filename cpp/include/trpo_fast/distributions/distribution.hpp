@@ -20,22 +20,22 @@ class Distribution {
   virtual Index first_invalid_action(ConstPanel<Scalar> actions) const = 0;  // (B, A)
 
   // out[n] += log pi(a_n | phi_n)
-  virtual void log_prob(ConstPanel<Scalar> phi,          // (B, K)
-                        ConstPanel<Scalar> actions,      // (B, A)
-                        VectorView<double> out           // (B,)
+  virtual void log_prob(ConstPanel<Scalar> phi,      // (B, K)
+                        ConstPanel<Scalar> actions,  // (B, A)
+                        VectorView<double> out       // (B,)
   ) const = 0;
 
   // phi_bar[n] = weight[n] * d log pi(a_n | phi_n) / d phi_n      (the score, weighted)
-  virtual void log_prob_vjp(ConstPanel<Scalar> phi,      // (B, K)
-                            ConstPanel<Scalar> actions,  // (B, A)
+  virtual void log_prob_vjp(ConstPanel<Scalar> phi,          // (B, K)
+                            ConstPanel<Scalar> actions,      // (B, A)
                             ConstVectorView<double> weight,  // (B,)
-                            Panel<Scalar> phi_bar        // (B, K)
+                            Panel<Scalar> phi_bar            // (B, K)
   ) const = 0;
 
   // out[n] += KL(pi(. | p_n) || pi(. | q_n)), in closed form, without cancellation; exactly 0 at p_n = q_n
-  virtual void kl_divergence(ConstPanel<Scalar> p,       // (B, K)
-                             ConstPanel<Scalar> q,       // (B, K)
-                             VectorView<double> out      // (B,)
+  virtual void kl_divergence(ConstPanel<Scalar> p,   // (B, K)
+                             ConstPanel<Scalar> q,   // (B, K)
+                             VectorView<double> out  // (B,)
   ) const = 0;
 
   // out[n] += entropy of pi(. | phi_n), in nats
@@ -48,9 +48,9 @@ class Distribution {
   ) const = 0;
 
   // actions[n] ~ pi(. | phi_n) from standard normal noise, whatever the distribution
-  virtual void sample(ConstPanel<Scalar> phi,            // (B, K)
-                      ConstPanel<Scalar> noise,          // (B, A)
-                      Panel<Scalar> actions              // (B, A)
+  virtual void sample(ConstPanel<Scalar> phi,    // (B, K)
+                      ConstPanel<Scalar> noise,  // (B, A)
+                      Panel<Scalar> actions      // (B, A)
   ) const = 0;
 
   // actions[n] = the most probable action of pi(. | phi_n)

@@ -14,6 +14,13 @@ inline double expm1_minus_x(double x) {
   return sum * x;
 }
 
+// p (expm1(e) - e) from log p: what an outcome adds to exp(KL) - 1 when its logit moves by e against the mean. Overflows
+// to Inf only if the KL divergence itself is above 700 nats.
+inline double tilted_term(double log_p, double e) {
+  const double p = std::exp(log_p);
+  return e > 30.0 ? std::exp(log_p + e) - p * (1.0 + e) : p * expm1_minus_x(e);
+}
+
 // log(1 + exp(x))
 inline double softplus(double x) { return x > 0.0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
 

@@ -49,9 +49,9 @@ class FisherOperator final : public LinearOperator {
     MatrixView<Scalar> dphi = block(dphi_, {0, rows.size()});
     MatrixView<Scalar> phi_bar = block(phi_bar_, {0, rows.size()});
     theta_bar_.setZero();
-    at_.jvp(rows, v_.data(), dphi, workspace_);                                                    // v -> J v
-    distribution_.multiply_fisher(panel(block(at_.output(), rows)), panel(view(dphi)), panel(phi_bar));  // J v -> M J v
-    at_.vjp(rows, phi_bar, theta_bar_.data(), workspace_);                                         // M J v -> J^T M J v
+    at_.jvp(rows, v_.data(), dphi, workspace_);                                                          // J v
+    distribution_.multiply_fisher(panel(block(at_.output(), rows)), panel(view(dphi)), panel(phi_bar));  // M J v
+    at_.vjp(rows, phi_bar, theta_bar_.data(), workspace_);                                               // J^T M J v
   }
 
   const Distribution<Scalar>& distribution_;

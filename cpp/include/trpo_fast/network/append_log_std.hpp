@@ -6,7 +6,7 @@
 
 namespace trpo_fast {
 
-// Outside these bounds sigma^-2 or sigma^2 leaves the useful range of float32 (numerics rule 7); the derivative is 0 there.
+// Outside these bounds sigma^-2 or sigma^2 leaves the useful range of float32; the derivative is 0 there.
 constexpr double kMinLogStd = -20.0;
 constexpr double kMaxLogStd = 2.0;
 

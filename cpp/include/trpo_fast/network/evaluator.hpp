@@ -15,9 +15,9 @@ class Evaluator {
         cache_(kBlockRows * network.max_cache_size()) {}
 
   // out = f(x; theta), at most kBlockRows rows
-  void forward(const Scalar* theta,            // (P,)
-               ConstMatrixView<Scalar> x,      // (B, input_size)
-               MatrixView<Scalar> out          // (B, output_size)
+  void forward(const Scalar* theta,        // (P,)
+               ConstMatrixView<Scalar> x,  // (B, input_size)
+               MatrixView<Scalar> out      // (B, output_size)
   ) {
     const Index last = network_.num_layers() - 1;
     const Scalar* input = x.data();

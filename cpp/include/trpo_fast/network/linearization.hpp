@@ -43,13 +43,13 @@ class Linearization {
   const Network<Scalar>& network() const { return network_; }
   const Vector<Scalar>& theta() const { return theta_; }
   Index num_rows() const { return x_.rows(); }
-  const RowMatrix<Scalar>& inputs() const { return x_; }             // (N, input_size)
+  const RowMatrix<Scalar>& inputs() const { return x_; }                   // (N, input_size)
   const RowMatrix<Scalar>& output() const { return activations_.back(); }  // (N, K)  phi = f(theta, X)
 
   // dphi = J dtheta on a block of rows
   void jvp(Rows rows,
-           const Scalar* dtheta,           // (P,)
-           MatrixView<Scalar> dphi,        // (B, K)
+           const Scalar* dtheta,     // (P,)
+           MatrixView<Scalar> dphi,  // (B, K)
            Workspace& workspace) const {
     const Index last = network_.num_layers() - 1;
     const Scalar* dx = nullptr;  // the input does not move
@@ -64,8 +64,8 @@ class Linearization {
 
   // theta_bar += J^T phi_bar on a block of rows; phi_bar is overwritten
   void vjp(Rows rows,
-           MatrixView<Scalar> phi_bar,     // (B, K)
-           Scalar* theta_bar,              // (P,)
+           MatrixView<Scalar> phi_bar,  // (B, K)
+           Scalar* theta_bar,           // (P,)
            Workspace& workspace) const {
     Scalar* y_bar = phi_bar.data();
     for (Index l = network_.num_layers() - 1; l >= 0; --l) {
@@ -80,9 +80,7 @@ class Linearization {
  private:
   static std::size_t at(Index l) { return static_cast<std::size_t>(l); }
 
-  ConstMatrixView<Scalar> input(Index l, Rows rows) const {
-    return block(l == 0 ? x_ : activations_[at(l - 1)], rows);
-  }
+  ConstMatrixView<Scalar> input(Index l, Rows rows) const { return block(l == 0 ? x_ : activations_[at(l - 1)], rows); }
 
   LayerBlock<Scalar> layer_block(Index l, Rows rows) const {
     return {network_.segment(theta_.data(), l), input(l, rows), block(activations_[at(l)], rows),
@@ -90,7 +88,7 @@ class Linearization {
   }
 
   const Network<Scalar>& network_;
-  Vector<Scalar> theta_;                        // copies: the caller's arrays may change
+  Vector<Scalar> theta_;  // copies: the caller's arrays may change
   RowMatrix<Scalar> x_;
   std::vector<RowMatrix<Scalar>> activations_;  // each layer's output, (N, n_l)
   std::vector<RowMatrix<Scalar>> caches_;       // what a layer keeps besides, (N, c_l)

@@ -29,10 +29,10 @@ template <class Scalar>
 class SurrogateObjective {
  public:
   SurrogateObjective(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
-                     ConstVectorView<Scalar> theta,       // (P,)
-                     ConstMatrixView<Scalar> x,           // (N, input_size), normalised observations
-                     ConstMatrixView<Scalar> actions,     // (N, A)
-                     ConstVectorView<double> advantages   // (N,)
+                     ConstVectorView<Scalar> theta,      // (P,)
+                     ConstMatrixView<Scalar> x,          // (N, input_size), normalised observations
+                     ConstMatrixView<Scalar> actions,    // (N, A)
+                     ConstVectorView<double> advantages  // (N,)
                      )
       : distribution_(distribution),
         at_(network, theta, x),
@@ -40,8 +40,10 @@ class SurrogateObjective {
         advantages_(advantages),
         log_prob_(Vector<double>::Zero(x.rows())) {
     const Index row = distribution.first_invalid_action(panel(actions));
-    if (row >= 0) throw std::invalid_argument("actions: expected an action of the action space, got row " +
-                                              std::to_string(row) + " outside it");
+    if (row >= 0) {
+      throw std::invalid_argument("actions: expected an action of the action space, got row " + std::to_string(row) +
+                                  " outside it");
+    }
     for_each_block(num_rows(), [&](Rows rows) {
       distribution_.log_prob(panel(block(at_.output(), rows)), panel(block(actions, rows)),
                              {log_prob_.data() + rows.begin, rows.size()});
@@ -89,7 +91,7 @@ class SurrogateObjective {
       distribution_.entropy(q, entropy);
       for (Index i = 0; i < rows.size(); ++i) {
         const double log_ratio = log_prob[i] - log_prob_[rows.begin + i];
-        const double clamped = log_ratio > kMaxLogRatio ? kMaxLogRatio
+        const double clamped = log_ratio > kMaxLogRatio    ? kMaxLogRatio
                                : log_ratio < -kMaxLogRatio ? -kMaxLogRatio
                                                            : log_ratio;  // a NaN stays a NaN
         sum.surrogate += std::exp(clamped) * advantages_[rows.begin + i];

@@ -55,8 +55,8 @@ inline CGResult conjugate_gradient(LinearOperator& a, ConstVectorView<double> b,
     if (!std::isfinite(pap) || !std::isfinite(alpha)) result.status = CGStatus::non_finite;
     if (pap <= 0.0) result.status = CGStatus::negative_curvature;
     if (result.status != CGStatus::max_iter) break;
-    x += alpha * p;                 // 4
-    r -= alpha * ap;                // 5
+    x += alpha * p;   // 4
+    r -= alpha * ap;  // 5
     residual_norm = r.norm();
     if (residual_norm <= rtol) result.status = CGStatus::converged;
     if (preconditioner != nullptr) {

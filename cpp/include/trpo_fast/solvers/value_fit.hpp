@@ -10,19 +10,19 @@
 namespace trpo_fast {
 
 struct ValueFitResult {
-  double loss;        // mean squared error over the last epoch, each minibatch before its step
+  double loss;  // mean squared error over the last epoch, each minibatch before its step
   std::int64_t n_steps;
-  bool finite;        // theta, both moments and the loss
+  bool finite;  // theta, both moments and the loss
 };
 
 // order holds n_epochs * N row numbers, drawn by the caller; consecutive batch_size of an epoch are a minibatch.
 template <class Scalar>
 ValueFitResult fit_value_function(const Network<Scalar>& network,
-                                  ConstMatrixView<Scalar> x,           // (N, input_size), normalised observations
-                                  ConstVectorView<Scalar> targets,     // (N,)
-                                  ConstMatrixView<std::int64_t> order, // (n_epochs, N)
+                                  ConstMatrixView<Scalar> x,            // (N, input_size), normalised observations
+                                  ConstVectorView<Scalar> targets,      // (N,)
+                                  ConstMatrixView<std::int64_t> order,  // (n_epochs, N)
                                   Index batch_size, const AdamOptions& options, AdamState<Scalar>& state,
-                                  Vector<Scalar>& theta                // (P,)
+                                  Vector<Scalar>& theta  // (P,)
 ) {
   const Index n = x.rows();
   RowMatrix<Scalar> x_batch(std::min(batch_size, n), x.cols());

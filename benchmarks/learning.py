@@ -1,0 +1,204 @@
+"""Does it learn? Many seeds of many tasks in parallel processes, one JSON a run, a table and a figure.
+
+    python benchmarks/learning.py                     # everything: 7 tasks, seeds 0-4
+    python benchmarks/learning.py --tasks Hopper-v5 --seeds 0 1 2 --processes 2
+
+A run whose JSON exists is not run again, so an interrupted study goes on where it stopped. Settings are the package's
+defaults but for what TASKS says. Evaluation: 20 episodes of the deterministic policy, in an environment of its own,
+of the last policy at each mark (never the best one).
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: one process, one core
+
+import gymnasium as gym
+import numpy as np
+
+import trpo_fast
+
+RESULTS = Path(__file__).parent / "results" / "learning"
+MARKS = (250_000, 500_000, 750_000, 1_000_000)
+EVALUATION_EPISODES = 20
+
+# task -> (timestep marks at which to evaluate, settings, goal, the figure that must reach it)
+TASKS: dict[str, tuple[tuple[int, ...], dict[str, Any], float, str]] = {
+    "CartPole-v1": ((100_000,), {}, 475.0, "training"),
+    "Acrobot-v1": ((100_000,), {}, -100.0, "training"),
+    "Pendulum-v1": ((300_000,), {"gamma": 0.9}, -250.0, "training"),
+    "Hopper-v5": (MARKS, {}, 3000.0, "evaluation"),
+    "Walker2d-v5": (MARKS, {}, 3500.0, "evaluation"),
+    "HalfCheetah-v5": (MARKS, {}, 3500.0, "evaluation"),
+    "Swimmer-v5": (MARKS, {"gamma": 0.9999}, 120.0, "evaluation"),
+}
+
+
+class Curve:
+    """Collects (timesteps, mean return of the last 100 training episodes) once an iteration."""
+
+    def __init__(self) -> None:
+        self.points: list[tuple[int, float]] = []
+        self.committed = 0
+
+    def write(self, metrics: dict[str, Any]) -> None:
+        self.points.append((metrics["time/total_timesteps"], metrics["rollout/ep_rew_mean"]))
+        self.committed += metrics["train/is_line_search_success"]
+
+
+def evaluate(model: trpo_fast.TRPO, task: str, seed: int) -> list[float]:
+    """Returns of 20 episodes of the deterministic policy."""
+    env = gym.make(task)
+    returns = []
+    for episode in range(EVALUATION_EPISODES):
+        observation, _ = env.reset(seed=1_000_000 + 1000 * seed + episode)
+        total, done = 0.0, False
+        while not done:
+            action, _ = model.predict(observation, deterministic=True)
+            observation, reward, terminated, truncated, _ = env.step(action)
+            total += float(reward)
+            done = terminated or truncated
+        returns.append(total)
+    env.close()
+    return returns
+
+
+def run(task: str, seed: int, settings: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Train one seed of one task and write its JSON."""
+    marks, task_settings, _, _ = TASKS[task]
+    curve = Curve()
+    model = trpo_fast.TRPO("MlpPolicy", task, seed=seed, **{**settings, **task_settings})
+    model.sinks.append(curve)
+    training_seconds, evaluations = 0.0, []
+    for mark in marks:
+        start = time.perf_counter()
+        model.learn(mark - model.num_timesteps, reset_num_timesteps=False)
+        training_seconds += time.perf_counter() - start
+        returns = evaluate(model, task, seed)
+        evaluations.append({"timesteps": model.num_timesteps, "mean": float(np.mean(returns)), "returns": returns})
+    result = {
+        "task": task,
+        "seed": seed,
+        "settings": {**settings, **task_settings},
+        "training_seconds": training_seconds,
+        "evaluations": evaluations,
+        "training_curve": curve.points,
+        "committed_updates": curve.committed,
+        "versions": {
+            "trpo_fast": trpo_fast.__version__,
+            "gymnasium": gym.__version__,
+            "numpy": np.__version__,
+            "mujoco": _version_of("mujoco"),
+            "python": platform.python_version(),
+        },
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    partial = out / f".{task}_{seed}.json.tmp"
+    partial.write_text(json.dumps(result))
+    partial.replace(out / f"{task}_{seed}.json")
+    return result
+
+
+def _version_of(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def score(result: dict[str, Any]) -> float:
+    """The figure a task is judged by: the last evaluation, or the last 100 training episodes."""
+    if TASKS[result["task"]][3] == "evaluation":
+        return float(result["evaluations"][-1]["mean"])
+    return float(result["training_curve"][-1][1])
+
+
+def summarize(results: list[dict[str, Any]]) -> str:
+    """A Markdown table: per task the mean, the spread and every seed."""
+    lines = [
+        "| task | steps | figure | mean | std | per seed | goal | training s (median) |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for task, (marks, _, goal, figure) in TASKS.items():
+        runs = sorted((r for r in results if r["task"] == task), key=lambda r: r["seed"])
+        if runs:
+            scores = [score(r) for r in runs]
+            seconds = np.median([r["training_seconds"] for r in runs])
+            what = "last 100 training episodes" if figure == "training" else "20 deterministic episodes, last policy"
+            each = ", ".join(f"{s:.0f}" for s in scores)
+            lines.append(
+                f"| {task} | {marks[-1]:,} | {what} | {np.mean(scores):.1f} | {np.std(scores):.1f} | {each} "
+                f"| {goal:g} | {seconds:.0f} |"
+            )
+    return "\n".join(lines)
+
+
+def plot(results: list[dict[str, Any]], path: Path) -> None:
+    """Training curves: every seed thin, their mean thick; evaluations as dots."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    tasks = [task for task in TASKS if any(r["task"] == task for r in results)]
+    columns = min(4, len(tasks))
+    rows = -(-len(tasks) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(4.2 * columns, 3.2 * rows), squeeze=False)
+    for axis, task in zip(axes.flat, tasks, strict=False):
+        runs = [r for r in results if r["task"] == task]
+        steps = np.array(runs[0]["training_curve"])[:, 0]
+        curves = []
+        for r in runs:
+            x, y = np.array(r["training_curve"]).T
+            axis.plot(x, y, color="tab:blue", alpha=0.3, linewidth=0.8)
+            curves.append(np.interp(steps, x, y))
+            for e in r["evaluations"]:
+                axis.plot(e["timesteps"], e["mean"], "o", color="tab:orange", alpha=0.6, markersize=4)
+        axis.plot(steps, np.mean(curves, axis=0), color="tab:blue", linewidth=2)
+        axis.axhline(TASKS[task][2], color="grey", linestyle=":", linewidth=1)
+        axis.set_title(f"{task} ({len(runs)} seeds)")
+        axis.set_xlabel("steps")
+        axis.set_ylabel("return")
+    for axis in list(axes.flat)[len(tasks) :]:
+        axis.set_visible(False)
+    figure.suptitle("blue: last 100 training episodes, one line a seed, thick their mean; orange: deterministic")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS), metavar="TASK")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--settings", type=json.loads, default={}, help="settings to change, as JSON")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+
+    jobs = [
+        (task, seed)
+        for task in options.tasks
+        for seed in options.seeds
+        if not (options.out / f"{task}_{seed}.json").exists()
+    ]
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(run, task, seed, options.settings, options.out) for task, seed in jobs]
+        for future in as_completed(futures):
+            r = future.result()
+            print(f"{r['task']} seed {r['seed']}: {score(r):.1f} in {r['training_seconds']:.0f} s", flush=True)
+    results = [json.loads(path.read_text()) for path in sorted(options.out.glob("*.json"))]
+    print(summarize(results))
+    plot(results, options.out.parent / f"{options.out.name}.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""
+Kernels of trpo_fast. Private: they check every array and convert none.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import typing
+
+from . import float32, float64
+
+__all__: list[str] = [
+    "EIGEN_VERSION",
+    "SIMD",
+    "CGStatus",
+    "CallableOperator",
+    "LinearOperator",
+    "Normalizer",
+    "conjugate_gradient",
+    "float32",
+    "float64",
+]
+
+class Normalizer:
+    """
+    clip((x - mean) * inv_std, -clip, clip)
+    """
+    def __init__(
+        self, mean: typing.Any, inv_std: typing.Any, clip: typing.SupportsFloat | typing.SupportsIndex
+    ) -> None: ...
+
+class CGStatus:
+    """
+    Members:
+
+      converged
+
+      max_iter
+
+      zero_rhs
+
+      negative_curvature
+
+      non_finite
+    """
+
+    __members__: typing.ClassVar[dict[str, CGStatus]]
+    converged: typing.ClassVar[CGStatus]
+    max_iter: typing.ClassVar[CGStatus]
+    negative_curvature: typing.ClassVar[CGStatus]
+    non_finite: typing.ClassVar[CGStatus]
+    zero_rhs: typing.ClassVar[CGStatus]
+    @typing.overload
+    def __eq__(self, other: CGStatus) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: CGStatus) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class LinearOperator:
+    """
+    A matrix known by its products
+    """
+    def multiply(self, v: typing.Any, out: typing.Any) -> None:
+        """
+        out = A v
+        """
+    @property
+    def size(self) -> int: ...
+
+class CallableOperator(LinearOperator):
+    """
+    An operator whose product is a Python callable
+    """
+    def __init__(self, size: typing.SupportsInt | typing.SupportsIndex, product: collections.abc.Callable) -> None: ...
+
+def conjugate_gradient(
+    a: LinearOperator,
+    b: typing.Any,
+    max_iter: typing.SupportsInt | typing.SupportsIndex,
+    rtol: typing.SupportsFloat | typing.SupportsIndex,
+    preconditioner: LinearOperator | None = None,
+) -> dict:
+    """
+    Solve a x = b; a dict of x, n_iter, residual_norm, quadratic_form and status
+    """
+
+EIGEN_VERSION: str
+SIMD: str

@@ -1,0 +1,196 @@
+"""
+Kernels on double-precision arrays.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import typing
+
+import trpo_fast._trpo_fast_core
+
+__all__: list[str] = [
+    "Actor",
+    "AppendLogStd",
+    "Bernoulli",
+    "Categorical",
+    "Dense",
+    "DiagGaussian",
+    "Distribution",
+    "FisherOperator",
+    "Layer",
+    "Linearization",
+    "Network",
+    "Product",
+    "SurrogateObjective",
+    "fit_value_function",
+    "normalize",
+]
+
+class Layer:
+    @property
+    def input_size(self) -> int: ...
+    @property
+    def num_params(self) -> int: ...
+    @property
+    def output_size(self) -> int: ...
+
+class Dense(Layer):
+    """
+    y = activation(x W^T + b)
+    """
+    def __init__(
+        self,
+        input_size: typing.SupportsInt | typing.SupportsIndex,
+        output_size: typing.SupportsInt | typing.SupportsIndex,
+        activation: str,
+    ) -> None: ...
+
+class AppendLogStd(Layer):
+    """
+    y = [x, log_std], a state-independent log standard deviation
+    """
+    def __init__(self, size: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+
+class Network:
+    """
+    Layers over one flat theta
+    """
+    def __init__(self, layers: collections.abc.Sequence[Layer]) -> None: ...
+    def forward(self, theta: typing.Any, x: typing.Any, out: typing.Any) -> None:
+        """
+        out = f(x; theta)
+        """
+    @property
+    def input_size(self) -> int: ...
+    @property
+    def num_params(self) -> int: ...
+    @property
+    def output_size(self) -> int: ...
+
+class Linearization:
+    """
+    A network at (theta, x): jvp and vjp
+    """
+    def __init__(self, network: Network, theta: typing.Any, x: typing.Any) -> None: ...
+    def jvp(self, dtheta: typing.Any, out: typing.Any) -> None:
+        """
+        out = J dtheta
+        """
+    def vjp(self, phi_bar: typing.Any, out: typing.Any) -> None:
+        """
+        out = J^T phi_bar
+        """
+
+class Distribution:
+    """
+    pi(a | phi) over rows of parameters
+    """
+    def entropy(self, phi: typing.Any, out: typing.Any) -> None: ...
+    def kl_divergence(self, p: typing.Any, q: typing.Any, out: typing.Any) -> None: ...
+    def log_prob(self, phi: typing.Any, actions: typing.Any, out: typing.Any) -> None: ...
+    def log_prob_vjp(self, phi: typing.Any, actions: typing.Any, weight: typing.Any, out: typing.Any) -> None: ...
+    def mode(self, phi: typing.Any, out: typing.Any) -> None: ...
+    def multiply_fisher(self, phi: typing.Any, dphi: typing.Any, out: typing.Any) -> None: ...
+    def sample(self, phi: typing.Any, noise: typing.Any, out: typing.Any) -> None: ...
+    @property
+    def action_size(self) -> int: ...
+    @property
+    def num_dist_params(self) -> int: ...
+
+class DiagGaussian(Distribution):
+    """
+    phi = [mean, log_std]
+    """
+    def __init__(self, size: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+
+class Categorical(Distribution):
+    """
+    phi = logits of one choice
+    """
+    def __init__(self, num_choices: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+
+class Bernoulli(Distribution):
+    """
+    phi = logits of independent bits
+    """
+    def __init__(self, num_bits: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+
+class Product(Distribution):
+    """
+    Independent factors side by side
+    """
+    def __init__(self, factors: collections.abc.Sequence[Distribution]) -> None: ...
+
+class SurrogateObjective:
+    """
+    L(theta') = mean(ratio * advantage)
+    """
+    def __init__(
+        self,
+        network: Network,
+        distribution: Distribution,
+        theta: typing.Any,
+        x: typing.Any,
+        actions: typing.Any,
+        advantages: typing.Any,
+    ) -> None: ...
+    def evaluate(self, theta_new: typing.Any) -> tuple[float, float, float, float]:
+        """
+        (surrogate, mean_kl, max_kl, entropy) at theta_new
+        """
+    def gradient(self, out: typing.Any) -> None:
+        """
+        out = grad L at theta' = theta
+        """
+
+class FisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
+    """
+    F v = mean J^T M J v + damping v
+    """
+    def __init__(
+        self,
+        network: Network,
+        distribution: Distribution,
+        theta: typing.Any,
+        x: typing.Any,
+        damping: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> None: ...
+
+class Actor:
+    """
+    Normalise, forward, sample: one call an environment step
+    """
+    def __init__(self, network: Network, distribution: Distribution) -> None: ...
+    def act(
+        self,
+        normalizer: trpo_fast._trpo_fast_core.Normalizer,
+        theta: typing.Any,
+        observations: typing.Any,
+        noise: typing.Any,
+        out: typing.Any,
+    ) -> None:
+        """
+        out = actions sampled with the given noise, or the most probable ones if noise is None
+        """
+
+def fit_value_function(
+    network: Network,
+    x: typing.Any,
+    targets: typing.Any,
+    order: typing.Any,
+    batch_size: typing.SupportsInt | typing.SupportsIndex,
+    learning_rate: typing.SupportsFloat | typing.SupportsIndex,
+    theta: typing.Any,
+    first_moment: typing.Any,
+    second_moment: typing.Any,
+    n_steps: typing.SupportsInt | typing.SupportsIndex,
+) -> tuple[float, int, bool]:
+    """
+    Minibatch Adam on the squared error; theta and both moments are updated in place. (loss, n_steps, finite)
+    """
+
+def normalize(normalizer: trpo_fast._trpo_fast_core.Normalizer, x: typing.Any, out: typing.Any) -> None:
+    """
+    out = normalised observations, rounded once
+    """

@@ -1,0 +1,27 @@
+"""The ``trpo-fast`` command. Needs the ``cli`` extra; without it, it says so in one line."""
+
+import sys
+
+from trpo_fast.errors import MissingExtraError, TRPOFastError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run ``trpo-fast`` with ``arguments`` (the process's own by default).
+
+    Exits with 2 and one line on standard error on misuse, with 1 if an environment or a file fails, and with 130 after
+    Ctrl-C; what was learned until then is saved.
+    """
+    try:
+        try:
+            import tyro
+        except ImportError as error:
+            raise MissingExtraError("trpo-fast", "cli") from error
+        from trpo_fast.cli.train import Train
+
+        command = tyro.extras.subcommand_cli_from_dict({"train": Train}, prog="trpo-fast", args=arguments)
+        command.run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (TRPOFastError, OSError) as error:
+        print(f"trpo-fast: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, ValueError | ImportError) else 1)

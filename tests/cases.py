@@ -1,0 +1,103 @@
+"""The product that every property runs over: networks x distributions x dtypes. A new one costs one line here."""
+
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import numpy_trpo as oracle
+import pytest
+
+from trpo_fast import Policy
+
+OBS_DIM = 5
+# net_arch, activation: depths 0-3, widths that are multiples of nothing
+NETWORKS = [((), "tanh"), ((7,), "tanh"), ((13, 3), "relu"), ((9, 11), "elu"), ((6, 5, 4), "silu"), ((8,), "identity")]
+ACTION_SPACES = {
+    "Gaussian": gym.spaces.Box(-1.0, 1.0, (3,), np.float32),
+    "Gaussian1": gym.spaces.Box(-1.0, 1.0, (1,), np.float32),
+    "Categorical": gym.spaces.Discrete(4),
+    "MultiDiscrete": gym.spaces.MultiDiscrete([2, 5, 3]),
+    "Bernoulli": gym.spaces.MultiBinary(4),
+}
+DTYPES = ("float32", "float64")
+BATCH_SIZES = (1, 3, 257, 600)  # one row, below a block, one over a block, several blocks
+
+
+class Case(NamedTuple):
+    """A policy at random parameters, a batch of its own actions, and the NumPy oracle of the same policy."""
+
+    policy: Policy
+    theta: np.ndarray
+    observations: np.ndarray
+    actions: np.ndarray
+    advantages: np.ndarray
+    oracle: oracle.Policy
+    rng: np.random.Generator
+
+    @property
+    def oracle_theta(self) -> np.ndarray:
+        return self.theta.astype(np.float64)
+
+    @property
+    def inputs(self) -> np.ndarray:
+        return self.policy.normalize(self.observations).astype(np.float64)
+
+    def vector(self) -> np.ndarray:
+        return self.rng.standard_normal(self.policy.num_params)
+
+
+def oracle_distribution(space: gym.Space[Any]) -> Any:
+    if isinstance(space, gym.spaces.Box):
+        return oracle.Gaussian(int(np.prod(space.shape)))
+    if isinstance(space, gym.spaces.Discrete):
+        return oracle.Categorical([int(space.n)])
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return oracle.Categorical(space.nvec.tolist())
+    return oracle.Bernoulli(int(space.shape[0]))
+
+
+def make_case(
+    space: str = "Gaussian",
+    network: tuple[tuple[int, ...], str] = ((7,), "tanh"),
+    dtype: str = "float64",
+    n: int = 257,
+    seed: int = 0,
+    scale: float = 0.5,
+) -> Case:
+    """``scale`` is the standard deviation of theta: 0.5 puts every layer well into its nonlinearity."""
+    rng = np.random.default_rng([seed, n, len(network[0])])
+    action_space = ACTION_SPACES[space]
+    net_arch, activation = network
+    policy = Policy(
+        gym.spaces.Box(-np.inf, np.inf, (OBS_DIM,)), action_space, net_arch=net_arch, activation_fn=activation, dtype=dtype
+    )
+    theta = (scale * rng.standard_normal(policy.num_params)).astype(dtype)
+    observations = rng.standard_normal((n, OBS_DIM))
+    noise = rng.standard_normal((n, policy.codec.size)).astype(dtype)
+    rows = np.empty_like(noise)
+    policy.act(theta, observations, noise, rows)
+    reference = oracle.Policy(OBS_DIM, oracle_distribution(action_space), net_arch, activation)
+    advantages = rng.standard_normal(n)
+    return Case(policy, theta, observations, policy.codec.to_batch(rows), advantages, reference, rng)
+
+
+def all_cases(**fixed: Any) -> Any:
+    """Parametrise a test over networks x distributions x dtypes (those not ``fixed``)."""
+    marks = [
+        pytest.param({"space": space, "network": network, "dtype": dtype, **fixed}, id=f"{space}-{network[1]}-{dtype}")
+        for space in ([fixed["space"]] if "space" in fixed else ACTION_SPACES)
+        for network in NETWORKS
+        for dtype in ([fixed["dtype"]] if "dtype" in fixed else DTYPES)
+    ]
+    return pytest.mark.parametrize("spec", marks)
+
+
+def relative_error(actual: Any, expected: Any) -> float:
+    """||actual - expected|| / ||expected||, absolute where expected is 0."""
+    expected = np.asarray(expected, dtype=np.float64)
+    difference = float(np.linalg.norm(np.asarray(actual, dtype=np.float64) - expected))
+    return difference / (float(np.linalg.norm(expected)) or 1.0)
+
+
+def tolerance(dtype: str, float64: float, float32: float) -> float:
+    return float64 if dtype == "float64" else float32

@@ -1,0 +1,124 @@
+"""The command line, as a person runs it."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import trpo_fast
+from trpo_fast import TRPO, TRPOConfig
+from trpo_fast.cli import main
+
+TRAIN = ["train", "CartPole-v1", "-n", "600", "--n-steps", "200", "--n-critic-updates", "2", "--no-progress-bar"]
+
+
+def run(*arguments):
+    code = "from trpo_fast.cli import main; main()"
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+
+
+def test_train_leaves_policy_progress_and_settings(tmp_path):
+    main([*TRAIN, "--seed", "3", "--out", str(tmp_path)])
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert (config["env_id"], config["seed"], config["config"]["n_steps"]) == ("CartPole-v1", 3, 200)
+    with (tmp_path / "progress.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["time/total_timesteps"]) for row in rows] == [200, 400, 600]
+    assert {"rollout/ep_rew_mean", "rollout/ep_len_mean", "time/fps", "train/kl_divergence_loss"} <= rows[0].keys()
+    model = TRPO.load(tmp_path / "policy", env="CartPole-v1")
+    assert model.num_timesteps == 600
+    assert model.config == TRPOConfig(n_steps=200, n_critic_updates=2)
+    assert model.env.action_space.contains(model.predict(np.zeros(4, dtype=np.float32), deterministic=True)[0])
+
+
+def test_same_seed_same_policy_bit_for_bit(tmp_path):
+    for name in ("a", "b"):
+        main([*TRAIN, "--seed", "5", "--out", str(tmp_path / name)])
+    assert (tmp_path / "a/policy.safetensors").read_bytes() == (tmp_path / "b/policy.safetensors").read_bytes()
+
+
+def test_every_setting_is_an_option_with_its_help(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for name in TRPOConfig.__dataclass_fields__:
+        assert f"--{name.replace('_', '-')}" in text
+    assert "Radius of the trust region" in text
+
+
+def test_settings_and_env_kwargs_arrive(tmp_path):
+    main(
+        ["train", "Pendulum-v1", "-n", "100", "--n-steps", "50", "--n-envs", "2", "--env-kwargs", "g:5.0", "--net-arch", "8",
+         "--gamma", "0.9", "--no-normalize-observations", "--dtype", "float64", "--no-progress-bar", "--out", str(tmp_path)]
+    )  # fmt: skip
+    model = TRPO.load(tmp_path / "policy.safetensors")
+    assert model.config.gamma == 0.9
+    assert model.policy.dtype == np.float64
+    assert not model.policy.normalizer.enabled
+    assert model.policy_kwargs["net_arch"] == [8]
+    assert json.loads((tmp_path / "config.json").read_text())["env_kwargs"] == ["g:5.0"]
+
+
+def test_default_output_folders_do_not_collide(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        main([*TRAIN[:2], "-n", "50", "--n-steps", "50", "--no-progress-bar"])
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["CartPole-v1_1", "CartPole-v1_2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "NoSuchEnv-v0"], "NoSuchEnv"),
+        (["train", "CartPole-v1", "--gamma", "2"], "gamma"),
+        (["train", "CartPole-v1", "--gamma", "nan"], "gamma"),
+        (["train", "CartPole-v1", "--n-envs", "0"], "n_envs"),
+        (["train", "CartPole-v1", "--env-kwargs", "oops"], "env_kwargs: expected name:value"),
+        (["train", "FrozenLake-v1"], "observation space"),
+        (["train", "CartPole-v1", "--nonsense", "1"], "nonsense"),
+        ([], "train"),
+    ],
+)
+def test_misuse_exits_with_2_and_says_why(arguments, message):
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert message in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tyro", None)
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "CartPole-v1"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "trpo-fast: trpo-fast needs an optional dependency: pip install 'trpo-fast[cli]'\n"
+
+
+def test_progress_bar_and_table(capsys):
+    model = TRPO("MlpPolicy", "CartPole-v1", seed=0, n_steps=64, n_critic_updates=1, verbose=1)
+    model.learn(128, log_interval=2, progress_bar=True)
+    out = capsys.readouterr().out
+    assert out.count("ep_rew_mean") == 1
+    assert "| train/" in out
+
+
+def test_ctrl_c_saves_and_exits_with_130(tmp_path, monkeypatch):
+    def stop(self, metrics):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trpo_fast.cli.train.CSVFile.write", stop)
+    with pytest.raises(SystemExit) as exit_:
+        main([*TRAIN, "--out", str(tmp_path)])
+    assert exit_.value.code == 130
+    assert TRPO.load(tmp_path / "policy").num_timesteps == 200
+
+
+def test_show_config_names_the_instruction_set(capsys):
+    trpo_fast.show_config()
+    assert trpo_fast.__version__ in capsys.readouterr().out
+    assert gym.__version__

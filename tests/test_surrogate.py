@@ -1,0 +1,64 @@
+"""The surrogate objective: gradient by finite differences and by the oracle, value and KL by the oracle."""
+
+import numpy as np
+import pytest
+from cases import BATCH_SIZES, all_cases, make_case, relative_error, tolerance
+
+from trpo_fast import SurrogateObjective
+
+
+def objective(case):
+    return SurrogateObjective(case.policy, case.theta, case.observations, case.actions, case.advantages)
+
+
+def oracle_actions(case):
+    return case.actions if case.actions.ndim == 2 else case.actions
+
+
+@all_cases(dtype="float64")
+def test_gradient_is_the_derivative(spec):
+    case = make_case(**spec, n=60)
+    v, h = case.vector(), 1e-6
+    plus, minus = (objective(case).evaluate(case.theta + s * h * v).surrogate for s in (1, -1))
+    g = objective(case).gradient()
+    assert abs(g @ v - (plus - minus) / (2 * h)) < 1e-7 * np.linalg.norm(g) * np.linalg.norm(v)
+
+
+@all_cases()
+def test_gradient_agrees_with_the_oracle(spec):
+    case = make_case(**spec)
+    expected = case.oracle.surrogate_gradient(case.oracle_theta, case.inputs, oracle_actions(case), case.advantages)
+    assert relative_error(objective(case).gradient(), expected) < tolerance(spec["dtype"], 1e-11, 1e-4)
+
+
+@all_cases()
+@pytest.mark.parametrize("distance", [1e-3, 0.1])
+def test_evaluation_agrees_with_the_oracle(spec, distance):
+    case = make_case(**spec)
+    theta_new = (case.theta + distance * case.vector()).astype(spec["dtype"])
+    value = objective(case).evaluate(theta_new)
+    expected = case.oracle.evaluate(
+        theta_new.astype(np.float64), case.oracle_theta, case.inputs, oracle_actions(case), case.advantages
+    )
+    tol = tolerance(spec["dtype"], 1e-9, 1e-4 if distance == 0.1 else 5e-3)
+    np.testing.assert_allclose(value[1:], expected[1:], rtol=tol)
+    assert value.surrogate == pytest.approx(expected[0], abs=tol * np.abs(case.advantages).mean())
+
+
+@pytest.mark.parametrize("n", BATCH_SIZES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_at_theta_the_surrogate_is_the_mean_advantage_and_kl_is_exactly_zero(n, dtype):
+    case = make_case("MultiDiscrete", n=n, dtype=dtype)
+    value = objective(case).evaluate(case.theta)
+    assert value.surrogate == pytest.approx(case.advantages.mean(), rel=1e-12, abs=1e-15)
+    assert (value.mean_kl, value.max_kl) == (0.0, 0.0)
+
+
+def test_ratio_is_clamped_and_non_finite_values_are_passed_on():
+    case = make_case("Gaussian", n=50)
+    far = case.theta.copy()
+    case.policy.unflatten(far)["layers.1.bias"][:] = 1e6
+    assert np.isfinite(objective(case).evaluate(far)).all()
+    far[0] = np.nan
+    assert np.isnan(objective(case).evaluate(far).mean_kl)
+    assert np.isnan(objective(case).evaluate(far).max_kl)
