@@ -69,7 +69,11 @@ def make_case(
     action_space = ACTION_SPACES[space]
     net_arch, activation = network
     policy = Policy(
-        gym.spaces.Box(-np.inf, np.inf, (OBS_DIM,)), action_space, net_arch=net_arch, activation_fn=activation, dtype=dtype
+        gym.spaces.Box(-np.inf, np.inf, (OBS_DIM,)),
+        action_space,
+        net_arch=net_arch,
+        activation_fn=activation,
+        dtype=dtype,
     )
     theta = (scale * rng.standard_normal(policy.num_params)).astype(dtype)
     observations = rng.standard_normal((n, OBS_DIM))

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import itertools
 import re
 import subprocess
 import sys
@@ -101,15 +102,13 @@ def test_every_public_name_is_documented(name):
 def test_every_setting_is_documented():
     source = (PACKAGE / "config.py").read_text()
     body = next(node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)).body
-    for node, after in zip(body, body[1:], strict=False):
+    for node, after in itertools.pairwise(body):
         if isinstance(node, ast.AnnAssign):
             assert isinstance(after, ast.Expr), f"{ast.unparse(node.target)} has no docstring"
 
 
 def test_import_needs_no_optional_dependency():
-    code = (
-        "import sys; import trpo_fast; "
-        "print([m for m in ('torch', 'jax', 'tyro', 'rich', 'tqdm', 'matplotlib', 'mujoco', 'scipy') if m in sys.modules])"
-    )
+    optional = ("torch", "jax", "tyro", "rich", "tqdm", "matplotlib", "mujoco", "scipy")
+    code = f"import sys, trpo_fast; print([m for m in {optional} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

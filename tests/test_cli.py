@@ -52,10 +52,9 @@ def test_every_setting_is_an_option_with_its_help(capsys):
 
 
 def test_settings_and_env_kwargs_arrive(tmp_path):
-    main(
-        ["train", "Pendulum-v1", "-n", "100", "--n-steps", "50", "--n-envs", "2", "--env-kwargs", "g:5.0", "--net-arch", "8",
-         "--gamma", "0.9", "--no-normalize-observations", "--dtype", "float64", "--no-progress-bar", "--out", str(tmp_path)]
-    )  # fmt: skip
+    sizes = ["-n", "100", "--n-steps", "50", "--n-envs", "2", "--net-arch", "8"]
+    options = ["--env-kwargs", "g:5.0", "--gamma", "0.9", "--no-normalize-observations", "--dtype", "float64"]
+    main(["train", "Pendulum-v1", *sizes, *options, "--no-progress-bar", "--out", str(tmp_path)])
     model = TRPO.load(tmp_path / "policy.safetensors")
     assert model.config.gamma == 0.9
     assert model.policy.dtype == np.float64
@@ -96,7 +95,9 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["train", "CartPole-v1"])
     assert stop.value.code == 2
-    assert capsys.readouterr().err == "trpo-fast: trpo-fast needs an optional dependency: pip install 'trpo-fast[cli]'\n"
+    assert (
+        capsys.readouterr().err == "trpo-fast: trpo-fast needs an optional dependency: pip install 'trpo-fast[cli]'\n"
+    )
 
 
 def test_progress_bar_and_table(capsys):

@@ -37,9 +37,8 @@ def sample(distribution, phi, rng):
 
 
 def for_oracle(case, actions):
-    """Kernel rows as the oracle's actions: it takes (N,) for a single categorical."""
-    values = actions.astype(np.float64 if case.policy.codec.is_box else np.int64)
-    return values if case.policy.codec.is_box or values.shape[1] > 1 else values
+    """Kernel rows as the oracle's actions: choices are integers there."""
+    return actions.astype(np.float64 if case.policy.codec.is_box else np.int64)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -54,6 +53,8 @@ def test_values_agree_with_the_oracle(space, dtype):
     assert relative_error(scalars(d.log_prob, p, actions), reference.log_prob(p64, for_oracle(case, actions))) < 1e-12
     assert relative_error(scalars(d.kl_divergence, p, q), reference.kl(p64, q64)) < 1e-12
     assert relative_error(scalars(d.entropy, p), reference.entropy(p64)) < 1e-12
+    log_ratio = reference.log_prob(q64, for_oracle(case, actions)) - reference.log_prob(p64, for_oracle(case, actions))
+    assert relative_error(scalars(d.log_ratio, p, q, actions), log_ratio) < 1e-12
     assert relative_error(rows(d.multiply_fisher, p, q), reference.metric(p64, q64)) < tolerance(dtype, 1e-12, 1e-5)
     weight = np.ones(300)
     score = np.empty_like(p)
@@ -115,6 +116,7 @@ def test_kl_is_zero_at_equality_and_never_negative(space, dtype):
     for scale in (1e-3, 1.0, 15.0):
         p = random_phi(case, 200, scale)
         assert not scalars(d.kl_divergence, p, p).any()
+        assert not scalars(d.log_ratio, p, p, sample(d, p, case.rng)).any()
         for distance in (1e-7, 1e-3, 1.0):
             q = (p + distance * case.rng.standard_normal(p.shape)).astype(dtype)
             assert (scalars(d.kl_divergence, p, q) >= 0.0).all()
@@ -135,6 +137,21 @@ def test_kl_keeps_its_digits_at_small_distances(distance):
     assert kl == pytest.approx(float(second), rel=max(distance, 1e-14) * 2)
     gaussian = scalars(core.DiagGaussian(1).kl_divergence, np.zeros((1, 2)), np.array([[0.0, distance]]))[0]
     assert gaussian == pytest.approx(distance**2, rel=2 * distance + 1e-14)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_log_ratio_keeps_its_digits_at_small_distances(space):
+    """Against the score: log q/p = score . distance + O(distance^2), also where log p itself is huge."""
+    case = make_case(space)
+    d, distance = case.policy.distribution, 1e-9
+    p = random_phi(case, 100, 3.0)
+    q = p + distance * case.rng.standard_normal(p.shape)
+    actions = sample(d, p, case.rng) + (1e4 if case.policy.codec.is_box else 0)
+    score = np.empty_like(p)
+    d.log_prob_vjp(p, actions, np.ones(100), score)
+    np.testing.assert_allclose(
+        scalars(d.log_ratio, p, q, actions), (score * (q - p)).sum(axis=1), rtol=2e-4, atol=1e-17
+    )
 
 
 def test_extreme_logits_stay_finite():

@@ -11,10 +11,6 @@ def objective(case):
     return SurrogateObjective(case.policy, case.theta, case.observations, case.actions, case.advantages)
 
 
-def oracle_actions(case):
-    return case.actions if case.actions.ndim == 2 else case.actions
-
-
 @all_cases(dtype="float64")
 def test_gradient_is_the_derivative(spec):
     case = make_case(**spec, n=60)
@@ -27,7 +23,7 @@ def test_gradient_is_the_derivative(spec):
 @all_cases()
 def test_gradient_agrees_with_the_oracle(spec):
     case = make_case(**spec)
-    expected = case.oracle.surrogate_gradient(case.oracle_theta, case.inputs, oracle_actions(case), case.advantages)
+    expected = case.oracle.surrogate_gradient(case.oracle_theta, case.inputs, case.actions, case.advantages)
     assert relative_error(objective(case).gradient(), expected) < tolerance(spec["dtype"], 1e-11, 1e-4)
 
 
@@ -38,7 +34,7 @@ def test_evaluation_agrees_with_the_oracle(spec, distance):
     theta_new = (case.theta + distance * case.vector()).astype(spec["dtype"])
     value = objective(case).evaluate(theta_new)
     expected = case.oracle.evaluate(
-        theta_new.astype(np.float64), case.oracle_theta, case.inputs, oracle_actions(case), case.advantages
+        theta_new.astype(np.float64), case.oracle_theta, case.inputs, case.actions, case.advantages
     )
     tol = tolerance(spec["dtype"], 1e-9, 1e-4 if distance == 0.1 else 5e-3)
     np.testing.assert_allclose(value[1:], expected[1:], rtol=tol)

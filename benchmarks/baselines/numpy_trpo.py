@@ -319,7 +319,8 @@ class Policy:
         def evaluate(theta_new):
             phi_new = self.dist_params(theta_new, obs)
             log_ratio = self.distribution.log_prob(phi_new, actions) - log_prob_old
-            ratio = np.exp(np.clip(log_ratio, -MAX_LOG_RATIO, MAX_LOG_RATIO))
+            # clamped where that makes the surrogate a lower bound
+            ratio = np.exp(np.where(advantages < 0.0, log_ratio, np.minimum(log_ratio, MAX_LOG_RATIO)))
             kl, entropy = self.distribution.kl(phi_old, phi_new), self.distribution.entropy(phi_new)
             return np.mean(ratio * advantages), kl.mean(), kl.max(), entropy.mean()
 
@@ -412,7 +413,7 @@ def trpo_update(
     if not (xFx > 0.0 and np.isfinite(step).all()):
         return theta, report | dict(status="no_step")
 
-    min_improvement = np.finfo(np.float64).eps * np.abs(advantages).mean()
+    min_improvement = np.finfo(np.float64).eps * np.abs(advantages).sum()
     theta_new, after, n_backtracks = backtracking_line_search(
         evaluate, theta, step, before, target_kl=target_kl, min_improvement=min_improvement,
         shrink=line_search_shrinking_factor, max_iter=line_search_max_iter,

@@ -6,7 +6,11 @@
 #include <pybind11/pybind11.h>
 
 #include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "trpo_fast/types.hpp"
 
@@ -97,6 +101,32 @@ Number at_least(Number value, Number least, const std::string& name) {
                           std::to_string(value));
   }
   return value;
+}
+
+// A size: at least 1, and small enough that a product of two does not overflow.
+inline Index checked_size(Index value, const std::string& name) {
+  constexpr Index most = std::numeric_limits<std::int32_t>::max();
+  if (value < 1 || value > most) {
+    throw py::value_error(name + ": expected an integer in 1.." + std::to_string(most) + ", got " +
+                          std::to_string(value));
+  }
+  return value;
+}
+
+// Two parts that must fit together do: `what` of the argument `name` is `size`.
+inline void expect_size(const std::string& name, const std::string& what, Index expected, Index got) {
+  if (got != expected) {
+    throw py::value_error(name + ": expected " + what + " " + std::to_string(expected) + ", got " +
+                          std::to_string(got));
+  }
+}
+
+// A list of parts without None in it.
+template <class T>
+void check_parts(const std::vector<std::shared_ptr<T>>& parts, const std::string& name) {
+  for (const auto& part : parts) {
+    if (part == nullptr) throw py::type_error(name + ": expected objects of this module, got None");
+  }
 }
 
 }  // namespace trpo_fast::bindings

@@ -11,6 +11,7 @@ void bind_normalizer(py::module_& module) {
       .def(py::init([](const py::object& mean, const py::object& inv_std, double clip) {
              const auto mean_in = vector_in<double>(mean, "mean", kAnySize);
              const auto inv_std_in = vector_in<double>(inv_std, "inv_std", mean_in.size());
+             if (!(clip > 0.0)) throw py::value_error("clip: expected a number > 0, got " + std::to_string(clip));
              return std::make_unique<Normalizer>(mean_in, inv_std_in, clip);
            }),
            py::arg("mean"), py::arg("inv_std"), py::arg("clip"));
@@ -25,6 +26,7 @@ void bind_actor(py::module_& module) {
   };
   py::class_<Sized>(module, "Actor", py::module_local(), "Normalise, forward, sample: one call an environment step")
       .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution) {
+             expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
              return std::make_unique<Sized>(Sized{network.num_params(), network.input_size(),
                                                   distribution.action_size(), A(network, distribution)});
            }),
@@ -38,10 +40,7 @@ void bind_actor(py::module_& module) {
             const auto actions = matrix_out<Scalar>(out, "out", x.rows(), self.action_size);
             const auto noise_in = noise.is_none() ? ConstMatrixView<Scalar>(nullptr, 0, 0)
                                                   : matrix_in<Scalar>(noise, "noise", x.rows(), self.action_size);
-            if (normalizer.size() != self.obs_size) {
-              throw py::value_error("normalizer: expected size " + std::to_string(self.obs_size) + ", got " +
-                                    std::to_string(normalizer.size()));
-            }
+            expect_size("normalizer", "size", self.obs_size, normalizer.size());
             self.actor.act(normalizer, theta_in.data(), x, noise_in, actions);
           },
           py::arg("normalizer"), py::arg("theta"), py::arg("observations"), py::arg("noise"), py::arg("out"),

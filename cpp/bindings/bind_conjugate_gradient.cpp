@@ -58,7 +58,7 @@ void bind_conjugate_gradient(py::module_& module) {
   py::class_<CallableOperator, LinearOperator>(module, "CallableOperator", py::module_local(),
                                                "An operator whose product is a Python callable")
       .def(py::init([](Index size, py::function product) {
-             return std::make_unique<CallableOperator>(at_least<Index>(size, 1, "size"), std::move(product));
+             return std::make_unique<CallableOperator>(checked_size(size, "size"), std::move(product));
            }),
            py::arg("size"), py::arg("product"));
   module.def(
@@ -67,10 +67,7 @@ void bind_conjugate_gradient(py::module_& module) {
         const auto rhs = vector_in<double>(b, "b", a.size());
         at_least<Index>(max_iter, 1, "max_iter");
         at_least(rtol, 0.0, "rtol");
-        if (preconditioner != nullptr && preconditioner->size() != a.size()) {
-          throw py::value_error("preconditioner: expected size " + std::to_string(a.size()) + ", got " +
-                                std::to_string(preconditioner->size()));
-        }
+        if (preconditioner != nullptr) expect_size("preconditioner", "size", a.size(), preconditioner->size());
         CGResult result;
         {
           const py::gil_scoped_release release;

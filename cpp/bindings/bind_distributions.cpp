@@ -50,6 +50,16 @@ void bind_interface(py::module_& module) {
           },
           py::arg("phi"), py::arg("actions"), py::arg("out"))
       .def(
+          "log_ratio",
+          [](const D& self, const py::object& p, const py::object& q, const py::object& actions,
+             const py::object& out) {
+            const auto p_in = dist_params_in(self, p, "p");
+            const auto q_in = dist_params_in(self, q, "q", p_in.rows());
+            self.log_ratio(panel(p_in), panel(q_in), panel(actions_in(self, actions, p_in.rows())),
+                           zeroed_out(out, p_in.rows()));
+          },
+          py::arg("p"), py::arg("q"), py::arg("actions"), py::arg("out"))
+      .def(
           "log_prob_vjp",
           [](const D& self, const py::object& phi, const py::object& actions, const py::object& weight,
              const py::object& out) {
@@ -103,7 +113,7 @@ void bind_interface(py::module_& module) {
 template <class D, class Scalar>
 void bind_sized(py::module_& module, const char* name, const char* size_name, const char* doc) {
   py::class_<D, Distribution<Scalar>, std::shared_ptr<D>>(module, name, py::module_local(), doc)
-      .def(py::init([size_name](Index size) { return std::make_shared<D>(at_least<Index>(size, 1, size_name)); }),
+      .def(py::init([size_name](Index size) { return std::make_shared<D>(checked_size(size, size_name)); }),
            py::arg(size_name));
 }
 
@@ -119,6 +129,7 @@ void bind_distributions(py::module_& module) {
   py::class_<P, Distribution<Scalar>, std::shared_ptr<P>>(module, "Product", py::module_local(),
                                                           "Independent factors side by side")
       .def(py::init([](const std::vector<std::shared_ptr<Distribution<Scalar>>>& factors) {
+             check_parts(factors, "factors");
              return std::make_shared<P>(
                  std::vector<std::shared_ptr<const Distribution<Scalar>>>(factors.begin(), factors.end()));
            }),

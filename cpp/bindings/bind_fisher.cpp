@@ -12,10 +12,7 @@ void bind_fisher(py::module_& module) {
   py::class_<F, LinearOperator>(module, "FisherOperator", py::module_local(), "F v = mean J^T M J v + damping v")
       .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                        const py::object& theta, const py::object& x, double damping) {
-             if (network.output_size() != distribution.num_dist_params()) {
-               throw py::value_error("network: expected output size " + std::to_string(distribution.num_dist_params()) +
-                                     ", got " + std::to_string(network.output_size()));
-             }
+             expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
              const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
              const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
              at_least(damping, 0.0, "damping");

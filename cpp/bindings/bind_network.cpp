@@ -23,15 +23,15 @@ void bind_layers(py::module_& module) {
   py::class_<Dense<Scalar>, L, std::shared_ptr<Dense<Scalar>>>(module, "Dense", py::module_local(),
                                                                "y = activation(x W^T + b)")
       .def(py::init([](Index input_size, Index output_size, const std::string& activation) {
-             return std::make_shared<Dense<Scalar>>(at_least<Index>(input_size, 1, "input_size"),
-                                                    at_least<Index>(output_size, 1, "output_size"),
+             return std::make_shared<Dense<Scalar>>(checked_size(input_size, "input_size"),
+                                                    checked_size(output_size, "output_size"),
                                                     activation_from_name(activation));
            }),
            py::arg("input_size"), py::arg("output_size"), py::arg("activation"));
   py::class_<AppendLogStd<Scalar>, L, std::shared_ptr<AppendLogStd<Scalar>>>(
       module, "AppendLogStd", py::module_local(), "y = [x, log_std], a state-independent log standard deviation")
       .def(
-          py::init([](Index size) { return std::make_shared<AppendLogStd<Scalar>>(at_least<Index>(size, 1, "size")); }),
+          py::init([](Index size) { return std::make_shared<AppendLogStd<Scalar>>(checked_size(size, "size")); }),
           py::arg("size"));
 }
 
@@ -53,8 +53,11 @@ void bind_linearization(py::module_& module) {
             auto dphi = matrix_out<Scalar>(out, "out", self.num_rows(), self.output().cols());
             const py::gil_scoped_release release;
             typename Lin::Workspace workspace(self.network());
+            const Vector<Scalar> v = dtheta_in;  // copies: results must not depend on where the caller's arrays begin
+            RowMatrix<Scalar> result(dphi.rows(), dphi.cols());
             for_each_block(self.num_rows(),
-                           [&](Rows rows) { self.jvp(rows, dtheta_in.data(), block(dphi, rows), workspace); });
+                           [&](Rows rows) { self.jvp(rows, v.data(), block(result, rows), workspace); });
+            dphi = result;
           },
           py::arg("dtheta"), py::arg("out"), "out = J dtheta")
       .def(
@@ -65,9 +68,10 @@ void bind_linearization(py::module_& module) {
             const py::gil_scoped_release release;
             typename Lin::Workspace workspace(self.network());
             RowMatrix<Scalar> copy = phi_bar_in;
-            theta_bar.setZero();
+            Vector<Scalar> result = Vector<Scalar>::Zero(theta_bar.size());
             for_each_block(self.num_rows(),
-                           [&](Rows rows) { self.vjp(rows, block(copy, rows), theta_bar.data(), workspace); });
+                           [&](Rows rows) { self.vjp(rows, block(copy, rows), result.data(), workspace); });
+            theta_bar = result;
           },
           py::arg("phi_bar"), py::arg("out"), "out = J^T phi_bar");
 }
@@ -78,6 +82,7 @@ void bind_network(py::module_& module) {
   bind_layers<Scalar>(module);
   py::class_<Net>(module, "Network", py::module_local(), "Layers over one flat theta")
       .def(py::init([](const std::vector<std::shared_ptr<Layer<Scalar>>>& layers) {
+             check_parts(layers, "layers");
              return std::make_unique<Net>(
                  std::vector<std::shared_ptr<const Layer<Scalar>>>(layers.begin(), layers.end()));
            }),

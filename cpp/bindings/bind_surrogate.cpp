@@ -13,6 +13,7 @@ void bind_surrogate(py::module_& module) {
       .def(
           py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
                       const py::object& x, const py::object& actions, const py::object& advantages) {
+            expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
             const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
             const auto actions_in = matrix_in<Scalar>(actions, "actions", x_in.rows(), distribution.action_size());

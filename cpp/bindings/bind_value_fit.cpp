@@ -33,9 +33,7 @@ void bind_value_fit(py::module_& module) {
       [](const Network<Scalar>& network, const py::object& x, const py::object& targets, const py::object& order,
          Index batch_size, double learning_rate, const py::object& theta, const py::object& first_moment,
          const py::object& second_moment, std::int64_t n_steps) {
-        if (network.output_size() != 1) {
-          throw py::value_error("network: expected output size 1, got " + std::to_string(network.output_size()));
-        }
+        expect_size("network", "output size", 1, network.output_size());
         const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
         const auto targets_in = vector_in<Scalar>(targets, "targets", x_in.rows());
         const auto order_view = order_in(order, x_in.rows());

@@ -44,7 +44,7 @@ class ActionCodec:
         elif isinstance(space, gym.spaces.Discrete):
             self._start = int(space.start)
             self.distribution = core.Categorical(int(space.n))
-        elif isinstance(space, gym.spaces.MultiDiscrete) and space.nvec.ndim == 1:
+        elif isinstance(space, gym.spaces.MultiDiscrete) and space.nvec.ndim == 1 and space.nvec.size:
             self._start = np.asarray(space.start, dtype=np.int64)
             self.distribution = core.Product([core.Categorical(int(n)) for n in space.nvec])
         elif isinstance(space, gym.spaces.MultiBinary) and len(space.shape) == 1:
@@ -67,8 +67,8 @@ class ActionCodec:
         """What the network must put out before the log standard deviations of a Box are appended."""
         return self.size if self.is_box else int(self.distribution.num_dist_params)
 
-    def to_rows(self, actions: Any) -> npt.NDArray[Any]:
-        """Batch actions as kernel rows (N, A).
+    def to_rows(self, actions: Any, n: int | None = None) -> npt.NDArray[Any]:
+        """Batch actions as kernel rows (N, A); ``n`` is the N expected, None for any.
 
         Raises
         ------
@@ -78,11 +78,13 @@ class ActionCodec:
         batch_dtype, shape = self._batch_layout()
         is_array = isinstance(actions, np.ndarray) and actions.ndim == len(shape) and actions.shape[1:] == shape[1:]
         kind_fits = is_array and actions.dtype.kind in ("f" if self.is_box else "iu")
-        if not kind_fits or len(actions) == 0:
-            expected = f"a {batch_dtype} array of shape {str(shape).replace('-1', 'N')}"
+        if not kind_fits or len(actions) != (n or len(actions)) or len(actions) == 0:
+            expected = f"a {batch_dtype} array of shape {str(shape).replace('-1', str(n or 'N'))}"
             raise InvalidArgumentError("actions", expected, describe(actions))
         with np.errstate(over="ignore"):
-            rows = (actions - self._start).reshape(len(actions), self.size).astype(self.dtype)
+            if not self.is_box:
+                actions = actions.astype(np.int64) - self._start
+            rows = actions.reshape(len(actions), self.size).astype(self.dtype)
         if not self.is_box:
             self._check_inside(rows, actions)
         return np.ascontiguousarray(rows)

@@ -43,8 +43,8 @@ class Environments(Protocol):
     observation_space: gym.Space[Any]
     action_space: gym.Space[Any]
 
-    def reset(self, seed: int) -> npt.NDArray[np.float64]:
-        """Start an episode everywhere, environment i with seed + i; observations (n, obs_dim)."""
+    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
+        """Start an episode everywhere, environment i with seed + i (None: where its own stream is)."""
 
     def step(self, actions: npt.NDArray[Any]) -> StepResult:
         """Step everywhere with actions (n, ...) of the action space."""
@@ -62,6 +62,8 @@ def make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None =
         If ``env`` is none of these, or ``n_envs`` or ``env_kwargs`` do not go with it.
     """
     check_integer("n_envs", n_envs, at_least=1)
+    if env_kwargs is not None and not isinstance(env_kwargs, dict):
+        raise InvalidArgumentError("env_kwargs", "a dict", describe(env_kwargs))
     if isinstance(env, str):
         try:
             return SingleEnvironments([gym.make(env, **(env_kwargs or {})) for _ in range(n_envs)])
@@ -75,7 +77,10 @@ def make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None =
             raise InvalidArgumentError("env", "a non-empty list of environment factories", describe(env))
         if n_envs not in (1, len(env)):
             raise InvalidArgumentError("n_envs", f"{len(env)}, the number of factories", n_envs)
-        return SingleEnvironments([make() for make in env])
+        envs = [make() for make in env]
+        if not all(isinstance(made, gym.Env) for made in envs) or len({id(made) for made in envs}) < len(envs):
+            raise InvalidArgumentError("env", "factories that each make a gymnasium.Env of its own", describe(envs))
+        return SingleEnvironments(envs)
     if not is_vector and not isinstance(env, gym.Env):
         raise InvalidArgumentError("env", "an id, an Env, a VectorEnv or a list of factories", describe(env))
     if n_envs != 1:
@@ -99,8 +104,8 @@ class SingleEnvironments:
         self.observation_space = first.observation_space
         self.action_space = first.action_space
 
-    def reset(self, seed: int) -> npt.NDArray[np.float64]:
-        return np.stack([self._reset_one(i, seed + i) for i in range(self.num_envs)])
+    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
+        return np.stack([self._reset_one(i, None if seed is None else seed + i) for i in range(self.num_envs)])
 
     def step(self, actions: npt.NDArray[Any]) -> StepResult:
         n = self.num_envs
@@ -113,9 +118,9 @@ class SingleEnvironments:
                 observation, reward, terminated, truncated, _ = env.step(actions[i])
             except Exception as error:
                 raise EnvironmentFaultError(i, self._steps, "step", "five values", repr(error)) from error
-            row = self._check(observation, i, "final observation" if terminated or truncated else "observation")
-            rewards[i] = check_reward(reward, i, self._steps)
             ended[:, i] = check_flags(terminated, truncated, i, self._steps)
+            row = self._check(observation, i, "final observation" if ended[:, i].any() else "observation")
+            rewards[i] = check_reward(reward, i, self._steps)
             if ended[1, i]:
                 final_observations[i] = row
             observations.append(self._reset_one(i, None) if ended[:, i].any() else row)
@@ -132,7 +137,7 @@ class SingleEnvironments:
         except Exception as error:
             expected = "an observation and an info"
             raise EnvironmentFaultError(i, self._steps, "reset", expected, repr(error)) from error
-        return self._check(observation, i, "observation")
+        return self._check(observation, i, "reset observation")
 
     def _check(self, observation: Any, i: int, field: str) -> npt.NDArray[np.float64]:
         return check_observation(observation, self.observation_space.shape or (), i, self._steps, field)
@@ -147,7 +152,7 @@ class NoEnvironments:
         self.observation_space = observation_space
         self.action_space = action_space
 
-    def reset(self, seed: int) -> NoReturn:
+    def reset(self, seed: int | None) -> NoReturn:
         raise InvalidArgumentError("env", "an environment to learn in: load(path, env=...)", "none")
 
     def step(self, actions: npt.NDArray[Any]) -> NoReturn:
@@ -171,20 +176,15 @@ class VectorEnvironments:
         self.action_space = env.single_action_space
         self._mode = autoreset_mode(env)
         self._steps = 0
-        self._ended = np.zeros(self.num_envs, dtype=np.bool_)  # by the step before
+        self._ended: npt.NDArray[np.bool_] = np.zeros(self.num_envs, dtype=np.bool_)  # by the step before
         batch_size = _asynchronous_batch_size(env)
         if batch_size is not None and batch_size < self.num_envs:
             expected = f"batch_size = num_envs = {self.num_envs} (an asynchronous pool mixes policies within a batch)"
             raise InvalidArgumentError("env", expected, f"batch_size = {batch_size}")
 
-    def reset(self, seed: int) -> npt.NDArray[np.float64]:
+    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
         self._ended[:] = False
-        try:
-            observations, _ = self._env.reset(seed=seed)
-        except Exception as error:
-            expected = "observations and infos"
-            raise EnvironmentFaultError(0, self._steps, "reset", expected, repr(error)) from error
-        return self._check(observations, "observation")
+        return self._reset(seed=seed)
 
     def step(self, actions: npt.NDArray[Any]) -> StepResult:
         self._steps += 1
@@ -192,7 +192,7 @@ class VectorEnvironments:
         try:
             raw, rewards, terminated, truncated, infos = self._env.step(actions)
         except Exception as error:
-            raise EnvironmentFaultError(0, self._steps, "step", "five arrays", repr(error)) from error
+            raise EnvironmentFaultError(None, self._steps, "step", "five values", repr(error)) from error
         observations = self._check(raw, "observation")
         rewards = self._check_rewards(rewards)
         terminated = self._check_ended("terminated", terminated) & valid
@@ -200,13 +200,21 @@ class VectorEnvironments:
         finals = self._final_observations(observations, np.flatnonzero(truncated), infos)
         ended = terminated | truncated
         if self._mode is AutoresetMode.DISABLED and ended.any():
-            fresh, _ = self._env.reset(options={"reset_mask": ended.copy()})
-            observations = np.where(ended[:, None], self._check(fresh, "observation"), observations)
+            fresh = self._reset(options={"reset_mask": ended.copy()})
+            observations = np.where(ended[:, None], fresh, observations)
         self._ended = ended
         return StepResult(observations, np.where(valid, rewards, 0.0), terminated, truncated, finals, valid)
 
     def close(self) -> None:
         self._env.close()
+
+    def _reset(self, **arguments: Any) -> npt.NDArray[np.float64]:
+        try:
+            observations, _ = self._env.reset(**arguments)
+        except Exception as error:
+            expected = "observations and infos"
+            raise EnvironmentFaultError(None, self._steps, "reset", expected, repr(error)) from error
+        return self._check(observations, "reset observation")
 
     def _final_observations(
         self, observations: npt.NDArray[np.float64], truncated: npt.NDArray[np.intp], infos: dict[str, Any]
@@ -214,32 +222,33 @@ class VectorEnvironments:
         if self._mode is not AutoresetMode.SAME_STEP:
             return {int(i): observations[i] for i in truncated}
         shape = self.observation_space.shape or ()
-        finals: Any = infos.get("final_obs")
-        if len(truncated) and finals is None:
+        finals: Any = infos.get("final_obs") if isinstance(infos, dict) else None
+        if len(truncated) and not (isinstance(finals, np.ndarray) and finals.shape[:1] == (self.num_envs,)):
             i = int(truncated[0])
-            raise EnvironmentFaultError(i, self._steps, "final observation", "infos['final_obs']", "none")
+            expected = f"an array infos['final_obs'] of {self.num_envs}"
+            raise EnvironmentFaultError(i, self._steps, "final observation", expected, describe(finals))
         return {
             int(i): check_observation(finals[i], shape, int(i), self._steps, "final observation") for i in truncated
         }
 
     def _check(self, observations: Any, field: str) -> npt.NDArray[np.float64]:
         shape = self.observation_space.shape or ()
-        if not isinstance(observations, np.ndarray) or len(observations) != self.num_envs:
+        if not isinstance(observations, np.ndarray) or observations.shape[:1] != (self.num_envs,):
             expected = f"an array of shape {(self.num_envs, *shape)}"
-            raise EnvironmentFaultError(0, self._steps, field, expected, describe(observations))
+            raise EnvironmentFaultError(None, self._steps, field, expected, describe(observations))
         rows = [check_observation(row, shape, i, self._steps, field) for i, row in enumerate(observations)]
         return np.stack(rows)
 
     def _check_rewards(self, rewards: Any) -> npt.NDArray[np.float64]:
         if not isinstance(rewards, np.ndarray) or rewards.shape != (self.num_envs,):
             expected = f"an array of shape ({self.num_envs},)"
-            raise EnvironmentFaultError(0, self._steps, "reward", expected, describe(rewards))
+            raise EnvironmentFaultError(None, self._steps, "reward", expected, describe(rewards))
         return np.array([check_reward(reward, i, self._steps) for i, reward in enumerate(rewards)])
 
     def _check_ended(self, name: str, flags: Any) -> npt.NDArray[np.bool_]:
         if not isinstance(flags, np.ndarray) or flags.shape != (self.num_envs,) or flags.dtype != np.bool_:
             expected = f"a bool array of shape ({self.num_envs},)"
-            raise EnvironmentFaultError(0, self._steps, name, expected, describe(flags))
+            raise EnvironmentFaultError(None, self._steps, name, expected, describe(flags))
         return flags
 
 

@@ -25,16 +25,18 @@ class EnvironmentFaultError(TRPOFastError, RuntimeError):
 
     Attributes
     ----------
-    env_index : int
-        Which environment, counted from 0.
+    env_index : int or None
+        Which environment, counted from 0; None if a vector environment failed as a whole.
     step : int
         Steps taken in each environment since training began (0: at the first reset).
     field : str
-        What was wrong: "observation", "reward", "final observation", "step" or "reset".
+        What was wrong: "observation", "reset observation", "final observation", "reward", "terminated", "truncated",
+        or the call that raised: "step" or "reset".
     """
 
-    def __init__(self, env_index: int, step: int, field: str, expected: str, got: object) -> None:
-        super().__init__(f"environment {env_index}, step {step}, {field}: expected {expected}, got {got}")
+    def __init__(self, env_index: int | None, step: int, field: str, expected: str, got: object) -> None:
+        where = "vector environment" if env_index is None else f"environment {env_index}"
+        super().__init__(f"{where}, step {step}, {field}: expected {expected}, got {got}")
         self.env_index = env_index
         self.step = step
         self.field = field

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-def orthogonal(rng: np.random.Generator, shape: tuple[int, int], gain: float) -> npt.NDArray[np.float64]:
+def orthogonal(rng: np.random.Generator, shape: tuple[int, ...], gain: float) -> npt.NDArray[np.float64]:
     """A (rows, cols) matrix with orthonormal rows or columns, times ``gain``."""
     rows, cols = shape
     gaussian = rng.standard_normal((max(shape), min(shape)))

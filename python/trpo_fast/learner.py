@@ -94,6 +94,8 @@ class TRPO:
         self.verbose = check_integer("verbose", verbose, at_least=0)
         self.sinks: list[Sink] = []
         check_integer("stats_window_size", stats_window_size, at_least=1)
+        if not isinstance(policy_kwargs, dict | None):
+            raise InvalidArgumentError("policy_kwargs", "a dict", describe(policy_kwargs))
         self.policy_kwargs = dict(policy_kwargs or {})
         self.policy, self.value_function = _make_networks(
             self.env, self.policy_kwargs, normalize_observations, self.config.normalize_returns, dtype
@@ -105,7 +107,8 @@ class TRPO:
         self._order_stream = np.random.default_rng(order_seed)
         self._predict_stream = np.random.default_rng(predict_seed)
         self._collector = RolloutCollector(self.env, self.policy, noise_seeds, stats_window_size)
-        self._reset_needed = True
+        self._seeded = False  # the environments' own random streams go on after their first reset
+        self._between_rollouts = False  # after a fault or Ctrl-C within one, environments must be reset
         self._n_updates = 0
         self.num_timesteps = 0
         self.report: UpdateReport | None = None
@@ -174,9 +177,9 @@ class TRPO:
             raise InvalidArgumentError("callback", "a function (locals, globals) -> bool", describe(callback))
         if reset_num_timesteps:
             self.num_timesteps = 0
-        if reset_num_timesteps or self._reset_needed:
-            self._collector.reset(self.seed)
-            self._reset_needed = False
+        if reset_num_timesteps or not self._between_rollouts:
+            self._collector.reset(None if self._seeded else self.seed)
+            self._seeded = True
         target = total_timesteps if reset_num_timesteps else self.num_timesteps + total_timesteps
         clock = _Clock(self.num_timesteps)
         with progress(target - self.num_timesteps, enabled=progress_bar) as bar:
@@ -188,9 +191,13 @@ class TRPO:
 
             iteration = 0
             while self.num_timesteps < target:
+                self._between_rollouts = False
                 rollout = self._collector.collect(self._theta, self.config.n_steps, after_step)
                 if rollout is None:
                     break
+                self._between_rollouts = True
+                if rollout.num_transitions == 0:  # nothing but the steps of an autoreset
+                    continue
                 iteration += 1
                 self.metrics = {**self._update(rollout), **clock.read(iteration, self.num_timesteps)}
                 for sink in self.sinks:
@@ -221,7 +228,10 @@ class TRPO:
             If the observation has another shape, is no array of real numbers or is not finite.
         """
         shape = self.policy.observation_space.shape or ()
-        array = np.asarray(observation)
+        try:
+            array = np.asarray(observation)
+        except ValueError:  # nested lists of unequal lengths
+            array = np.empty(0, dtype=object)
         is_batch = array.ndim == len(shape) + 1
         if array.dtype.kind not in "fiub" or array.shape[int(is_batch) :] != shape or array.size == 0:
             expected = f"a real array of shape {shape} or (n, {', '.join(map(str, shape))})"

@@ -1,6 +1,6 @@
 """A model as the tensors and metadata of a policy file, and back."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium as gym
@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast._version import __version__
+from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import PolicyFileError
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.policy_file import Tensors
 from trpo_fast.spaces import space_from_json, space_to_json
+from trpo_fast.validation import describe
 from trpo_fast.value_function import CriticState
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 FORMAT = "trpo_fast.policy"
 VERSION = 1
+# what a file may set: never what environments are made of
+_ARGUMENTS = {f.name for f in fields(TRPOConfig)} | {"policy_kwargs", "normalize_observations", "dtype", "seed"}
 
 
 class ModelContent(NamedTuple):
@@ -64,9 +68,12 @@ def check_content(metadata: dict[str, Any]) -> ModelContent:
         raise PolicyFileError(f"policy file: expected {FORMAT} version {VERSION}, got {got}")
     try:
         observation_space, action_space = (space_from_json(metadata[f"{k}_space"]) for k in ("observation", "action"))
-        return ModelContent(metadata["arguments"], (observation_space, action_space), metadata["num_timesteps"])
-    except (KeyError, TypeError) as error:
+        arguments, num_timesteps = metadata["arguments"], int(metadata["num_timesteps"])
+    except (KeyError, TypeError, ValueError) as error:
         raise PolicyFileError(f"policy file: expected the metadata of a model, got none for {error}") from error
+    if not isinstance(arguments, dict) or not arguments.keys() <= _ARGUMENTS:
+        raise PolicyFileError(f"policy file: expected arguments of a model, got {describe(arguments)}")
+    return ModelContent(arguments, (observation_space, action_space), num_timesteps)
 
 
 def restore(model: "TRPO", tensors: Tensors) -> tuple[npt.NDArray[Any], CriticState, ObservationNormalizer]:

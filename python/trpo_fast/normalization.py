@@ -61,11 +61,12 @@ class ObservationNormalizer:
     kernel: core.Normalizer = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        size = self.statistics.mean.size
-        mean, inv_std, clip = np.zeros(size), np.ones(size), np.inf
         if self.enabled:
-            mean, inv_std, clip = self.statistics.mean, 1.0 / self.statistics.std, CLIP
-        object.__setattr__(self, "kernel", core.Normalizer(mean, inv_std, clip))
+            kernel = core.Normalizer(self.statistics.mean, 1.0 / self.statistics.std, CLIP)
+        else:
+            size = self.statistics.mean.size
+            kernel = core.Normalizer(np.zeros(size), np.ones(size), np.inf)
+        object.__setattr__(self, "kernel", kernel)
 
     def merged(self, observations: npt.NDArray[Any]) -> "ObservationNormalizer":
         """The normaliser that has seen ``observations`` (N, D), raw, too."""

@@ -104,9 +104,13 @@ class Policy:
         """``theta`` as a contiguous (P,) array of the policy's dtype; anything else raises InvalidArgumentError."""
         return self._mlp.check_theta(theta, name)
 
+    def check_observations(self, observations: Any) -> npt.NDArray[np.float64]:
+        """``observations`` as a contiguous (N, obs_dim) float64 array; InvalidArgumentError if they are none."""
+        return float_array("observations", observations, (None, self._mlp.observation_size), np.float64)
+
     def normalize(self, observations: Any) -> npt.NDArray[Any]:
         """Raw observations (N, obs_dim) as network inputs (N, obs_dim) of the policy's dtype."""
-        raw = float_array("observations", observations, (None, self._mlp.observation_size), np.float64)
+        raw = self.check_observations(observations)
         inputs = np.empty(raw.shape, dtype=self.dtype)
         kernels(self.dtype).normalize(self.normalizer.kernel, raw, inputs)
         return inputs
@@ -140,7 +144,7 @@ class Policy:
         """log pi(a_n | s_n; theta), shape (N,), in nats."""
         phi = self.dist_params(theta, observations)
         out = np.empty(len(phi))
-        self.distribution.log_prob(phi, self.codec.to_rows(actions), out)
+        self.distribution.log_prob(phi, self.codec.to_rows(actions, len(phi)), out)
         return out
 
     def kl_divergence(self, p: npt.NDArray[Any], q: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import safetensors
 import safetensors.numpy
 
 from trpo_fast.errors import PolicyFileError
@@ -32,7 +33,13 @@ def save_policy_file(path: Path, tensors: Tensors, metadata: dict[str, Any]) -> 
     OSError
         If the file cannot be written; an old one is left as it was.
     """
-    text = json.dumps({**metadata, "sha256": _UNSIGNED}, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(
+        {**metadata, "sha256": _UNSIGNED},
+        sort_keys=True,
+        separators=(",", ":"),
+        allow_nan=False,
+        default=np.generic.item,  # NumPy scalars among the settings
+    )
     content = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, {_KEY: text})
     begin = _digest_offset(content)
     digest = hashlib.sha256(content).hexdigest().encode()
@@ -54,7 +61,10 @@ def load_policy_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
     if hashlib.sha256(unsigned).hexdigest().encode() != content[begin : begin + 64]:
         raise PolicyFileError(f"{path}: expected contents that match their SHA-256, got a damaged or edited file")
     metadata = json.loads(_header(content, path)["__metadata__"][_KEY])
-    tensors = safetensors.numpy.load(content)
+    try:
+        tensors = safetensors.numpy.load(content)
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise PolicyFileError(f"{path}: expected tensors as safetensors has them, got {error!r}") from error
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise PolicyFileError(f"{path}: expected finite values, got NaN or Inf in {name}")
@@ -82,8 +92,8 @@ def _header(content: bytes, path: Path | None) -> dict[str, Any]:
         header = json.loads(content[8 : 8 + size], object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         raise PolicyFileError(f"{path}: expected a policy file, got a header that is not JSON") from error
-    if not isinstance(header, dict):
-        raise PolicyFileError(f"{path}: expected a policy file, got a header that is no object")
+    if not isinstance(header, dict) or not isinstance(header.get("__metadata__"), dict):
+        raise PolicyFileError(f"{path}: expected a policy file, got a header without metadata")
     return header
 
 
@@ -97,7 +107,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _digest_offset(content: bytes, path: Path | None = None) -> int:
     """Where the 64 digits stand in the file."""
     header = _header(content, path)
-    text: Any = (header.get("__metadata__") or {}).get(_KEY)
+    text: Any = header["__metadata__"].get(_KEY)
     try:
         digest = json.loads(text, object_pairs_hook=_without_duplicates)["sha256"]
         needle = json.dumps(f'"sha256":"{digest}"')[1:-1].encode()

@@ -70,8 +70,8 @@ class RolloutCollector:
         self.episodes: deque[Episode] = deque(maxlen=stats_window_size)
         self.num_episodes = 0
 
-    def reset(self, seed: int) -> None:
-        """Start an episode in every environment."""
+    def reset(self, seed: int | None) -> None:
+        """Start an episode in every environment, i with ``seed`` + i; with None its random stream goes on."""
         self._observations = self._environments.reset(seed)
         self._returns[:] = 0.0
         self._lengths[:] = 0

@@ -7,20 +7,23 @@ import numpy as np
 
 from trpo_fast.errors import PolicyFileError, UnsupportedSpaceError
 
-_DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool")
+_FLOATS = ("float16", "float32", "float64")
+_DTYPES = (*_FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
 
 
 def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
     """A space as a JSON object; bounds travel as text, exactly ("inf" too)."""
     if isinstance(space, gym.spaces.Box):
-        bounds = {name: [repr(float(b)) for b in getattr(space, name).ravel()] for name in ("low", "high")}
+        number = float if str(space.dtype) in _FLOATS else int
+        bounds = {name: [repr(number(b)) for b in getattr(space, name).ravel()] for name in ("low", "high")}
         return {"type": "Box", "shape": list(space.shape), "dtype": str(space.dtype), **bounds}
     if isinstance(space, gym.spaces.Discrete):
-        return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
+        return {"type": "Discrete", "n": int(space.n), "start": int(space.start), "dtype": str(space.dtype)}
     if isinstance(space, gym.spaces.MultiDiscrete):
-        return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": space.start.tolist()}
+        choices = {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
+        return {"type": "MultiDiscrete", "dtype": str(space.dtype), **choices}
     if isinstance(space, gym.spaces.MultiBinary):
-        return {"type": "MultiBinary", "shape": list(space.shape)}
+        return {"type": "MultiBinary", "n": space.n}  # an int and a shape of one int differ
     raise UnsupportedSpaceError(f"space: expected Box, Discrete, MultiDiscrete or MultiBinary, got {space}")
 
 
@@ -34,19 +37,22 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
     """
     try:
         kind = data["type"]
-        if kind == "Box" and data["dtype"] in _DTYPES:
-            dtype = np.dtype(data["dtype"]).type
+        if kind == "MultiBinary":
+            return gym.spaces.MultiBinary(data["n"])
+        if data["dtype"] not in _DTYPES:
+            raise ValueError("unknown dtype")
+        dtype = np.dtype(data["dtype"]).type
+        if kind == "Box":
+            number = float if data["dtype"] in _FLOATS else int
             low, high = (
-                np.array([float(b) for b in data[name]]).astype(dtype).reshape(data["shape"])
+                np.array([number(b) for b in data[name]], dtype=dtype).reshape(data["shape"])
                 for name in ("low", "high")
             )
             return gym.spaces.Box(low, high, dtype=dtype)
         if kind == "Discrete":
-            return gym.spaces.Discrete(data["n"], start=data["start"])
+            return gym.spaces.Discrete(data["n"], start=data["start"], dtype=dtype)
         if kind == "MultiDiscrete":
-            return gym.spaces.MultiDiscrete(data["nvec"], start=data["start"])
-        if kind == "MultiBinary":
-            return gym.spaces.MultiBinary(data["shape"])
-    except (KeyError, TypeError, ValueError, AssertionError) as error:
+            return gym.spaces.MultiDiscrete(data["nvec"], start=data["start"], dtype=dtype)
+    except (KeyError, TypeError, ValueError, AssertionError, OverflowError) as error:
         raise PolicyFileError(f"space: expected a description of a space, got {data}") from error
     raise PolicyFileError(f"space: expected Box, Discrete, MultiDiscrete or MultiBinary, got {data}")

@@ -48,7 +48,7 @@ class SurrogateObjective:
         self._policy = policy
         theta = policy.check_theta(theta)
         inputs = policy.normalize(observations)
-        rows = policy.codec.to_rows(actions)
+        rows = policy.codec.to_rows(actions, len(inputs))
         advantages = float_array("advantages", advantages, (len(inputs),), np.float64)
         core = kernels(policy.dtype)
         self._kernel = core.SurrogateObjective(policy.network, policy.distribution, theta, inputs, rows, advantages)

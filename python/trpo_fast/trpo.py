@@ -87,8 +87,10 @@ def trpo_update(
         If an array has the wrong kind, dtype or shape. Numerical trouble is a status instead.
     """
     theta = policy.check_theta(theta)
-    advantages = float_array("advantages", batch.advantages, (len(batch.observations),), np.float64)
-    if not _all_finite(theta, batch.observations, batch.actions, advantages):
+    observations = policy.check_observations(batch.observations)
+    actions = policy.codec.to_rows(batch.actions, len(observations))
+    advantages = float_array("advantages", batch.advantages, (len(observations),), np.float64)
+    if not all(np.isfinite(a).all() for a in (theta, observations, actions, advantages)):
         return theta, UpdateReport(UpdateStatus.NON_FINITE_INPUT)
     if not has_signal(advantages):
         return theta, UpdateReport(UpdateStatus.NO_SIGNAL)
@@ -96,7 +98,7 @@ def trpo_update(
         advantages = normalize_advantages(advantages)
     target_kl, damping = trust_region(policy, config)
 
-    objective = SurrogateObjective(policy, theta, batch.observations, batch.actions, advantages)
+    objective = SurrogateObjective(policy, theta, observations, batch.actions, advantages)
     start = objective.evaluate(theta)
     g = objective.gradient()
     report = _report_at(start, g)
@@ -105,7 +107,7 @@ def trpo_update(
     if not g.any():
         return theta, report._replace(status=UpdateStatus.ZERO_GRADIENT)
 
-    F = FisherOperator(policy, theta, batch.observations, damping, rows=slice(None, None, config.sub_sampling_factor))
+    F = FisherOperator(policy, theta, observations, damping, rows=slice(None, None, config.sub_sampling_factor))
     cg = conjugate_gradient(F, g, max_iter=config.cg_max_steps)  # x ≈ F⁻¹ g
     xFx = _quadratic_form(F, cg, config.step_norm)
     if not (xFx > 0.0 and np.isfinite(xFx) and np.isfinite(cg.x).all()):
@@ -117,7 +119,7 @@ def trpo_update(
         step,
         start=start,
         max_kl=target_kl,
-        min_improvement=float(np.finfo(policy.dtype).eps) * float(np.abs(advantages).mean()),
+        min_improvement=_rounding(policy.dtype, len(advantages)) * float(np.abs(advantages).mean()),
         shrinking_factor=config.line_search_shrinking_factor,
         max_iter=config.line_search_max_iter,
     )
@@ -156,6 +158,11 @@ def _quadratic_form(F: FisherOperator, cg: CGResult, step_norm: str) -> float:
     return float(cg.x @ (F @ cg.x)) - F.damping * float(cg.x @ cg.x)
 
 
+def _rounding(dtype: np.dtype[Any], n: int) -> float:
+    """Relative rounding error of a surrogate over n rows: of the policy's outputs, and of the sum in float64."""
+    return max(float(np.finfo(dtype).eps), n * float(np.finfo(np.float64).eps))
+
+
 def _report_at(start: SurrogateValue, g: npt.NDArray[np.float64]) -> UpdateReport:
     return UpdateReport(
         UpdateStatus.NON_FINITE_GRADIENT,
@@ -164,7 +171,3 @@ def _report_at(start: SurrogateValue, g: npt.NDArray[np.float64]) -> UpdateRepor
         entropy=start.entropy,
         gradient_norm=float(np.linalg.norm(g)),
     )
-
-
-def _all_finite(*arrays: npt.NDArray[Any]) -> bool:
-    return all(bool(np.isfinite(a).all()) for a in arrays)

@@ -44,9 +44,9 @@ def check_real(
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """``value``, which must be one of ``choices``."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise InvalidArgumentError(name, "one of " + ", ".join(choices), describe(value))
-    return str(value)
+    return value
 
 
 def check_flag(name: str, value: Any) -> bool:
@@ -59,7 +59,7 @@ def check_flag(name: str, value: Any) -> bool:
 def float_dtype(name: str, value: Any) -> np.dtype[Any]:
     """``value`` as float32 or float64."""
     try:
-        dtype: np.dtype[Any] = np.dtype(value)
+        dtype: np.dtype[Any] = np.dtype(object if value is None else value)  # np.dtype(None) is float64
     except TypeError:
         dtype = np.dtype(object)
     if dtype not in FLOAT_TYPES:
@@ -68,7 +68,7 @@ def float_dtype(name: str, value: Any) -> np.dtype[Any]:
 
 
 def float_array(name: str, value: Any, shape: tuple[int | None, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """``value`` as a C-contiguous array of ``dtype``: the one place where the public functions cast.
+    """``value`` as a C-contiguous and aligned array of ``dtype``: the one place where the public functions cast.
 
     Parameters
     ----------
@@ -91,4 +91,4 @@ def float_array(name: str, value: Any, shape: tuple[int | None, ...], dtype: npt
     if not fits:
         raise InvalidArgumentError(name, expected, describe(value))
     with np.errstate(over="ignore"):  # what overflows float32 becomes Inf, and the update's status says so
-        return np.ascontiguousarray(value, dtype=dtype)
+        return np.require(value, dtype, ["C", "ALIGNED"])

@@ -13,8 +13,7 @@ class Actor {
   Actor(const Network<Scalar>& network, const Distribution<Scalar>& distribution)
       : distribution_(distribution),
         evaluator_(network),
-        x_(kBlockRows, network.input_size()),
-        phi_(kBlockRows, network.output_size()) {}
+        x_(kBlockRows, network.input_size()) {}
 
   // actions ~ pi(. | observations), or the most probable ones where noise has no data
   void act(const Normalizer& normalizer,
@@ -23,15 +22,15 @@ class Actor {
            ConstMatrixView<Scalar> noise,         // (n, A), standard normal, or no data
            MatrixView<Scalar> actions             // (n, A)
   ) {
+    evaluator_.set_theta(theta);
     for_each_block(observations.rows(), [&](Rows rows) {
-      MatrixView<Scalar> x(x_.data(), rows.size(), x_.cols());
-      MatrixView<Scalar> phi(phi_.data(), rows.size(), phi_.cols());
+      MatrixView<Scalar> x = block(x_, {0, rows.size()});
       normalizer.apply(block(observations, rows), x);
-      evaluator_.forward(theta, view(x), phi);
+      const ConstPanel<Scalar> phi = panel(evaluator_.forward(view(x)));
       if (noise.data() != nullptr) {
-        distribution_.sample(panel(view(phi)), panel(block(noise, rows)), panel(block(actions, rows)));
+        distribution_.sample(phi, panel(block(noise, rows)), panel(block(actions, rows)));
       } else {
-        distribution_.mode(panel(view(phi)), panel(block(actions, rows)));
+        distribution_.mode(phi, panel(block(actions, rows)));
       }
     });
   }
@@ -40,7 +39,6 @@ class Actor {
   const Distribution<Scalar>& distribution_;
   Evaluator<Scalar> evaluator_;
   RowMatrix<Scalar> x_;
-  RowMatrix<Scalar> phi_;
 };
 
 }  // namespace trpo_fast

@@ -32,6 +32,18 @@ class Bernoulli final : public Distribution<Scalar> {
     }
   }
 
+  void log_ratio(ConstPanel<Scalar> p, ConstPanel<Scalar> q, ConstPanel<Scalar> actions,
+                 VectorView<double> out) const override {
+    // as in Categorical: e_1 = (1 - p) d for a set bit, e_0 = -p d for a clear one, less the KL divergence
+    for (Index n = 0; n < p.rows(); ++n) {
+      for (Index j = 0; j < n_bits_; ++j) {
+        const double d = double(q(n, j)) - double(p(n, j));
+        const double e = actions(n, j) > 0 ? sigmoid(-double(p(n, j))) * d : -sigmoid(p(n, j)) * d;
+        out[n] += e - bit_kl(p(n, j), q(n, j));
+      }
+    }
+  }
+
   void log_prob_vjp(ConstPanel<Scalar> phi, ConstPanel<Scalar> actions, ConstVectorView<double> weight,
                     Panel<Scalar> phi_bar) const override {
     for (Index n = 0; n < phi.rows(); ++n) {

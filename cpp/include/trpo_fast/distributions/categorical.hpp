@@ -30,6 +30,16 @@ class Categorical final : public Distribution<Scalar> {
     }
   }
 
+  void log_ratio(ConstPanel<Scalar> p, ConstPanel<Scalar> q, ConstPanel<Scalar> actions,
+                 VectorView<double> out) const override {
+    // log q_a / p_a = d_a - log sum_i p_i exp(d_i) = e_a - KL(p || q)
+    for (Index n = 0; n < p.rows(); ++n) {
+      const Index a = static_cast<Index>(actions(n, 0));
+      const Tilt tilt = row_tilt(p, q, n);
+      out[n] += double(q(n, a)) - double(p(n, a)) - tilt.mean - tilt.kl;
+    }
+  }
+
   void log_prob_vjp(ConstPanel<Scalar> phi, ConstPanel<Scalar> actions, ConstVectorView<double> weight,
                     Panel<Scalar> phi_bar) const override {
     // d log p_a / d z = e_a - p
@@ -44,7 +54,7 @@ class Categorical final : public Distribution<Scalar> {
   }
 
   void kl_divergence(ConstPanel<Scalar> p, ConstPanel<Scalar> q, VectorView<double> out) const override {
-    for (Index n = 0; n < p.rows(); ++n) out[n] += row_kl(p, q, n);
+    for (Index n = 0; n < p.rows(); ++n) out[n] += row_tilt(p, q, n).kl;
   }
 
   void entropy(ConstPanel<Scalar> phi, VectorView<double> out) const override {
@@ -60,11 +70,14 @@ class Categorical final : public Distribution<Scalar> {
   void multiply_fisher(ConstPanel<Scalar> phi, ConstPanel<Scalar> dphi, Panel<Scalar> out) const override {
     // M dz = p * (dz - p.dz)
     for (Index n = 0; n < phi.rows(); ++n) {
-      const Scalar top = phi.row(n).maxCoeff();
-      out.row(n).array() = (phi.row(n).array() - top).exp();
-      out.row(n) /= out.row(n).sum();
-      const Scalar mean = out.row(n).dot(dphi.row(n));
-      out.row(n).array() *= dphi.row(n).array() - mean;
+      const double log_z = log_normalizer(phi, n);
+      double mean = 0.0;
+      for (Index i = 0; i < n_choices_; ++i) {
+        const double p = std::exp(double(phi(n, i)) - log_z);
+        mean += p * double(dphi(n, i));
+        out(n, i) = static_cast<Scalar>(p);
+      }
+      for (Index i = 0; i < n_choices_; ++i) out(n, i) *= static_cast<Scalar>(double(dphi(n, i)) - mean);
     }
   }
 
@@ -102,9 +115,14 @@ class Categorical final : public Distribution<Scalar> {
     return top + std::log(sum);
   }
 
-  // With d = z_q - z_p and e = d - sum_i p_i d_i:  KL(p || q) = log sum_i p_i exp(e_i)
+  struct Tilt {
+    double mean;  // sum_i p_i d_i, with d = z_q - z_p
+    double kl;    // KL(p || q)
+  };
+
+  // With e = d - sum_i p_i d_i:  KL(p || q) = log sum_i p_i exp(e_i)
   //   = log1p(sum_i p_i (expm1(e_i) - e_i)),  since sum_i p_i e_i = 0; every term is >= 0.
-  double row_kl(ConstPanel<Scalar> p, ConstPanel<Scalar> q, Index n) const {
+  Tilt row_tilt(ConstPanel<Scalar> p, ConstPanel<Scalar> q, Index n) const {
     const double log_z = log_normalizer(p, n);
     const auto log_p = [&](Index i) { return double(p(n, i)) - log_z; };
     const auto difference = [&](Index i) { return double(q(n, i)) - double(p(n, i)); };
@@ -113,7 +131,7 @@ class Categorical final : public Distribution<Scalar> {
     double sum = 0.0;
     for (Index i = 0; i < n_choices_; ++i) sum += tilted_term(log_p(i), difference(i) - mean);
     // too far apart for exp, and for cancellation: sum_i p_i (log p_i - log q_i)
-    return std::isinf(sum) ? log_normalizer(q, n) - log_z - mean : std::log1p(sum);
+    return {mean, std::isinf(sum) ? log_normalizer(q, n) - log_z - mean : std::log1p(sum)};
   }
 
   Index n_choices_;

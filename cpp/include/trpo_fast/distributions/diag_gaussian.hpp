@@ -30,6 +30,20 @@ class DiagGaussian final : public Distribution<Scalar> {
     }
   }
 
+  void log_ratio(ConstPanel<Scalar> p, ConstPanel<Scalar> q, ConstPanel<Scalar> actions,
+                 VectorView<double> out) const override {
+    for (Index n = 0; n < p.rows(); ++n) {
+      for (Index j = 0; j < d_; ++j) {
+        // s_p - s_q + (z_p^2 - z_q^2) / 2, with z_p - z_q = dmean / sigma_q - z_p expm1(s_p - s_q)
+        const double inv_std = std::exp(-double(q(n, d_ + j)));
+        const double ds = double(p(n, d_ + j)) - double(q(n, d_ + j));
+        const double z_p = (double(actions(n, j)) - double(p(n, j))) * std::exp(-double(p(n, d_ + j)));
+        const double dz = (double(q(n, j)) - double(p(n, j))) * inv_std - z_p * std::expm1(ds);
+        out[n] += ds + dz * (z_p - 0.5 * dz);
+      }
+    }
+  }
+
   void log_prob_vjp(ConstPanel<Scalar> phi, ConstPanel<Scalar> actions, ConstVectorView<double> weight,
                     Panel<Scalar> phi_bar) const override {
     for (Index n = 0; n < phi.rows(); ++n) {
@@ -63,12 +77,18 @@ class DiagGaussian final : public Distribution<Scalar> {
 
   void multiply_fisher(ConstPanel<Scalar> phi, ConstPanel<Scalar> dphi, Panel<Scalar> out) const override {
     // M = diag(exp(-2 s), 2)
-    out.leftCols(d_).array() = dphi.leftCols(d_).array() * (Scalar(-2) * phi.rightCols(d_).array()).exp();
-    out.rightCols(d_) = Scalar(2) * dphi.rightCols(d_);
+    for (Index n = 0; n < phi.rows(); ++n) {
+      for (Index j = 0; j < d_; ++j) {
+        out(n, j) = dphi(n, j) * std::exp(Scalar(-2) * phi(n, d_ + j));
+        out(n, d_ + j) = Scalar(2) * dphi(n, d_ + j);
+      }
+    }
   }
 
   void sample(ConstPanel<Scalar> phi, ConstPanel<Scalar> noise, Panel<Scalar> actions) const override {
-    actions.array() = phi.leftCols(d_).array() + phi.rightCols(d_).array().exp() * noise.array();
+    for (Index n = 0; n < phi.rows(); ++n) {
+      for (Index j = 0; j < d_; ++j) actions(n, j) = phi(n, j) + std::exp(phi(n, d_ + j)) * noise(n, j);
+    }
   }
 
   void mode(ConstPanel<Scalar> phi, Panel<Scalar> actions) const override { actions = phi.leftCols(d_); }

@@ -6,7 +6,7 @@
 
 namespace trpo_fast {
 
-// Row functions of value type (log_prob, kl_divergence, entropy) are evaluated in double from the stored phi and ADD to
+// Row functions of value type (log_prob, log_ratio, kl_divergence, entropy) are evaluated in double from the stored phi and ADD to
 // their output, so that a product of distributions is a sum over its factors.
 template <class Scalar>
 class Distribution {
@@ -23,6 +23,13 @@ class Distribution {
   virtual void log_prob(ConstPanel<Scalar> phi,      // (B, K)
                         ConstPanel<Scalar> actions,  // (B, A)
                         VectorView<double> out       // (B,)
+  ) const = 0;
+
+  // out[n] += log pi(a_n | q_n) - log pi(a_n | p_n), without cancellation; exactly 0 at p_n = q_n
+  virtual void log_ratio(ConstPanel<Scalar> p,        // (B, K)
+                         ConstPanel<Scalar> q,        // (B, K)
+                         ConstPanel<Scalar> actions,  // (B, A)
+                         VectorView<double> out       // (B,)
   ) const = 0;
 
   // phi_bar[n] = weight[n] * d log pi(a_n | phi_n) / d phi_n      (the score, weighted)

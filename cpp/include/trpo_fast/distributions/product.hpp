@@ -40,6 +40,14 @@ class Product final : public Distribution<Scalar> {
     });
   }
 
+  void log_ratio(ConstPanel<Scalar> p, ConstPanel<Scalar> q, ConstPanel<Scalar> actions,
+                 VectorView<double> out) const override {
+    for_each_factor([&](const Distribution<Scalar>& factor, Index k, Index a) {
+      const Index size = factor.num_dist_params();
+      factor.log_ratio(columns(p, k, size), columns(q, k, size), columns(actions, a, factor.action_size()), out);
+    });
+  }
+
   void log_prob_vjp(ConstPanel<Scalar> phi, ConstPanel<Scalar> actions, ConstVectorView<double> weight,
                     Panel<Scalar> phi_bar) const override {
     for_each_factor([&](const Distribution<Scalar>& factor, Index k, Index a) {

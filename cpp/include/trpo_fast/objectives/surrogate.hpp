@@ -22,7 +22,8 @@ struct SurrogateValue {
   double entropy;    // mean_n entropy of pi_theta'(. | s_n)
 };
 
-// exp() of more would leave float32 in the squares that follow; such a step is far outside any trust region.
+// A log-ratio is clamped here before exp() unless the advantage is negative: the clamped surrogate is a lower bound of the
+// true one, so that an improvement of it is one. Where it is negative an overflow is -Inf, and is rejected.
 constexpr double kMaxLogRatio = 20.0;
 
 template <class Scalar>
@@ -37,17 +38,12 @@ class SurrogateObjective {
       : distribution_(distribution),
         at_(network, theta, x),
         actions_(actions),
-        advantages_(advantages),
-        log_prob_(Vector<double>::Zero(x.rows())) {
+        advantages_(advantages) {
     const Index row = distribution.first_invalid_action(panel(actions));
     if (row >= 0) {
       throw std::invalid_argument("actions: expected an action of the action space, got row " + std::to_string(row) +
                                   " outside it");
     }
-    for_each_block(num_rows(), [&](Rows rows) {
-      distribution_.log_prob(panel(block(at_.output(), rows)), panel(block(actions, rows)),
-                             {log_prob_.data() + rows.begin, rows.size()});
-    });
   }
 
   Index num_params() const { return at_.network().num_params(); }
@@ -74,27 +70,23 @@ class SurrogateObjective {
   // Everything the line search asks of theta', in one pass. Non-finite values are passed on, not repaired.
   SurrogateValue evaluate(const Scalar* theta_new) const {  // (P,)
     Evaluator<Scalar> evaluator(at_.network());
-    RowMatrix<Scalar> phi(kBlockRows, at_.output().cols());
-    RowMatrix<double> terms(3, kBlockRows);  // log-probability, KL and entropy of a block's rows
+    evaluator.set_theta(theta_new);
+    RowMatrix<double> terms(3, kBlockRows);  // log-ratio, KL and entropy of a block's rows
     SurrogateValue sum{0.0, 0.0, 0.0, 0.0};
     for_each_block(num_rows(), [&](Rows rows) {
-      MatrixView<Scalar> phi_new = block(phi, {0, rows.size()});
-      evaluator.forward(theta_new, block(at_.inputs(), rows), phi_new);
       const ConstPanel<Scalar> p = panel(block(at_.output(), rows));
-      const ConstPanel<Scalar> q = panel(view(phi_new));
+      const ConstPanel<Scalar> q = panel(evaluator.forward(block(at_.inputs(), rows)));
       terms.setZero();
-      VectorView<double> log_prob(terms.row(0).data(), rows.size());
+      VectorView<double> log_ratio(terms.row(0).data(), rows.size());
       VectorView<double> kl(terms.row(1).data(), rows.size());
       VectorView<double> entropy(terms.row(2).data(), rows.size());
-      distribution_.log_prob(q, panel(block(actions_, rows)), log_prob);
+      distribution_.log_ratio(p, q, panel(block(actions_, rows)), log_ratio);
       distribution_.kl_divergence(p, q, kl);
       distribution_.entropy(q, entropy);
       for (Index i = 0; i < rows.size(); ++i) {
-        const double log_ratio = log_prob[i] - log_prob_[rows.begin + i];
-        const double clamped = log_ratio > kMaxLogRatio    ? kMaxLogRatio
-                               : log_ratio < -kMaxLogRatio ? -kMaxLogRatio
-                                                           : log_ratio;  // a NaN stays a NaN
-        sum.surrogate += std::exp(clamped) * advantages_[rows.begin + i];
+        const double advantage = advantages_[rows.begin + i];
+        const bool clamped = !(advantage < 0.0) && log_ratio[i] > kMaxLogRatio;
+        sum.surrogate += std::exp(clamped ? kMaxLogRatio : log_ratio[i]) * advantage;
         sum.mean_kl += kl[i];
         if (kl[i] > sum.max_kl || std::isnan(kl[i])) sum.max_kl = kl[i];
         sum.entropy += entropy[i];
@@ -109,7 +101,6 @@ class SurrogateObjective {
   Linearization<Scalar> at_;
   RowMatrix<Scalar> actions_;
   Vector<double> advantages_;
-  Vector<double> log_prob_;  // log pi(a_n | s_n; theta)
 };
 
 }  // namespace trpo_fast

@@ -29,14 +29,15 @@ inline CGResult conjugate_gradient(LinearOperator& a, ConstVectorView<double> b,
                                    LinearOperator* preconditioner = nullptr) {
   CGResult result{Vector<double>::Zero(b.size()), 0, 0.0, 0.0, CGStatus::max_iter};
   // A's products may be float32: solve for b / ||b||, so that the scale of b does not matter.
-  const double scale = b.stableNorm();
+  Vector<double> rhs = b;
+  const double scale = rhs.stableNorm();
   if (!std::isfinite(scale) || scale == 0.0) {
     result.status = scale == 0.0 ? CGStatus::zero_rhs : CGStatus::non_finite;
     result.residual_norm = scale;
     return result;
   }
 
-  const Vector<double> rhs = b / scale;
+  rhs /= scale;
   Vector<double>& x = result.x;
   Vector<double> r = rhs;
   Vector<double> z = r;

@@ -1,0 +1,155 @@
+"""Small deterministic environments in which every transition can be recognised, and ways to break them."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+LENGTHS = (3, 1, 4, 2)
+ENDS = ("truncated", "terminated", "both")
+
+
+class Transition(NamedTuple):
+    """What a policy learns from; ``next_observation`` is the true one, None after a termination (nothing needs it)."""
+
+    observation: tuple[float, ...]
+    action: tuple[float, ...]
+    reward: float
+    terminated: bool
+    truncated: bool
+    next_observation: tuple[float, ...] | None
+
+
+class CountingEnv(gym.Env[np.ndarray, Any]):
+    """Observes (env_id, episode, step), and pays for all three and the action: no two transitions are alike.
+
+    Episode k lasts ``lengths[k]`` steps and ends as ``ends[k]`` says, both repeated. ``history`` and ``seeds`` keep
+    what happened.
+    """
+
+    def __init__(
+        self,
+        env_id: int = 0,
+        lengths: Sequence[int] = LENGTHS,
+        ends: Sequence[str] = ENDS,
+        action_space: gym.Space[Any] | None = None,
+    ) -> None:
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (3,), np.float32)
+        self.action_space = action_space or gym.spaces.Discrete(3)
+        self.env_id, self.lengths, self.ends = env_id, lengths, ends
+        self.episode, self.t = -1, 0
+        self.history: list[Transition] = []
+        self.seeds: list[int | None] = []
+
+    def observe(self) -> np.ndarray:
+        return np.array([self.env_id, self.episode, self.t], dtype=np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self.seeds.append(seed)
+        self.episode, self.t = (0 if seed is not None else self.episode + 1), 0
+        return self.observe(), {}
+
+    def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        assert self.action_space.contains(action), f"{action!r} is not in {self.action_space}"
+        before = self.observe()
+        self.t += 1
+        end = self.ends[self.episode % len(self.ends)]
+        done = self.t == self.lengths[self.episode % len(self.lengths)]
+        terminated, truncated = done and end in ("terminated", "both"), done and end in ("truncated", "both")
+        choice = tuple(np.ravel(action).tolist())
+        reward = 100.0 * self.env_id + 10.0 * self.episode + self.t + 0.125 * sum(choice)
+        after = None if terminated and not truncated else tuple(self.observe().tolist())
+        self.history.append(Transition(tuple(before.tolist()), choice, reward, terminated, truncated, after))
+        return self.observe(), reward, terminated, truncated, {}
+
+
+def counting_factories(n: int, **arguments: Any) -> list[Callable[[], CountingEnv]]:
+    """Environments 0..n-1, each with episode lengths of its own."""
+    return [partial(CountingEnv, i, **{"lengths": LENGTHS[i:] + LENGTHS[:i], **arguments}) for i in range(n)]
+
+
+class FaultyEnv(CountingEnv):
+    """Episodes of 5 steps; at step ``at`` the environment returns ``corrupt(value)`` instead of the value of ``field``.
+
+    Fields are named as in EnvironmentFaultError. "step" and "reset" are for a ``corrupt`` that raises; a reset counts
+    as part of the step before it.
+    """
+
+    def __init__(self, field: str, corrupt: Callable[[Any], Any], at: int, env_id: int = 0) -> None:
+        super().__init__(env_id, lengths=(5,), ends=("truncated",))
+        self.where, self.corrupt, self.n_steps = (field, at), corrupt, 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self._deliver("reset", None)
+        observation, info = super().reset(seed=seed, options=options)
+        return self._deliver("reset observation", observation), info
+
+    def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        self.n_steps += 1
+        self._deliver("step", None)
+        observation, reward, terminated, truncated, info = super().step(action)
+        return (
+            self._deliver("final observation" if terminated or truncated else "observation", observation),
+            self._deliver("reward", reward),
+            self._deliver("terminated", terminated),
+            self._deliver("truncated", truncated),
+            info,
+        )
+
+    def _deliver(self, field: str, value: Any) -> Any:
+        return self.corrupt(value) if self.where == (field, self.n_steps) else value
+
+
+class FaultyVectorEnv(gym.vector.VectorWrapper):
+    """A vector environment whose ``part`` of what step ``at`` returns (0: observations .. 4: infos) is corrupted."""
+
+    def __init__(self, env: VectorEnv, part: int, corrupt: Callable[[Any], Any], at: int) -> None:
+        super().__init__(env)
+        self.part, self.corrupt, self.at, self.n_steps = part, corrupt, at, 0
+
+    def step(self, actions: Any) -> Any:
+        self.n_steps += 1
+        parts = list(self.env.step(actions))
+        if self.n_steps == self.at:
+            parts[self.part] = self.corrupt(parts[self.part])
+        return tuple(parts)
+
+
+class FakeEnvPool(VectorEnv, gym.Env):
+    """What EnvPool 1.2 looks like: VectorEnv and Env at once, single spaces, float32 rewards, fixed seeds."""
+
+    metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+
+    def __init__(self, factories: Sequence[Callable[[], gym.Env]], batch_size: int | None = None) -> None:
+        self.envs = SyncVectorEnv(factories, autoreset_mode=self.metadata["autoreset_mode"])
+        self.num_envs = self.envs.num_envs
+        self.observation_space = self.single_observation_space = self.envs.single_observation_space
+        self.action_space = self.single_action_space = self.envs.single_action_space
+        self.config = {"num_envs": self.num_envs, "batch_size": batch_size or self.num_envs}
+
+    def reset(self, env_id: Any = None, *, seed: int | None = None, options: Any = None) -> Any:
+        return self.envs.reset()
+
+    def step(self, actions: Any) -> Any:
+        observations, rewards, *rest = self.envs.step(actions)
+        return observations, rewards.astype(np.float32), *rest
+
+
+class FakeALEVectorEnv(FakeEnvPool):
+    """As ale-py's vector environment: the final observations are one dense array, there only if an episode ended."""
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+
+    def __init__(self, factories: Sequence[Callable[[], gym.Env]]) -> None:
+        super().__init__(factories)
+        self.batch_size = self.config.pop("batch_size")
+
+    def step(self, actions: Any) -> Any:
+        *parts, infos = super().step(actions)
+        if "final_obs" not in infos:
+            return *parts, {}
+        nothing = np.zeros(self.single_observation_space.shape, dtype=np.float32)
+        return *parts, {"final_obs": np.stack([nothing if row is None else row for row in infos["final_obs"]])}
