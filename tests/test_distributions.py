@@ -167,6 +167,26 @@ def test_extreme_logits_stay_finite():
     assert np.isfinite(scalars(core.Categorical(3).entropy, far)).all()
 
 
+def test_a_huge_common_shift_of_the_logits_changes_nothing():
+    d = kernels("float64").Categorical(3)
+    p, q = np.zeros((1, 3)), np.full((1, 3), -1.78e21)
+    actions = np.array([[1.0]])
+    assert scalars(d.kl_divergence, p, q)[0] == 0.0
+    assert scalars(d.log_ratio, p, q, actions)[0] == 0.0
+    assert scalars(d.log_prob, q, actions)[0] == pytest.approx(-math.log(3))
+    assert scalars(d.entropy, q)[0] == pytest.approx(math.log(3))
+
+
+def test_bernoulli_keeps_the_digits_of_its_tails():
+    d = kernels("float64").Bernoulli(1)
+    z = np.array([[-40.0], [40.0]])
+    p = math.exp(-40.0)
+    np.testing.assert_allclose(rows(d.multiply_fisher, z, np.ones((2, 1))).ravel(), p, rtol=1e-12)
+    score = np.empty((2, 1))
+    d.log_prob_vjp(z, np.array([[0.0], [0.0]]), np.ones(2), score)
+    np.testing.assert_allclose(score.ravel(), [-p, -1.0], rtol=1e-12)
+
+
 def test_mode_is_the_most_probable_action():
     core = kernels("float64")
     phi = np.array([[0.1, 2.0, -1.0, 0.0]])

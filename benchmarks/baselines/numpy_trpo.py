@@ -187,12 +187,13 @@ class Categorical:
         """Each number to the columns of its block, (N, d) -> (N, K)."""
         return np.repeat(x, self.sizes, axis=1)
 
-    def log_sum_exp(self, x):
-        top = self.reduce(np.maximum, x)
-        return top + np.log(self.reduce(np.add, np.exp(x - self.repeat(top))))
+    def centre(self, phi):
+        """Logits less their block's largest: the softmax is the same, and huge ones keep their differences."""
+        return phi - self.repeat(self.reduce(np.maximum, phi))
 
     def log_softmax(self, phi):
-        return phi - self.repeat(self.log_sum_exp(phi))
+        centred = self.centre(phi)
+        return centred - self.repeat(np.log(self.reduce(np.add, np.exp(centred))))
 
     def columns(self, actions):
         """The columns of phi that the actions chose, (N, d)."""
@@ -217,11 +218,12 @@ class Categorical:
 
     def kl(self, phi_old, phi_new):
         """log E_old[exp(e)], where e is the change of the logits less its mean under the old policy."""
-        log_p, change = self.log_softmax(phi_old), phi_new - phi_old
+        log_p, change = self.log_softmax(phi_old), self.centre(phi_new) - self.centre(phi_old)
         p = np.exp(log_p)
         e = change - self.repeat(self.reduce(np.add, p * change))
         near = np.log1p(self.reduce(np.add, p * expm1_minus_x(np.minimum(e, MAX_TILT))))  # as E_old[e] = 0
-        far = self.log_sum_exp(log_p + e)
+        top = self.reduce(np.maximum, log_p + e)
+        far = top + np.log(self.reduce(np.add, np.exp(log_p + e - self.repeat(top))))
         return np.where(self.reduce(np.maximum, e) <= MAX_TILT, near, far).sum(axis=1)
 
     def entropy(self, phi):

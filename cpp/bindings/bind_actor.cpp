@@ -21,14 +21,18 @@ template <class Scalar>
 void bind_actor(py::module_& module) {
   using A = Actor<Scalar>;
   struct Sized {  // an actor and the sizes its arguments must have
+    Sized(const Network<Scalar>& network, const Distribution<Scalar>& distribution)
+        : num_params(network.num_params()),
+          obs_size(network.input_size()),
+          action_size(distribution.action_size()),
+          actor(network, distribution) {}
     Index num_params, obs_size, action_size;
     A actor;
   };
   py::class_<Sized>(module, "Actor", py::module_local(), "Normalise, forward, sample: one call an environment step")
       .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution) {
              expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
-             return std::make_unique<Sized>(Sized{network.num_params(), network.input_size(),
-                                                  distribution.action_size(), A(network, distribution)});
+             return std::make_unique<Sized>(network, distribution);
            }),
            py::arg("network"), py::arg("distribution"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
       .def(
@@ -51,7 +55,7 @@ void bind_actor(py::module_& module) {
         const auto x_in = matrix_in<double>(x, "x", kAnySize, normalizer.size());
         const auto y = matrix_out<Scalar>(out, "out", x_in.rows(), x_in.cols());
         const py::gil_scoped_release release;
-        normalizer.apply(x_in, y);
+        for_each_block(x_in.rows(), [&](Rows rows) { normalizer.apply(block(x_in, rows), block(y, rows)); });
       },
       py::arg("normalizer"), py::arg("x"), py::arg("out"), "out = normalised observations, rounded once");
 }

@@ -30,9 +30,8 @@ void bind_layers(py::module_& module) {
            py::arg("input_size"), py::arg("output_size"), py::arg("activation"));
   py::class_<AppendLogStd<Scalar>, L, std::shared_ptr<AppendLogStd<Scalar>>>(
       module, "AppendLogStd", py::module_local(), "y = [x, log_std], a state-independent log standard deviation")
-      .def(
-          py::init([](Index size) { return std::make_shared<AppendLogStd<Scalar>>(checked_size(size, "size")); }),
-          py::arg("size"));
+      .def(py::init([](Index size) { return std::make_shared<AppendLogStd<Scalar>>(checked_size(size, "size")); }),
+           py::arg("size"));
 }
 
 template <class Scalar>

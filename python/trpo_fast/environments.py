@@ -293,7 +293,7 @@ def check_observation(
 def check_reward(value: Any, env_index: int, step: int) -> float:
     """``value`` as a finite float; arrays, None and text are refused, even where float() would take them."""
     is_number = isinstance(value, (numbers.Real, np.bool_))
-    if not (is_number and abs(float(value)) <= MAX_MAGNITUDE):
+    if not (is_number and -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE):
         expected = f"a finite number of magnitude <= {MAX_MAGNITUDE:g}"
         raise EnvironmentFaultError(env_index, step, "reward", expected, describe(value))
     return float(value)

@@ -41,6 +41,7 @@ class FisherOperator:
         rows: slice | npt.NDArray[Any] | None = None,
     ) -> None:
         theta = policy.check_theta(theta)
+        observations = policy.check_observations(observations)
         inputs = policy.normalize(observations if rows is None else observations[rows])
         self.damping = check_real("damping", damping, at_least=0.0)
         self.shape = (policy.num_params, policy.num_params)

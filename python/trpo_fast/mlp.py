@@ -93,7 +93,7 @@ class MLP:
         fits = isinstance(theta, np.ndarray) and theta.dtype == self.dtype and theta.shape == (self.num_params,)
         if not fits:
             raise InvalidArgumentError(name, expected, describe(theta))
-        return np.ascontiguousarray(theta)
+        return np.require(theta, requirements=["C", "ALIGNED"])
 
     def initial_parameters(self, rng: np.random.Generator) -> npt.NDArray[Any]:
         """A fresh theta (P,); "log_std" is left at 0."""

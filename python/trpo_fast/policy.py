@@ -149,6 +149,9 @@ class Policy:
 
     def kl_divergence(self, p: npt.NDArray[Any], q: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """KL(pi(.|p_n) || pi(.|q_n)), shape (N,), in nats, between distribution parameters (N, K)."""
+        size = int(self.distribution.num_dist_params)
+        p = float_array("p", p, (None, size), self.dtype)
+        q = float_array("q", q, (len(p), size), self.dtype)
         out = np.empty(len(p))
         self.distribution.kl_divergence(p, q, out)
         return out

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast._ext import kernels
+from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.mlp import MLP
 from trpo_fast.normalization import RunningMeanStd
-from trpo_fast.validation import check_integer, check_real, float_array
+from trpo_fast.validation import check_integer, check_real, describe, float_array
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,11 @@ class ValueFunction:
         check_real("learning_rate", learning_rate, above=0.0)
         inputs = float_array("inputs", inputs, (None, self._mlp.observation_size), self.dtype)
         returns = float_array("returns", returns, (len(inputs),), np.float64)
+        is_order = isinstance(order, np.ndarray) and order.dtype == np.int64 and order.ndim == 2 and order.size > 0
+        if not is_order or order.shape[1] != len(inputs):
+            expected = f"an int64 array of shape (n_critic_updates, {len(inputs)})"
+            raise InvalidArgumentError("order", expected, describe(order))
+        order = np.require(order, requirements=["C", "ALIGNED"])
         if not np.isfinite(returns).all():
             return ValueFit(state, ValueFitStatus.NON_FINITE, float("nan"))
         scale, statistics = 1.0, state.target_statistics

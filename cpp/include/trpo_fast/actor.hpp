@@ -1,6 +1,8 @@
 // Actor: what a policy does at every environment step: normalise, forward, sample. Its step allocates nothing.
 #pragma once
 
+#include <mutex>
+
 #include "distributions/distribution.hpp"
 #include "network/evaluator.hpp"
 #include "normalizer.hpp"
@@ -11,9 +13,7 @@ template <class Scalar>
 class Actor {
  public:
   Actor(const Network<Scalar>& network, const Distribution<Scalar>& distribution)
-      : distribution_(distribution),
-        evaluator_(network),
-        x_(kBlockRows, network.input_size()) {}
+      : distribution_(distribution), evaluator_(network), x_(kBlockRows, network.input_size()) {}
 
   // actions ~ pi(. | observations), or the most probable ones where noise has no data
   void act(const Normalizer& normalizer,
@@ -22,6 +22,7 @@ class Actor {
            ConstMatrixView<Scalar> noise,         // (n, A), standard normal, or no data
            MatrixView<Scalar> actions             // (n, A)
   ) {
+    const std::lock_guard<std::mutex> one_call_at_a_time(mutex_);
     evaluator_.set_theta(theta);
     for_each_block(observations.rows(), [&](Rows rows) {
       MatrixView<Scalar> x = block(x_, {0, rows.size()});
@@ -37,6 +38,7 @@ class Actor {
 
  private:
   const Distribution<Scalar>& distribution_;
+  std::mutex mutex_;
   Evaluator<Scalar> evaluator_;
   RowMatrix<Scalar> x_;
 };

@@ -96,8 +96,7 @@ class Bernoulli final : public Distribution<Scalar> {
   static double bit_kl(double z_p, double z_q) {
     const double d = z_q - z_p;
     const double p = sigmoid(z_p);
-    const double sum =
-        tilted_term(-softplus(-z_p), sigmoid(-z_p) * d) + tilted_term(-softplus(z_p), -p * d);
+    const double sum = tilted_term(-softplus(-z_p), sigmoid(-z_p) * d) + tilted_term(-softplus(z_p), -p * d);
     // too far apart for exp, and for cancellation
     return std::isinf(sum) ? softplus(z_q) - softplus(z_p) - p * d : std::log1p(sum);
   }

@@ -26,7 +26,7 @@ class Categorical final : public Distribution<Scalar> {
 
   void log_prob(ConstPanel<Scalar> phi, ConstPanel<Scalar> actions, VectorView<double> out) const override {
     for (Index n = 0; n < phi.rows(); ++n) {
-      out[n] += double(phi(n, static_cast<Index>(actions(n, 0)))) - log_normalizer(phi, n);
+      out[n] += log_softmax(phi, n)(phi(n, static_cast<Index>(actions(n, 0))));
     }
   }
 
@@ -36,7 +36,7 @@ class Categorical final : public Distribution<Scalar> {
     for (Index n = 0; n < p.rows(); ++n) {
       const Index a = static_cast<Index>(actions(n, 0));
       const Tilt tilt = row_tilt(p, q, n);
-      out[n] += double(q(n, a)) - double(p(n, a)) - tilt.mean - tilt.kl;
+      out[n] += tilt.log_q.centred(q(n, a)) - tilt.log_p.centred(p(n, a)) - tilt.mean - tilt.kl;
     }
   }
 
@@ -44,10 +44,10 @@ class Categorical final : public Distribution<Scalar> {
                     Panel<Scalar> phi_bar) const override {
     // d log p_a / d z = e_a - p
     for (Index n = 0; n < phi.rows(); ++n) {
-      const double log_z = log_normalizer(phi, n);
+      const LogSoftmax log_p = log_softmax(phi, n);
       const Index a = static_cast<Index>(actions(n, 0));
       for (Index i = 0; i < n_choices_; ++i) {
-        const double p = std::exp(double(phi(n, i)) - log_z);
+        const double p = std::exp(log_p(phi(n, i)));
         phi_bar(n, i) = static_cast<Scalar>(weight[n] * ((i == a ? 1.0 : 0.0) - p));
       }
     }
@@ -59,10 +59,10 @@ class Categorical final : public Distribution<Scalar> {
 
   void entropy(ConstPanel<Scalar> phi, VectorView<double> out) const override {
     for (Index n = 0; n < phi.rows(); ++n) {
-      const double log_z = log_normalizer(phi, n);
+      const LogSoftmax log_p = log_softmax(phi, n);
       for (Index i = 0; i < n_choices_; ++i) {
-        const double log_p = double(phi(n, i)) - log_z;
-        out[n] -= std::exp(log_p) * log_p;
+        const double log_p_i = log_p(phi(n, i));
+        out[n] -= std::exp(log_p_i) * log_p_i;
       }
     }
   }
@@ -70,10 +70,10 @@ class Categorical final : public Distribution<Scalar> {
   void multiply_fisher(ConstPanel<Scalar> phi, ConstPanel<Scalar> dphi, Panel<Scalar> out) const override {
     // M dz = p * (dz - p.dz)
     for (Index n = 0; n < phi.rows(); ++n) {
-      const double log_z = log_normalizer(phi, n);
+      const LogSoftmax log_p = log_softmax(phi, n);
       double mean = 0.0;
       for (Index i = 0; i < n_choices_; ++i) {
-        const double p = std::exp(double(phi(n, i)) - log_z);
+        const double p = std::exp(log_p(phi(n, i)));
         mean += p * double(dphi(n, i));
         out(n, i) = static_cast<Scalar>(p);
       }
@@ -84,12 +84,12 @@ class Categorical final : public Distribution<Scalar> {
   void sample(ConstPanel<Scalar> phi, ConstPanel<Scalar> noise, Panel<Scalar> actions) const override {
     // the first i whose cumulative probability exceeds u
     for (Index n = 0; n < phi.rows(); ++n) {
-      const double log_z = log_normalizer(phi, n);
+      const LogSoftmax log_p = log_softmax(phi, n);
       const double u = normal_cdf(noise(n, 0));
       double cumulative = 0.0;
       Index choice = 0;
       for (Index i = 0; i < n_choices_; ++i) {
-        const double p = std::exp(double(phi(n, i)) - log_z);
+        const double p = std::exp(log_p(phi(n, i)));
         if (p > 0.0) choice = i;  // rounding may leave the sum below u: the last possible choice stands
         cumulative += p;
         if (cumulative > u) break;
@@ -107,31 +107,40 @@ class Categorical final : public Distribution<Scalar> {
   }
 
  private:
-  // log sum_i exp(z_i)
-  double log_normalizer(ConstPanel<Scalar> phi, Index n) const {
+  // log p_i = (z_i - max z) - log sum_j exp(z_j - max z): in this order, huge logits keep their differences.
+  struct LogSoftmax {
+    double top;
+    double log_sum;
+    double centred(double z) const { return z - top; }
+    double operator()(double z) const { return centred(z) - log_sum; }
+  };
+
+  LogSoftmax log_softmax(ConstPanel<Scalar> phi, Index n) const {
     const double top = phi.row(n).maxCoeff();
     double sum = 0.0;
     for (Index i = 0; i < n_choices_; ++i) sum += std::exp(double(phi(n, i)) - top);
-    return top + std::log(sum);
+    return {top, std::log(sum)};
   }
 
   struct Tilt {
-    double mean;  // sum_i p_i d_i, with d = z_q - z_p
+    LogSoftmax log_p;
+    LogSoftmax log_q;
+    double mean;  // sum_i p_i d_i, with d_i the change of the centred logit from p to q
     double kl;    // KL(p || q)
   };
 
   // With e = d - sum_i p_i d_i:  KL(p || q) = log sum_i p_i exp(e_i)
   //   = log1p(sum_i p_i (expm1(e_i) - e_i)),  since sum_i p_i e_i = 0; every term is >= 0.
   Tilt row_tilt(ConstPanel<Scalar> p, ConstPanel<Scalar> q, Index n) const {
-    const double log_z = log_normalizer(p, n);
-    const auto log_p = [&](Index i) { return double(p(n, i)) - log_z; };
-    const auto difference = [&](Index i) { return double(q(n, i)) - double(p(n, i)); };
-    double mean = 0.0;
-    for (Index i = 0; i < n_choices_; ++i) mean += std::exp(log_p(i)) * difference(i);
+    Tilt tilt{log_softmax(p, n), log_softmax(q, n), 0.0, 0.0};
+    const auto log_p = [&](Index i) { return tilt.log_p(p(n, i)); };
+    const auto change = [&](Index i) { return tilt.log_q.centred(q(n, i)) - tilt.log_p.centred(p(n, i)); };
+    for (Index i = 0; i < n_choices_; ++i) tilt.mean += std::exp(log_p(i)) * change(i);
     double sum = 0.0;
-    for (Index i = 0; i < n_choices_; ++i) sum += tilted_term(log_p(i), difference(i) - mean);
+    for (Index i = 0; i < n_choices_; ++i) sum += tilted_term(log_p(i), change(i) - tilt.mean);
     // too far apart for exp, and for cancellation: sum_i p_i (log p_i - log q_i)
-    return {mean, std::isinf(sum) ? log_normalizer(q, n) - log_z - mean : std::log1p(sum)};
+    tilt.kl = std::isinf(sum) ? tilt.log_q.log_sum - tilt.log_p.log_sum - tilt.mean : std::log1p(sum);
+    return tilt;
   }
 
   Index n_choices_;

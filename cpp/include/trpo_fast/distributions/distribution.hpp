@@ -6,8 +6,8 @@
 
 namespace trpo_fast {
 
-// Row functions of value type (log_prob, log_ratio, kl_divergence, entropy) are evaluated in double from the stored phi and ADD to
-// their output, so that a product of distributions is a sum over its factors.
+// Row functions of value type (log_prob, log_ratio, kl_divergence, entropy) are evaluated in double from the
+// stored phi and ADD to their output, so that a product of distributions is a sum over its factors.
 template <class Scalar>
 class Distribution {
  public:

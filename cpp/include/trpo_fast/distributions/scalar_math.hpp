@@ -14,8 +14,8 @@ inline double expm1_minus_x(double x) {
   return sum * x;
 }
 
-// p (expm1(e) - e) from log p: what an outcome adds to exp(KL) - 1 when its logit moves by e against the mean. Overflows
-// to Inf only if the KL divergence itself is above 700 nats.
+// p (expm1(e) - e) from log p: what an outcome adds to exp(KL) - 1 when its logit moves by e against the mean.
+// Overflows to Inf only if the KL divergence itself is above 700 nats.
 inline double tilted_term(double log_p, double e) {
   const double p = std::exp(log_p);
   return e > 30.0 ? std::exp(log_p + e) - p * (1.0 + e) : p * expm1_minus_x(e);
@@ -24,8 +24,11 @@ inline double tilted_term(double log_p, double e) {
 // log(1 + exp(x))
 inline double softplus(double x) { return x > 0.0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
 
-// 1 / (1 + exp(-x))
-inline double sigmoid(double x) { return x >= 0.0 ? 1.0 / (1.0 + std::exp(-x)) : 1.0 - 1.0 / (1.0 + std::exp(x)); }
+// 1 / (1 + exp(-x)), with all its digits in both tails
+inline double sigmoid(double x) {
+  const double tail = std::exp(-std::abs(x));
+  return (x >= 0.0 ? 1.0 : tail) / (1.0 + tail);
+}
 
 // The standard normal distribution function: turns normal noise into uniform noise.
 inline double normal_cdf(double x) { return 0.5 * std::erfc(-x * 0.70710678118654752440); }

@@ -4,6 +4,8 @@
 //        vjp     multiply_fisher     jvp
 #pragma once
 
+#include <mutex>
+
 #include "../distributions/distribution.hpp"
 #include "../network/linearization.hpp"
 #include "../solvers/linear_operator.hpp"
@@ -32,6 +34,7 @@ class FisherOperator final : public LinearOperator {
 
   // Products are formed in Scalar within a block of rows and added up in double across blocks.
   void multiply(const double* v, double* out) override {
+    const std::lock_guard<std::mutex> one_product_at_a_time(mutex_);
     const ConstVectorView<double> input(v, size());
     VectorView<double> result(out, size());
     v_ = input.template cast<Scalar>();
@@ -57,6 +60,7 @@ class FisherOperator final : public LinearOperator {
   const Distribution<Scalar>& distribution_;
   Linearization<Scalar> at_;
   double damping_;
+  std::mutex mutex_;
   typename Linearization<Scalar>::Workspace workspace_;
   Vector<Scalar> v_;
   Vector<Scalar> theta_bar_;

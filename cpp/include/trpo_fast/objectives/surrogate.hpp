@@ -22,8 +22,8 @@ struct SurrogateValue {
   double entropy;    // mean_n entropy of pi_theta'(. | s_n)
 };
 
-// A log-ratio is clamped here before exp() unless the advantage is negative: the clamped surrogate is a lower bound of the
-// true one, so that an improvement of it is one. Where it is negative an overflow is -Inf, and is rejected.
+// A log-ratio is clamped here before exp() unless the advantage is negative: the clamped surrogate is a lower bound of
+// the true one, so that an improvement of it is one. Where it is negative an overflow is -Inf, and is rejected.
 constexpr double kMaxLogRatio = 20.0;
 
 template <class Scalar>
@@ -35,10 +35,7 @@ class SurrogateObjective {
                      ConstMatrixView<Scalar> actions,    // (N, A)
                      ConstVectorView<double> advantages  // (N,)
                      )
-      : distribution_(distribution),
-        at_(network, theta, x),
-        actions_(actions),
-        advantages_(advantages) {
+      : distribution_(distribution), at_(network, theta, x), actions_(actions), advantages_(advantages) {
     const Index row = distribution.first_invalid_action(panel(actions));
     if (row >= 0) {
       throw std::invalid_argument("actions: expected an action of the action space, got row " + std::to_string(row) +
