@@ -38,7 +38,7 @@ def policy_row(name: str, dtype: str) -> dict:
 def critic_row(name: str, dtype: str) -> dict:
     p = make_problem(name, N, dtype)
     obs_dim = p.observations.shape[1]
-    critic = ValueFunction(gym.spaces.Box(-np.inf, np.inf, (obs_dim,)), dtype=dtype)
+    critic = ValueFunction(gym.spaces.Box(-np.inf, np.inf, (obs_dim,)), normalize_returns=False, dtype=dtype)
     state = critic.initial_state(0)
     rng = np.random.default_rng(0)
     order = np.stack([rng.permutation(N) for _ in range(CONFIG.n_critic_updates)])

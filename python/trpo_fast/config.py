@@ -31,7 +31,7 @@ class TRPOConfig:
     normalize_advantage: bool = True
     """Give the advantages of a batch mean 0 and standard deviation 1."""
 
-    target_kl: float = 0.01
+    target_kl: float = 0.02
     """Radius of the trust region: a bound on the mean KL of an update, in nats, summed over action dimensions."""
 
     kl_reduction: Literal["sum", "mean"] = "sum"
@@ -64,7 +64,7 @@ class TRPOConfig:
     batch_size: int = 128
     """Transitions in a minibatch of the critic."""
 
-    normalize_returns: bool = False
+    normalize_returns: bool = True
     """Fit the critic to returns normalised by their running mean and standard deviation."""
 
     def __post_init__(self) -> None:

@@ -370,25 +370,24 @@ def _update_metrics(report: UpdateReport, fit: ValueFit) -> Metrics:
 def _make_networks(
     env: Environments, policy_kwargs: dict[str, Any], normalize_observations: bool, normalize_returns: bool, dtype: Any
 ) -> tuple[Policy, ValueFunction]:
-    known = ("net_arch", "activation_fn", "log_std_init", "ortho_init")
     for name in policy_kwargs:
-        check_choice("policy_kwargs", name, known)
+        check_choice("policy_kwargs", name, ("net_arch", "activation_fn", "log_std_init", "ortho_init"))
     arch = policy_kwargs.get("net_arch", (64, 64))
     if isinstance(arch, dict) and arch.keys() != {"pi", "vf"}:
         raise InvalidArgumentError("net_arch", "widths, or a dict with keys pi and vf", describe(arch))
     widths = arch if isinstance(arch, dict) else {"pi": arch, "vf": arch}
-    shared = {name: policy_kwargs[name] for name in ("activation_fn", "ortho_init") if name in policy_kwargs}
+    options = {name: value for name, value in policy_kwargs.items() if name != "net_arch"}
     policy = Policy(
         env.observation_space,
         env.action_space,
         net_arch=widths["pi"],
-        log_std_init=policy_kwargs.get("log_std_init", 0.0),
         normalize_observations=normalize_observations,
         dtype=dtype,
-        **shared,
+        **options,
     )
+    options.pop("log_std_init", None)
     value_function = ValueFunction(
-        env.observation_space, net_arch=widths["vf"], normalize_returns=normalize_returns, dtype=dtype, **shared
+        env.observation_space, net_arch=widths["vf"], normalize_returns=normalize_returns, dtype=dtype, **options
     )
     return policy, value_function
 

@@ -53,7 +53,7 @@ class Policy:
         *,
         net_arch: Sequence[int] = (64, 64),
         activation_fn: str = "tanh",
-        log_std_init: float = 0.0,
+        log_std_init: float = -0.5,
         ortho_init: bool = True,
         normalize_observations: bool = True,
         dtype: npt.DTypeLike = "float32",

@@ -71,7 +71,7 @@ class ValueFunction:
         net_arch: Sequence[int] = (64, 64),
         activation_fn: str = "tanh",
         ortho_init: bool = True,
-        normalize_returns: bool = False,
+        normalize_returns: bool = True,
         dtype: npt.DTypeLike = "float32",
     ) -> None:
         self._mlp = MLP(

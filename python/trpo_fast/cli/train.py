@@ -46,7 +46,7 @@ class Train:
     activation_fn: Literal["tanh", "relu", "elu", "silu", "identity"] = "tanh"
     """Activation of the hidden layers."""
 
-    log_std_init: float = 0.0
+    log_std_init: float = -0.5
     """Initial log standard deviation of a Box action."""
 
     ortho_init: bool = True
