@@ -17,13 +17,14 @@ PACKAGE = ROOT / "python" / "trpo_fast"
 # A module may import those of its own line and above.
 LAYERS = [
     ["_version", "_loader", "_ext", "_cpu", "_trpo_fast_core", "errors"],
-    ["validation", "initialization", "advantages", "metrics", "progress", "diagnostics", "policy_file", "spaces"],
-    ["config", "normalization", "mlp", "distributions", "environments"],
-    ["policy", "value_function"],
+    ["validation", "initialization", "advantages", "progress", "diagnostics", "policy_file", "spaces"],
+    ["config", "normalization", "mlp", "distributions", "environment_interface"],
+    ["policy", "value_function", "vector_environments"],
+    ["environments", "networks"],
     ["fisher", "surrogate", "conjugate_gradient", "line_search"],
     ["trpo"],
     ["rollout"],
-    ["model_file"],
+    ["metrics", "model_file"],
     ["learner"],
     ["__init__"],
     ["cli"],

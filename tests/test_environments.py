@@ -10,7 +10,8 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import trpo_fast
 from trpo_fast import InvalidArgumentError
-from trpo_fast.environments import SingleEnvironments, VectorEnvironments, autoreset_mode, make_environments
+from trpo_fast.environments import SingleEnvironments, make_environments
+from trpo_fast.vector_environments import VectorEnvironments, autoreset_mode
 
 N_ENVS, N_STEPS = 3, 30
 VECTOR_ENVS = {

@@ -1,7 +1,6 @@
 """TRPO: the class that collects, updates and reports, with the interface of sb3-contrib's."""
 
 import os
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,18 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
-from trpo_fast.environments import Environments, EnvLike, NoEnvironments, make_environments
+from trpo_fast.environments import EnvLike, NoEnvironments, make_environments
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError
-from trpo_fast.metrics import Metrics, Sink, explained_variance, format_table
+from trpo_fast.metrics import Clock, Metrics, Sink, explained_variance, format_table, rollout_metrics, update_metrics
 from trpo_fast.model_file import check_content, model_content, restore
+from trpo_fast.networks import make_networks
 from trpo_fast.normalization import RunningMeanStd
-from trpo_fast.policy import Policy
 from trpo_fast.policy_file import existing_path, load_policy_file, save_policy_file, target_path
 from trpo_fast.progress import progress
 from trpo_fast.rollout import Rollout, RolloutCollector, to_batch
 from trpo_fast.trpo import UpdateReport, trpo_update
 from trpo_fast.validation import check_choice, check_integer, describe
-from trpo_fast.value_function import ValueFit, ValueFunction
 
 StepCallback = Callable[[dict[str, Any], dict[str, Any]], bool | None]
 
@@ -97,8 +95,13 @@ class TRPO:
         if not isinstance(policy_kwargs, dict | None):
             raise InvalidArgumentError("policy_kwargs", "a dict", describe(policy_kwargs))
         self.policy_kwargs = dict(policy_kwargs or {})
-        self.policy, self.value_function = _make_networks(
-            self.env, self.policy_kwargs, normalize_observations, self.config.normalize_returns, dtype
+        self.policy, self.value_function = make_networks(
+            self.env.observation_space,
+            self.env.action_space,
+            self.policy_kwargs,
+            normalize_observations=normalize_observations,
+            normalize_returns=self.config.normalize_returns,
+            dtype=dtype,
         )
         seeds = np.random.SeedSequence(self.seed)
         policy_seed, critic_seed, order_seed, predict_seed, noise_seeds = seeds.spawn(5)
@@ -181,7 +184,7 @@ class TRPO:
             self._collector.reset(None if self._seeded else self.seed)
             self._seeded = True
         target = total_timesteps if reset_num_timesteps else self.num_timesteps + total_timesteps
-        clock = _Clock(self.num_timesteps)
+        clock = Clock(self.num_timesteps)
         with progress(target - self.num_timesteps, enabled=progress_bar) as bar:
 
             def after_step(n_transitions: int) -> bool:
@@ -311,85 +314,13 @@ class TRPO:
         self._n_updates += 1
         after = policy.dist_params(theta, batch.observations)
         return {
-            **self._rollout_metrics(),
-            **_update_metrics(report, fit),
+            **rollout_metrics(self._collector.episodes, self._collector.num_episodes),
+            **update_metrics(report, fit),
             "train/explained_variance": explained_variance(values, batch.returns),
             "train/normalizer_kl": float(policy.kl_divergence(before, after).mean()),
             "train/n_updates": self._n_updates,
             "train/std": policy.mean_std(theta),
         }
-
-    def _rollout_metrics(self) -> Metrics:
-        episodes = self._collector.episodes
-        nan = float("nan")
-        return {
-            "rollout/ep_rew_mean": float(np.mean([e.episode_return for e in episodes])) if episodes else nan,
-            "rollout/ep_len_mean": float(np.mean([e.length for e in episodes])) if episodes else nan,
-            "rollout/episodes": self._collector.num_episodes,
-        }
-
-
-class _Clock:
-    """Times of a run, in seconds since ``learn`` was called."""
-
-    def __init__(self, num_timesteps: int) -> None:
-        self._start = time.perf_counter()
-        self._first = num_timesteps
-
-    def read(self, iteration: int, num_timesteps: int) -> Metrics:
-        elapsed = time.perf_counter() - self._start
-        return {
-            "time/fps": int((num_timesteps - self._first) / elapsed),
-            "time/iterations": iteration,
-            "time/time_elapsed": elapsed,
-            "time/total_timesteps": num_timesteps,
-        }
-
-
-def _update_metrics(report: UpdateReport, fit: ValueFit) -> Metrics:
-    """The evidence of an update, under sb3-contrib's names where it has one."""
-    return {
-        "train/update_status": report.status.value,
-        "train/is_line_search_success": int(report.committed),
-        "train/policy_objective": report.surrogate_after,
-        "train/improvement": report.surrogate_after - report.surrogate_before,
-        "train/expected_improvement": report.expected_improvement,
-        "train/kl_divergence_loss": report.mean_kl,
-        "train/max_kl": report.max_kl,
-        "train/entropy": report.entropy,
-        "train/gradient_norm": report.gradient_norm,
-        "train/step_norm": report.step_norm,
-        "train/n_backtracks": report.n_backtracks,
-        "train/cg_iterations": report.cg.n_iter if report.cg else 0,
-        "train/cg_residual_norm": report.cg.residual_norm if report.cg else float("nan"),
-        "train/value_status": fit.status.value,
-        "train/value_loss": fit.loss,
-    }
-
-
-def _make_networks(
-    env: Environments, policy_kwargs: dict[str, Any], normalize_observations: bool, normalize_returns: bool, dtype: Any
-) -> tuple[Policy, ValueFunction]:
-    for name in policy_kwargs:
-        check_choice("policy_kwargs", name, ("net_arch", "activation_fn", "log_std_init", "ortho_init"))
-    arch = policy_kwargs.get("net_arch", (64, 64))
-    if isinstance(arch, dict) and arch.keys() != {"pi", "vf"}:
-        raise InvalidArgumentError("net_arch", "widths, or a dict with keys pi and vf", describe(arch))
-    widths = arch if isinstance(arch, dict) else {"pi": arch, "vf": arch}
-    options = {name: value for name, value in policy_kwargs.items() if name != "net_arch"}
-    policy = Policy(
-        env.observation_space,
-        env.action_space,
-        net_arch=widths["pi"],
-        normalize_observations=normalize_observations,
-        dtype=dtype,
-        **options,
-    )
-    options.pop("log_std_init", None)
-    value_function = ValueFunction(
-        env.observation_space, net_arch=widths["vf"], normalize_returns=normalize_returns, dtype=dtype, **options
-    )
-    return policy, value_function
 
 
 def _fresh_seed() -> int:

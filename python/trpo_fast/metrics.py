@@ -1,12 +1,18 @@
 """What an iteration reports, and where the reports go: a CSV file, a table on the terminal."""
 
 import csv
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from trpo_fast.rollout import Episode
+from trpo_fast.trpo import UpdateReport
+from trpo_fast.value_function import ValueFit
 
 Metrics = dict[str, float | int | str]
 
@@ -45,6 +51,54 @@ class CSVFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+class Clock:
+    """Times of a run, in seconds since ``learn`` was called."""
+
+    def __init__(self, num_timesteps: int) -> None:
+        self._start = time.perf_counter()
+        self._first = num_timesteps
+
+    def read(self, iteration: int, num_timesteps: int) -> Metrics:
+        elapsed = time.perf_counter() - self._start
+        return {
+            "time/fps": int((num_timesteps - self._first) / elapsed),
+            "time/iterations": iteration,
+            "time/time_elapsed": elapsed,
+            "time/total_timesteps": num_timesteps,
+        }
+
+
+def rollout_metrics(episodes: Sequence[Episode], num_episodes: int) -> Metrics:
+    """Means over the latest episodes, NaN before the first one ended, and how many ended in all."""
+    nan = float("nan")
+    return {
+        "rollout/ep_rew_mean": float(np.mean([e.episode_return for e in episodes])) if episodes else nan,
+        "rollout/ep_len_mean": float(np.mean([e.length for e in episodes])) if episodes else nan,
+        "rollout/episodes": num_episodes,
+    }
+
+
+def update_metrics(report: UpdateReport, fit: ValueFit) -> Metrics:
+    """The evidence of an update, under sb3-contrib's names where it has one."""
+    return {
+        "train/update_status": report.status.value,
+        "train/is_line_search_success": int(report.committed),
+        "train/policy_objective": report.surrogate_after,
+        "train/improvement": report.surrogate_after - report.surrogate_before,
+        "train/expected_improvement": report.expected_improvement,
+        "train/kl_divergence_loss": report.mean_kl,
+        "train/max_kl": report.max_kl,
+        "train/entropy": report.entropy,
+        "train/gradient_norm": report.gradient_norm,
+        "train/step_norm": report.step_norm,
+        "train/n_backtracks": report.n_backtracks,
+        "train/cg_iterations": report.cg.n_iter if report.cg else 0,
+        "train/cg_residual_norm": report.cg.residual_norm if report.cg else float("nan"),
+        "train/value_status": fit.status.value,
+        "train/value_loss": fit.loss,
+    }
 
 
 def explained_variance(values: npt.NDArray[Any], returns: npt.NDArray[Any]) -> float:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from trpo_fast.advantages import gae, rewards_to_go
 from trpo_fast.config import TRPOConfig
-from trpo_fast.environments import Environments
+from trpo_fast.environment_interface import Environments
 from trpo_fast.policy import Policy
 from trpo_fast.trpo import Batch
 

@@ -1,0 +1,48 @@
+"""Policy and critic from sb3's ``policy_kwargs``."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy.typing as npt
+
+from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.policy import Policy
+from trpo_fast.validation import check_choice, describe
+from trpo_fast.value_function import ValueFunction
+
+
+def make_networks(
+    observation_space: gym.Space[Any],
+    action_space: gym.Space[Any],
+    policy_kwargs: dict[str, Any],
+    *,
+    normalize_observations: bool,
+    normalize_returns: bool,
+    dtype: npt.DTypeLike,
+) -> tuple[Policy, ValueFunction]:
+    """The policy and the critic of a model; ``net_arch`` may be one for both or {"pi": ..., "vf": ...}.
+
+    Raises
+    ------
+    InvalidArgumentError, UnsupportedSpaceError
+    """
+    for name in policy_kwargs:
+        check_choice("policy_kwargs", name, ("net_arch", "activation_fn", "log_std_init", "ortho_init"))
+    arch = policy_kwargs.get("net_arch", (64, 64))
+    if isinstance(arch, dict) and arch.keys() != {"pi", "vf"}:
+        raise InvalidArgumentError("net_arch", "widths, or a dict with keys pi and vf", describe(arch))
+    widths = arch if isinstance(arch, dict) else {"pi": arch, "vf": arch}
+    options = {name: value for name, value in policy_kwargs.items() if name != "net_arch"}
+    policy = Policy(
+        observation_space,
+        action_space,
+        net_arch=widths["pi"],
+        normalize_observations=normalize_observations,
+        dtype=dtype,
+        **options,
+    )
+    options.pop("log_std_init", None)
+    value_function = ValueFunction(
+        observation_space, net_arch=widths["vf"], normalize_returns=normalize_returns, dtype=dtype, **options
+    )
+    return policy, value_function
