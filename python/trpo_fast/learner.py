@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
+from trpo_fast.environment_interface import MAX_MAGNITUDE
 from trpo_fast.environments import EnvLike, NoEnvironments, make_environments
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError
 from trpo_fast.metrics import Clock, Metrics, Sink, explained_variance, format_table, rollout_metrics, update_metrics
@@ -228,7 +229,7 @@ class TRPO:
         Raises
         ------
         InvalidArgumentError
-            If the observation has another shape, is no array of real numbers or is not finite.
+            If the observation has another shape, is no array of real numbers, or is not finite or above 1e18.
         """
         shape = self.policy.observation_space.shape or ()
         try:
@@ -240,8 +241,8 @@ class TRPO:
             expected = f"a real array of shape {shape} or (n, {', '.join(map(str, shape))})"
             raise InvalidArgumentError("observation", expected, describe(observation))
         rows = np.ascontiguousarray(array.reshape(-1, int(np.prod(shape))), dtype=np.float64)
-        if not np.isfinite(rows).all():
-            raise InvalidArgumentError("observation", "finite values", describe(observation))
+        if not np.abs(rows).max() <= MAX_MAGNITUDE:
+            raise InvalidArgumentError("observation", f"magnitudes <= {MAX_MAGNITUDE:g}", describe(observation))
         size = (len(rows), self.policy.codec.size)
         noise = None if deterministic else self._predict_stream.standard_normal(size, dtype=self.policy.dtype)
         out = np.empty(size, dtype=self.policy.dtype)
