@@ -14,6 +14,14 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="nee
 OBS_DIM, N = 64, 60_000
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """A shell's background jobs ignore SIGINT, and Python then installs no handler."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupted_after(delay, call):
     """Seconds from Ctrl-C to the KeyboardInterrupt that ``call`` ends with."""
     sent = []
@@ -43,7 +51,7 @@ def test_conjugate_gradient_stops(problem):
     policy, theta, observations, rng = problem
     F = FisherOperator(policy, theta, observations, 0.1)
     b = rng.standard_normal(policy.num_params)
-    assert interrupted_after(0.3, lambda: conjugate_gradient(F, b, max_iter=10_000, rtol=0.0)) < 1.0
+    assert interrupted_after(0.3, lambda: conjugate_gradient(F, b, max_iter=200, rtol=0.0)) < 1.0
     assert np.isfinite(F @ b).all()  # the operator is usable afterwards
 
 
@@ -52,11 +60,11 @@ def test_evaluation_stops(problem):
     actions = rng.standard_normal((N, 4)).astype(np.float32)
     objective = SurrogateObjective(policy, theta, observations, actions, rng.standard_normal(N))
 
-    def forever():
-        while True:
+    def evaluate_often():
+        for _ in range(500):
             objective.evaluate(theta)
 
-    assert interrupted_after(0.3, forever) < 1.0
+    assert interrupted_after(0.3, evaluate_often) < 1.0
 
 
 def test_critic_fit_stops_and_leaves_its_state(problem):
