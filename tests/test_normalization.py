@@ -1,0 +1,54 @@
+"""Running statistics, and networks that stay the same function when the statistics move."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from cases import make_case, tolerance
+
+from trpo_fast import ValueFunction
+from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
+
+
+def test_merging_batches_equals_the_statistics_of_all_data():
+    rng = np.random.default_rng(0)
+    batches = [rng.normal(1e3, 10.0 ** rng.integers(-2, 3), (int(n), 3)) for n in (1, 5, 200, 33)]
+    statistics = RunningMeanStd.initial(3)
+    for batch in batches:
+        statistics = statistics.merged(batch)
+    everything = np.concatenate(batches)
+    np.testing.assert_allclose(statistics.mean, everything.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(statistics.var, everything.var(axis=0), rtol=1e-9)
+    assert statistics.count == len(everything)
+
+
+def test_inputs_are_standardised_and_clipped():
+    case = make_case()
+    case.policy.normalizer = ObservationNormalizer(RunningMeanStd(np.full(5, 2.0), np.full(5, 9.0), 1.0))
+    observations = np.array([[2.0, 5.0, -1.0, 1e6, -1e6]])
+    np.testing.assert_allclose(case.policy.normalize(observations), [[0.0, 1.0, -1.0, 10.0, -10.0]], rtol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rebased_networks_are_the_same_functions(dtype):
+    case = make_case("Gaussian", network=((13, 3), "tanh"), dtype=dtype)
+    rng = np.random.default_rng(1)
+    old = case.policy.normalizer.merged(rng.normal(1.0, 2.0, (50, 5)))
+    new = old.merged(rng.normal(-1.0, 0.3, (400, 5)))
+    case.policy.normalizer = old
+    before = case.policy.dist_params(case.theta, case.observations)
+    critic = ValueFunction(gym.spaces.Box(-1, 1, (5,)), dtype=dtype)
+    state = critic.initial_state(0)
+    values = critic.predict(state, case.policy.normalize(case.observations))
+    theta, rebased = case.policy.rebased(case.theta, new), critic.rebased(state, old, new)
+    case.policy.normalizer = new
+    tol = tolerance(dtype, 1e-12, 1e-5)
+    np.testing.assert_allclose(case.policy.dist_params(theta, case.observations), before, atol=tol)
+    np.testing.assert_allclose(critic.predict(rebased, case.policy.normalize(case.observations)), values, atol=tol)
+    assert (theta != case.theta).any()
+
+
+def test_nothing_is_rebased_onto_the_first_data_or_without_normalisation():
+    case = make_case()
+    assert case.policy.rebased(case.theta, case.policy.normalizer.merged(case.observations)) is case.theta
+    case.policy.normalizer = ObservationNormalizer(RunningMeanStd.initial(5), enabled=False)
+    assert case.policy.rebased(case.theta, case.policy.normalizer.merged(case.observations)) is case.theta
