@@ -52,3 +52,15 @@ def test_nothing_is_rebased_onto_the_first_data_or_without_normalisation():
     assert case.policy.rebased(case.theta, case.policy.normalizer.merged(case.observations)) is case.theta
     case.policy.normalizer = ObservationNormalizer(RunningMeanStd.initial(5), enabled=False)
     assert case.policy.rebased(case.theta, case.policy.normalizer.merged(case.observations)) is case.theta
+
+
+def test_a_column_that_begins_to_vary_keeps_its_weights():
+    case = make_case()
+    rng = np.random.default_rng(2)
+    constant = rng.normal(size=(50, 5)) * [1, 1, 0, 1, 1]
+    old = case.policy.normalizer.merged(constant)
+    case.policy.normalizer = old
+    theta = case.policy.rebased(case.theta, old.merged(rng.normal(size=(50, 5))))
+    first, before = (case.policy.unflatten(t)["layers.0.weight"] for t in (theta, case.theta))
+    np.testing.assert_array_equal(first[:, 2], before[:, 2])
+    assert np.abs(first).max() < 10 * np.abs(before).max()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from trpo_fast._ext import kernels
 from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
 from trpo_fast.initialization import initialize
-from trpo_fast.normalization import ObservationNormalizer
+from trpo_fast.normalization import EPSILON, ObservationNormalizer
 from trpo_fast.validation import check_choice, check_flag, check_integer, describe, float_dtype
 
 ACTIVATIONS = ("tanh", "relu", "elu", "silu", "identity")
@@ -127,8 +127,10 @@ class MLP:
         theta = theta.copy()
         first = self.unflatten(theta)
         weight = first["layers.0.weight"].astype(np.float64)
-        first["layers.0.weight"][:] = weight * (after.std / before.std)
-        first["layers.0.bias"][:] += (weight @ ((after.mean - before.mean) / before.std)).astype(self.dtype)
+        varied = before.var > EPSILON  # a column that was constant had input 0: it has no scale to keep either
+        first["layers.0.weight"][:] = weight * np.where(varied, after.std / before.std, 1.0)
+        shift = np.where(varied, (after.mean - before.mean) / before.std, 0.0)
+        first["layers.0.bias"][:] += (weight @ shift).astype(self.dtype)
         return theta
 
     def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
