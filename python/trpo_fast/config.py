@@ -31,7 +31,7 @@ class TRPOConfig:
     normalize_advantage: bool = True
     """Give the advantages of a batch mean 0 and standard deviation 1."""
 
-    target_kl: float = 0.03
+    target_kl: float = 0.01
     """Radius of the trust region: a bound on the mean KL of an update, in nats, summed over action dimensions."""
 
     kl_reduction: Literal["sum", "mean"] = "sum"

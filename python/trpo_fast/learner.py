@@ -14,13 +14,12 @@ from trpo_fast.errors import InvalidArgumentError, PolicyFileError
 from trpo_fast.metrics import Clock, Metrics, Sink, explained_variance, format_table, rollout_metrics, update_metrics
 from trpo_fast.model_file import check_content, model_content, restore
 from trpo_fast.networks import make_networks
-from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.normalization import RunningMeanStd
 from trpo_fast.policy_file import existing_path, load_policy_file, save_policy_file, target_path
 from trpo_fast.progress import progress
 from trpo_fast.rollout import Rollout, RolloutCollector, to_batch
 from trpo_fast.trpo import UpdateReport, trpo_update
 from trpo_fast.validation import check_choice, check_integer, describe
-from trpo_fast.value_function import CriticState
 
 StepCallback = Callable[[dict[str, Any], dict[str, Any]], bool | None]
 
@@ -309,13 +308,10 @@ class TRPO:
         )
         before = policy.dist_params(theta, batch.observations)
         normalizer = policy.normalizer.merged(batch.observations)
-        theta = policy.rebased(theta, normalizer)
-        state = self.value_function.rebased(fit.state, policy.normalizer, normalizer)
-        try:
-            self._commit(theta, state, normalizer)
-        finally:  # parameters and statistics belong together: Ctrl-C between two assignments must not part them
-            self._commit(theta, state, normalizer)
-        self.report = report
+        # Commit: each assignment is whole, and each transaction stands alone.
+        self._theta, self.report = theta, report
+        self._critic = fit.state
+        policy.normalizer = normalizer
         self._n_updates += 1
         after = policy.dist_params(theta, batch.observations)
         return {
@@ -326,11 +322,6 @@ class TRPO:
             "train/n_updates": self._n_updates,
             "train/std": policy.mean_std(theta),
         }
-
-    def _commit(self, theta: npt.NDArray[Any], critic: CriticState, normalizer: ObservationNormalizer) -> None:
-        self._theta = theta
-        self._critic = critic
-        self.policy.normalizer = normalizer
 
 
 def _fresh_seed() -> int:

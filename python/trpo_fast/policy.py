@@ -115,10 +115,6 @@ class Policy:
         kernels(self.dtype).normalize(self.normalizer.kernel, raw, inputs)
         return inputs
 
-    def rebased(self, theta: npt.NDArray[Any], normalizer: ObservationNormalizer) -> npt.NDArray[Any]:
-        """The theta that is under ``normalizer`` the policy that ``theta`` is under the present one."""
-        return self._mlp.rebased(self.check_theta(theta), self.normalizer, normalizer)
-
     def act(
         self,
         theta: npt.NDArray[Any],

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from trpo_fast._ext import kernels
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.mlp import MLP
-from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.normalization import RunningMeanStd
 from trpo_fast.validation import check_integer, check_real, describe, float_array
 
 
@@ -107,10 +107,6 @@ class ValueFunction:
         if self.normalize_returns:
             values = values * state.target_statistics.std[0] + state.target_statistics.mean[0]
         return values
-
-    def rebased(self, state: CriticState, old: ObservationNormalizer, new: ObservationNormalizer) -> CriticState:
-        """The critic that is under ``new`` what ``state`` is under ``old``; Adam's moments stay."""
-        return replace(state, theta=self._mlp.rebased(state.theta, old, new))
 
     def fit(
         self,
