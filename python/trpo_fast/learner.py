@@ -14,12 +14,15 @@ from trpo_fast.errors import InvalidArgumentError, PolicyFileError
 from trpo_fast.metrics import Clock, Metrics, Sink, explained_variance, format_table, rollout_metrics, update_metrics
 from trpo_fast.model_file import check_content, model_content, restore
 from trpo_fast.networks import make_networks
-from trpo_fast.normalization import RunningMeanStd
+from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.policy_file import existing_path, load_policy_file, save_policy_file, target_path
 from trpo_fast.progress import progress
 from trpo_fast.rollout import Rollout, RolloutCollector, to_batch
-from trpo_fast.trpo import UpdateReport, trpo_update
+from trpo_fast.trpo import UpdateReport, trpo_update, trust_region
 from trpo_fast.validation import check_choice, check_integer, describe
+from trpo_fast.value_function import CriticState
+
+NORMALIZER_SHARE = 0.25  # of the trust region: how far new observation statistics alone may move the policy
 
 StepCallback = Callable[[dict[str, Any], dict[str, Any]], bool | None]
 
@@ -306,22 +309,49 @@ class TRPO:
             batch_size=config.batch_size,
             learning_rate=config.learning_rate,
         )
-        before = policy.dist_params(theta, batch.observations)
-        normalizer = policy.normalizer.merged(batch.observations)
-        # Commit: each assignment is whole, and each transaction stands alone.
-        self._theta, self.report = theta, report
-        self._critic = fit.state
-        policy.normalizer = normalizer
+        theta, normalizer, normalizer_kl = self._with_statistics_of(theta, batch.observations)
+        try:
+            self._commit(theta, fit.state, normalizer)
+        finally:  # parameters and statistics belong together: Ctrl-C between two assignments must not part them
+            self._commit(theta, fit.state, normalizer)
+        self.report = report
         self._n_updates += 1
-        after = policy.dist_params(theta, batch.observations)
         return {
             **rollout_metrics(self._collector.episodes, self._collector.num_episodes),
             **update_metrics(report, fit),
             "train/explained_variance": explained_variance(values, batch.returns),
-            "train/normalizer_kl": float(policy.kl_divergence(before, after).mean()),
+            "train/normalizer_kl": normalizer_kl,
             "train/n_updates": self._n_updates,
             "train/std": policy.mean_std(theta),
         }
+
+    def _with_statistics_of(
+        self, theta: npt.NDArray[Any], observations: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[Any], ObservationNormalizer, float]:
+        """theta, the normaliser that has seen ``observations`` too, and the KL divergence (nats) that the two cause.
+
+        New statistics change what theta computes. If that is more than NORMALIZER_SHARE of the trust region, theta is
+        rewritten so that the policy stays, and 0 is left but for rounding and clipped inputs.
+        """
+        policy = self.policy
+        normalizer = policy.normalizer.merged(observations)
+        before = policy.dist_params(theta, observations)
+
+        def shift(theta: npt.NDArray[Any]) -> float:
+            return float(policy.kl_divergence(before, policy.dist_params(theta, observations, normalizer)).mean())
+
+        kl = shift(theta)
+        if kl > NORMALIZER_SHARE * trust_region(policy, self.config)[0]:
+            rebased = policy.rebased(theta, normalizer)
+            rebased_kl = shift(rebased)
+            if rebased_kl < kl:
+                return rebased, normalizer, rebased_kl
+        return theta, normalizer, kl
+
+    def _commit(self, theta: npt.NDArray[Any], critic: CriticState, normalizer: ObservationNormalizer) -> None:
+        self._theta = theta
+        self._critic = critic
+        self.policy.normalizer = normalizer
 
 
 def _fresh_seed() -> int:

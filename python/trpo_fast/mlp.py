@@ -10,6 +10,7 @@ import numpy.typing as npt
 from trpo_fast._ext import kernels
 from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
 from trpo_fast.initialization import initialize
+from trpo_fast.normalization import EPSILON, ObservationNormalizer
 from trpo_fast.validation import check_choice, check_flag, check_integer, describe, float_dtype
 
 ACTIVATIONS = ("tanh", "relu", "elu", "silu", "identity")
@@ -111,6 +112,26 @@ class MLP:
             views[name] = theta[begin : begin + size].reshape(shape)
             begin += size
         return views
+
+    def rebased(
+        self, theta: npt.NDArray[Any], old: ObservationNormalizer, new: ObservationNormalizer
+    ) -> npt.NDArray[Any]:
+        """The theta that computes under ``new`` what ``theta`` computes under ``old``, but for the clip.
+
+        W' = W std'/std,  b' = b + W (mean' - mean)/std  keep  z = W (x - mean)/std + b.  Statistics that had seen
+        nothing are no old scale to keep: then ``theta`` itself comes back.
+        """
+        before, after = old.statistics, new.statistics
+        if not new.enabled or before.count == 0.0:
+            return theta
+        theta = theta.copy()
+        first = self.unflatten(theta)
+        weight = first["layers.0.weight"].astype(np.float64)
+        varied = before.var > EPSILON  # a column that was constant had input 0: it has no scale to keep either
+        first["layers.0.weight"][:] = weight * np.where(varied, after.std / before.std, 1.0)
+        shift = np.where(varied, (after.mean - before.mean) / before.std, 0.0)
+        first["layers.0.bias"][:] += (weight @ shift).astype(self.dtype)
+        return theta
 
     def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Outputs (N, K) at network inputs (N, observation_size)."""

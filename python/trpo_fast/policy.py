@@ -108,12 +108,19 @@ class Policy:
         """``observations`` as a contiguous (N, obs_dim) float64 array; InvalidArgumentError if they are none."""
         return float_array("observations", observations, (None, self._mlp.observation_size), np.float64)
 
-    def normalize(self, observations: Any) -> npt.NDArray[Any]:
-        """Raw observations (N, obs_dim) as network inputs (N, obs_dim) of the policy's dtype."""
+    def normalize(self, observations: Any, normalizer: ObservationNormalizer | None = None) -> npt.NDArray[Any]:
+        """Raw observations (N, obs_dim) as network inputs (N, obs_dim) of the policy's dtype.
+
+        ``normalizer`` stands in for the policy's own.
+        """
         raw = self.check_observations(observations)
         inputs = np.empty(raw.shape, dtype=self.dtype)
-        kernels(self.dtype).normalize(self.normalizer.kernel, raw, inputs)
+        kernels(self.dtype).normalize((normalizer or self.normalizer).kernel, raw, inputs)
         return inputs
+
+    def rebased(self, theta: npt.NDArray[Any], normalizer: ObservationNormalizer) -> npt.NDArray[Any]:
+        """The theta that is under ``normalizer`` the policy that ``theta`` is under the present one."""
+        return self._mlp.rebased(self.check_theta(theta), self.normalizer, normalizer)
 
     def act(
         self,
@@ -134,9 +141,11 @@ class Policy:
         """
         self._actor.act(self.normalizer.kernel, theta, observations, noise, out)
 
-    def dist_params(self, theta: npt.NDArray[Any], observations: Any) -> npt.NDArray[Any]:
-        """Distribution parameters phi (N, K): [mean, log_std] of a Box, logits otherwise."""
-        return self._mlp.forward(self.check_theta(theta), self.normalize(observations))
+    def dist_params(
+        self, theta: npt.NDArray[Any], observations: Any, normalizer: ObservationNormalizer | None = None
+    ) -> npt.NDArray[Any]:
+        """Distribution parameters phi (N, K): [mean, log_std] of a Box, logits otherwise; as ``normalize``."""
+        return self._mlp.forward(self.check_theta(theta), self.normalize(observations, normalizer))
 
     def log_prob(
         self, theta: npt.NDArray[Any], observations: Any, actions: npt.NDArray[Any]
