@@ -86,7 +86,7 @@ def row(problem: str, n: int, dtype: str, error: float, times: dict[str, list[fl
 
 
 def report(name: str, rows: list[dict[str, Any]]) -> None:
-    """Print the rows as Markdown and write them, with the machine and the command, to results/NAME.json."""
+    """Print the rows as Markdown and ``save`` them."""
     print(
         "| problem | N | dtype | error | trpo_fast | NumPy float64 | ratio (p10-p90) |\n|---|---|---|---|---|---|---|"
     )
@@ -96,6 +96,11 @@ def report(name: str, rows: list[dict[str, Any]]) -> None:
             f"| {r['problem']} | {r['n']} | {r['dtype']} | {r['error']:.1e} | {r['trpo_fast_ms']:.2f} ms "
             f"| {r['numpy_ms']:.2f} ms | {r['ratio']:.1f} ({low:.1f}-{high:.1f}) |"
         )
+    save(name, rows)
+
+
+def save(name: str, rows: list[dict[str, Any]]) -> None:
+    """Write the rows, with the machine and the command, to results/NAME.json."""
     machine = {"processor": _processor(), "cores": os.cpu_count(), "load": os.getloadavg()[0], **versions()}
     result = {"command": f"python benchmarks/{name}.py", "threads": 1, "machine": machine, "rows": rows}
     RESULTS.mkdir(exist_ok=True)
