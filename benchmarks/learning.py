@@ -11,9 +11,9 @@ environment of its own, of the last policy at each mark (never the best one).
 import argparse
 import json
 import os
-import platform
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib import metadata
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import gymnasium as gym
 import numpy as np
 
 import trpo_fast
+from trpo_fast.diagnostics import versions
 
 RESULTS = Path(__file__).parent / "results" / "learning"
 MARKS = (250_000, 500_000, 750_000, 1_000_000)
@@ -93,28 +94,13 @@ def run(task: str, seed: int, settings: dict[str, Any], out: Path) -> dict[str, 
         "evaluations": evaluations,
         "training_curve": curve.points,
         "committed_updates": curve.committed,
-        "versions": {
-            "trpo_fast": trpo_fast.__version__,
-            "gymnasium": gym.__version__,
-            "numpy": np.__version__,
-            "mujoco": _version_of("mujoco"),
-            "python": platform.python_version(),
-        },
+        "versions": {**versions(), "mujoco": metadata.version("mujoco")},
     }
     out.mkdir(parents=True, exist_ok=True)
     partial = out / f".{task}_{seed}.json.tmp"
     partial.write_text(json.dumps(result))
     partial.replace(out / f"{task}_{seed}.json")
     return result
-
-
-def _version_of(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"
 
 
 def score(result: dict[str, Any]) -> float:
@@ -186,18 +172,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
 
-    jobs = [
-        (task, seed)
-        for task in options.tasks
-        for seed in options.seeds
-        if not (options.out / f"{task}_{seed}.json").exists()
-    ]
+    wanted = {(task, seed): options.out / f"{task}_{seed}.json" for task in options.tasks for seed in options.seeds}
+    jobs = [job for job, path in wanted.items() if not path.exists()]
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
         futures = [pool.submit(run, task, seed, options.settings, options.out) for task, seed in jobs]
         for future in as_completed(futures):
             r = future.result()
             print(f"{r['task']} seed {r['seed']}: {score(r):.1f} in {r['training_seconds']:.0f} s", flush=True)
-    results = [json.loads(path.read_text()) for path in sorted(options.out.glob("*.json"))]
+    results = [json.loads(path.read_text()) for path in wanted.values()]
+    for r in results:
+        if r["settings"] != {**TASKS[r["task"]][1], **options.settings}:
+            parser.error(f"{wanted[r['task'], r['seed']]} was run with other settings: {r['settings']}")
     print(summarize(results))
     plot(results, options.out.parent / f"{options.out.name}.png")
 

@@ -46,7 +46,7 @@ def test_every_setting_is_an_option_with_its_help(capsys):
         main(["train", "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for name in TRPOConfig.__dataclass_fields__:
+    for name in (*TRPOConfig.__dataclass_fields__, "stats_window_size", "net_arch", "seed", "env_kwargs"):
         assert f"--{name.replace('_', '-')}" in text
     assert "Radius of the trust region" in text
 
@@ -77,6 +77,8 @@ def test_default_output_folders_do_not_collide(tmp_path, monkeypatch):
         (["train", "CartPole-v1", "--gamma", "2"], "gamma"),
         (["train", "CartPole-v1", "--gamma", "nan"], "gamma"),
         (["train", "CartPole-v1", "--n-envs", "0"], "n_envs"),
+        (["train", "CartPole-v1", "--env-kwargs", "nonsense:1"], "nonsense"),
+        (["train", "no_such_module:CartPole-v1"], "no_such_module"),
         (["train", "CartPole-v1", "--env-kwargs", "oops"], "env_kwargs: expected name:value"),
         (["train", "FrozenLake-v1"], "observation space"),
         (["train", "CartPole-v1", "--nonsense", "1"], "nonsense"),
@@ -88,6 +90,14 @@ def test_misuse_exits_with_2_and_says_why(arguments, message):
     assert result.returncode == 2
     assert message in result.stderr + result.stdout
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--total-timesteps", "--log-interval"])
+def test_a_refused_number_leaves_no_folder(tmp_path, option):
+    with pytest.raises(SystemExit) as stop:
+        main([*TRAIN, option, "0", "--out", str(tmp_path / "run")])
+    assert stop.value.code == 2
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):

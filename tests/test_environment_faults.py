@@ -1,5 +1,6 @@
 """Bad data and bad settings: each is refused by name, and leaves the model as it was."""
 
+import pickle
 import re
 from functools import partial
 
@@ -10,6 +11,7 @@ from envs import CountingEnv, FaultyEnv, FaultyVectorEnv
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from trpo_fast import TRPO, EnvironmentFaultError, InvalidArgumentError, TRPOConfig, UnsupportedSpaceError
+from trpo_fast.errors import MissingExtraError
 
 EPISODE, N_STEPS = 5, 12  # of FaultyEnv; the first update comes after step 12, the faults after it
 AT = {"observation": 18, "final observation": 20, "reset observation": 20, "reward": 18, "terminated": 18}
@@ -121,6 +123,18 @@ def test_a_fault_of_a_single_environment_names_it_and_harms_nothing(field, corru
     factories = [CountingEnv, partial(FaultyEnv, field, corrupt, AT[field], env_id=1)]
     error = assert_refused_and_unharmed(factories, "environment 1", field, expected, got)
     assert error.env_index == 1
+
+
+def test_after_a_fault_of_a_reset_everything_is_reset_again():
+    envs = [CountingEnv(), CountingEnv(env_id=1)]
+    model = make_model([lambda: envs[0], lambda: envs[1]]).learn(1)
+    reset, envs[1].reset = envs[1].reset, lambda **_: raising(None)
+    with pytest.raises(EnvironmentFaultError, match="environment 1.+reset"):
+        model.learn(1)
+    envs[1].reset = reset
+    resets = len(envs[0].seeds)
+    model.learn(1, reset_num_timesteps=False, callback=lambda *_: False)
+    assert len(envs[0].seeds) == resets + 1
 
 
 @pytest.mark.parametrize(("field", "corrupt"), [("reset observation", put(np.nan)), ("reset", raising)])
@@ -381,6 +395,19 @@ def test_a_bad_argument_of_learn_is_refused_before_anything_steps(name, bad):
 def test_an_unknown_setting_is_refused_by_name():
     with pytest.raises(TypeError, match="max_kl"):
         TRPO("MlpPolicy", "CartPole-v1", max_kl=0.01)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidArgumentError("gamma", "0..1", 2.0),
+        EnvironmentFaultError(1, 3, "reward", "a number", None),
+        MissingExtraError("plot", "plot"),
+    ],
+)
+def test_errors_cross_processes(error):
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
 
 BAD_OBSERVATIONS = {

@@ -17,6 +17,7 @@ phi (N, K) is what the action distribution is made of. `_dot` marks a tangent (j
 """
 
 import argparse
+import copy
 from itertools import pairwise
 
 import gymnasium as gym
@@ -488,9 +489,36 @@ class RunningMeanStd:
         self.mean = self.mean + delta * len(rows) / total
         self.count = total
 
+    @property
+    def std(self):
+        """(obs_dim,)."""
+        return np.sqrt(self.var + 1e-8)
+
     def normalize(self, rows):
         """(..., obs_dim) -> (..., obs_dim)."""
-        return np.clip((rows - self.mean) / np.sqrt(self.var + 1e-8), -MAX_OBSERVATION, MAX_OBSERVATION)
+        return np.clip((rows - self.mean) / self.std, -MAX_OBSERVATION, MAX_OBSERVATION)
+
+
+def merge_observations(normalizer, policy, theta, rows, max_kl):
+    """Let the normalizer take in rows (N, obs_dim); theta (P,) that makes up for it.
+
+    That is theta itself if the policy moves by a mean KL of at most max_kl on these rows. Else the first layer is
+    rewritten so that it stays: z = W (x - mean)/std + b under the old statistics and the new ones.
+    """
+    before, old = policy.dist_params(theta, normalizer.normalize(rows)), copy.copy(normalizer)
+    normalizer.merge(rows)
+
+    def moved(theta):
+        return policy.distribution.kl(before, policy.dist_params(theta, normalizer.normalize(rows))).mean()
+
+    if old.count == 0 or moved(theta) <= max_kl:
+        return theta
+    rewritten = theta.copy()
+    weight, bias = policy.network.unflatten(rewritten)[0]
+    varied = old.var > 1e-8  # a constant column had input 0 and no scale to keep
+    bias += weight @ np.where(varied, (normalizer.mean - old.mean) / old.std, 0.0)
+    weight *= np.where(varied, normalizer.std / old.std, 1.0)
+    return rewritten if moved(rewritten) < moved(theta) else theta
 
 
 def make_distribution(space):
@@ -554,15 +582,19 @@ def train(
 ):  # fmt: skip
     """Train on env_id, with trpo_settings for trpo_update.
 
+    The package's defaults: returns are normalised for the critic, and new observation statistics alone move the
+    policy by no more than a quarter of target_kl.
+
     Returns theta, value_theta, normalizer and the returns of all finished episodes.
     """
     rng = np.random.default_rng(seed)
     sampler = Sampler([gym.wrappers.FlattenObservation(gym.make(env_id)) for _ in range(n_envs)], seed)
     obs_dim = sampler.observations.shape[1]
-    normalizer = RunningMeanStd(obs_dim)
+    normalizer, target_statistics = RunningMeanStd(obs_dim), RunningMeanStd(1)
+    max_shift = 0.25 * trpo_settings.get("target_kl", 0.01)
     policy = Policy(obs_dim, make_distribution(sampler.envs[0].action_space), net_arch, activation)
     critic = MLP((obs_dim, *net_arch, 1), activation)
-    theta, value_theta = policy.initial_parameters(rng), critic.initial_parameters(rng, output_gain=1.0)
+    theta, value_theta = policy.initial_parameters(rng, -0.5), critic.initial_parameters(rng, output_gain=1.0)
     adam, timesteps = (0.0, 0.0, 0), 0
 
     def act(observations):
@@ -570,7 +602,8 @@ def train(
 
     def value(observations):
         rows = normalizer.normalize(observations).reshape(-1, obs_dim)
-        return critic.forward(value_theta, rows)[0].reshape(observations.shape[:-1])
+        values = critic.forward(value_theta, rows)[0] * target_statistics.std + target_statistics.mean
+        return values.reshape(observations.shape[:-1])
 
     while timesteps < total_timesteps:
         observations, actions, rewards, following, *ends = sampler.rollout(act, n_steps)
@@ -580,10 +613,12 @@ def train(
         inputs, actions = normalizer.normalize(rows), actions.reshape(len(rows), *actions.shape[2:])
         theta, report = trpo_update(policy, theta, inputs, actions, advantages.ravel(), **trpo_settings)
         order = [rng.permutation(len(rows)) for _ in range(n_critic_updates)]
+        target_statistics.merge(returns.reshape(-1, 1))
+        targets = (returns.ravel() - target_statistics.mean) / target_statistics.std
         value_theta, adam, value_loss = fit_critic(
-            critic, value_theta, adam, inputs, returns.ravel(), order, batch_size, learning_rate
+            critic, value_theta, adam, inputs, targets, order, batch_size, learning_rate
         )
-        normalizer.merge(rows)
+        theta = merge_observations(normalizer, policy, theta, rows, max_shift)
         timesteps += len(rows)
         if verbose:
             mean_return = np.mean(sampler.episode_returns[-100:] or [np.nan])

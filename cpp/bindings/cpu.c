@@ -6,7 +6,7 @@
 #include <immintrin.h>
 #include <intrin.h>
 
-/* Feature bits and the register state that the operating system saves, as the x86-64 psABI defines the levels. */
+/* The features of the x86-64 psABI's levels that do not always come together, and the state that the system saves. */
 static long x86_64_level(void) {
   int r[4];
   unsigned long long saved;

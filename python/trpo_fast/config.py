@@ -32,10 +32,10 @@ class TRPOConfig:
     """Give the advantages of a batch mean 0 and standard deviation 1."""
 
     target_kl: float = 0.01
-    """Radius of the trust region: a bound on the mean KL of an update, in nats, summed over action dimensions."""
+    """Radius of the trust region: a bound on the mean KL of an update, in nats."""
 
     kl_reduction: Literal["sum", "mean"] = "sum"
-    """"mean" gives target_kl and cg_damping sb3-contrib's meaning: per dimension of a Box or MultiBinary action."""
+    """How action dimensions count in target_kl and cg_damping: their sum, or their mean as in sb3-contrib."""
 
     cg_max_steps: int = 15
     """Conjugate gradient iterations, each one Fisher-vector product."""

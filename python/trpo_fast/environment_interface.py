@@ -13,7 +13,7 @@ import numpy.typing as npt
 from trpo_fast.errors import EnvironmentFaultError
 from trpo_fast.validation import describe
 
-MAX_MAGNITUDE = 1e18  # beyond it the squares in float32 statistics overflow
+MAX_MAGNITUDE = 1e18  # its square is still a float32
 
 
 class StepResult(NamedTuple):

@@ -30,8 +30,9 @@ def make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None =
     if isinstance(env, str):
         try:
             return SingleEnvironments([gym.make(env, **(env_kwargs or {})) for _ in range(n_envs)])
-        except gym.error.Error as error:
-            raise InvalidArgumentError("env", "an id that gymnasium can make", f"{env!r}: {error}") from error
+        except Exception as error:  # gymnasium's own, an ImportError of the id's module, a TypeError of env_kwargs
+            expected = "an id and env_kwargs that gymnasium can make an environment of"
+            raise InvalidArgumentError("env", expected, f"{env!r}, {env_kwargs}: {error!r}") from error
     if env_kwargs:
         raise InvalidArgumentError("env_kwargs", "None unless env is an id", describe(env_kwargs))
     is_vector = isinstance(env, gym.vector.VectorEnv) or hasattr(env, "single_observation_space")

@@ -5,15 +5,19 @@ Misuse raises; numerical trouble does not: it is a status of the update that met
 
 
 class TRPOFastError(Exception):
-    """Base class of every error that trpo_fast raises on purpose."""
+    """Base class of every error that trpo_fast raises on purpose; survives pickling, so it crosses processes."""
 
 
 class InvalidArgumentError(TRPOFastError, ValueError):
     """An argument or a setting is outside what its documentation allows."""
 
     def __init__(self, argument: str, expected: str, got: object) -> None:
-        super().__init__(f"{argument}: expected {expected}, got {got}")
+        super().__init__(argument, expected, str(got))
         self.argument = argument
+
+    def __str__(self) -> str:
+        argument, expected, got = self.args
+        return f"{argument}: expected {expected}, got {got}"
 
 
 class UnsupportedSpaceError(TRPOFastError, ValueError):
@@ -35,11 +39,15 @@ class EnvironmentFaultError(TRPOFastError, RuntimeError):
     """
 
     def __init__(self, env_index: int | None, step: int, field: str, expected: str, got: object) -> None:
-        where = "vector environment" if env_index is None else f"environment {env_index}"
-        super().__init__(f"{where}, step {step}, {field}: expected {expected}, got {got}")
+        super().__init__(env_index, step, field, expected, str(got))
         self.env_index = env_index
         self.step = step
         self.field = field
+
+    def __str__(self) -> str:
+        env_index, step, field, expected, got = self.args
+        where = "vector environment" if env_index is None else f"environment {env_index}"
+        return f"{where}, step {step}, {field}: expected {expected}, got {got}"
 
 
 class PolicyFileError(TRPOFastError, ValueError):
@@ -50,4 +58,8 @@ class MissingExtraError(TRPOFastError, ImportError):
     """A feature needs an optional dependency that is not installed."""
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs an optional dependency: pip install 'trpo-fast[{extra}]'")
+        super().__init__(feature, extra)
+
+    def __str__(self) -> str:
+        feature, extra = self.args
+        return f"{feature} needs an optional dependency: pip install 'trpo-fast[{extra}]'"

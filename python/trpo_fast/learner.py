@@ -45,7 +45,8 @@ class TRPO:
         Running normalisation of observations, kept inside the policy.
     dtype : {"float32", "float64"}
     seed : int, optional
-        Fixes everything; drawn from the operating system if not given, and kept in ``seed``.
+        Fixes everything but the random streams inside a VectorEnv or EnvPool that ignores ``reset(seed=)``; drawn
+        from the operating system if not given, and kept in ``seed``.
     verbose : {0, 1}
         1 prints a table every ``log_interval`` iterations.
     stats_window_size : int
@@ -182,14 +183,16 @@ class TRPO:
         check_integer("log_interval", log_interval, at_least=1)
         if callback is not None and not callable(callback):
             raise InvalidArgumentError("callback", "a function (locals, globals) -> bool", describe(callback))
-        if reset_num_timesteps:
-            self.num_timesteps = 0
-        if reset_num_timesteps or not self._between_rollouts:
-            self._collector.reset(None if self._seeded else self.seed)
-            self._seeded = True
-        target = total_timesteps if reset_num_timesteps else self.num_timesteps + total_timesteps
-        clock = Clock(self.num_timesteps)
-        with progress(target - self.num_timesteps, enabled=progress_bar) as bar:
+        with progress(total_timesteps, enabled=progress_bar) as bar:
+            if reset_num_timesteps or not self._between_rollouts:
+                self._between_rollouts = False
+                self._collector.reset(None if self._seeded else self.seed)
+                self._seeded = True
+            if reset_num_timesteps:
+                self.num_timesteps = 0
+                self._collector.forget_episodes()
+            target = self.num_timesteps + total_timesteps
+            clock = Clock(self.num_timesteps)
 
             def after_step(n_transitions: int) -> bool:
                 self.num_timesteps += n_transitions
@@ -277,6 +280,8 @@ class TRPO:
         ------
         PolicyFileError
             If the file is damaged, is not one of ours, or does not fit ``env``.
+        InvalidArgumentError, UnsupportedSpaceError
+            As the constructor.
         FileNotFoundError
         """
         tensors, metadata = load_policy_file(existing_path(path))
@@ -331,9 +336,12 @@ class TRPO:
         """theta, the normaliser that has seen ``observations`` too, and the KL divergence (nats) that the two cause.
 
         New statistics change what theta computes. If that is more than NORMALIZER_SHARE of the trust region, theta is
-        rewritten so that the policy stays, and 0 is left but for rounding and clipped inputs.
+        rewritten so that the policy stays, and 0 is left but for rounding and clipped inputs. (The first statistics,
+        and those of a column that had been constant, replace none: they are free.)
         """
         policy = self.policy
+        if not policy.normalizer.enabled:
+            return theta, policy.normalizer, 0.0
         normalizer = policy.normalizer.merged(observations)
         before = policy.dist_params(theta, observations)
 

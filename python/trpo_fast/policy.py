@@ -13,6 +13,7 @@ from trpo_fast.mlp import MLP, observation_size
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.validation import check_flag, check_real, float_array, float_dtype
 
+LOG_STD_INIT = -0.5  # a standard deviation of 0.6
 MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0  # the kernels' clamp
 
 
@@ -53,7 +54,7 @@ class Policy:
         *,
         net_arch: Sequence[int] = (64, 64),
         activation_fn: str = "tanh",
-        log_std_init: float = -0.5,
+        log_std_init: float = LOG_STD_INIT,
         ortho_init: bool = True,
         normalize_observations: bool = True,
         dtype: npt.DTypeLike = "float32",
@@ -167,4 +168,6 @@ class Policy:
 
     def mean_std(self, theta: npt.NDArray[Any]) -> float:
         """The mean standard deviation of a Box action; NaN for other actions."""
-        return float(np.exp(self.unflatten(theta)["log_std"]).mean()) if self.codec.is_box else float("nan")
+        if not self.codec.is_box:
+            return float("nan")
+        return float(np.exp(np.clip(self.unflatten(theta)["log_std"], MIN_LOG_STD, MAX_LOG_STD)).mean())

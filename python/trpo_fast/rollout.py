@@ -70,6 +70,11 @@ class RolloutCollector:
         self.episodes: deque[Episode] = deque(maxlen=stats_window_size)
         self.num_episodes = 0
 
+    def forget_episodes(self) -> None:
+        """Let the statistics of episodes begin anew."""
+        self.episodes.clear()
+        self.num_episodes = 0
+
     def reset(self, seed: int | None) -> None:
         """Start an episode in every environment, i with ``seed`` + i; with None its random stream goes on."""
         self._observations = self._environments.reset(seed)

@@ -6,6 +6,7 @@ With g = ∇L and F = ∇²KL at theta' = theta, the step is sqrt(2 delta / xᵀ
 """
 
 from enum import Enum
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from trpo_fast.conjugate_gradient import CGResult, conjugate_gradient
 from trpo_fast.fisher import FisherOperator
 from trpo_fast.line_search import backtracking_line_search
 from trpo_fast.policy import Policy
-from trpo_fast.surrogate import SurrogateObjective, SurrogateValue
+from trpo_fast.surrogate import SurrogateObjective
 from trpo_fast.validation import float_array
 
 NO_VALUE = float("nan")
@@ -45,8 +46,9 @@ class UpdateStatus(Enum):
 
 
 class UpdateReport(NamedTuple):
-    """The evidence of an update. What was not reached is NaN (``cg``: None).
+    """The evidence of an update. What was not reached is NaN (``cg``: None); where theta stayed, its KL is 0.
 
+    KL divergences are joint, summed over action dimensions, whatever ``kl_reduction`` says of ``target_kl``.
     ``step_norm`` is the length ||theta_new - theta|| of the full step before backtracking, ``expected_improvement``
     gᵀ(step), the first-order prediction for it.
     """
@@ -77,7 +79,8 @@ def trpo_update(
     Returns
     -------
     theta_new : ndarray, shape (P,)
-        Finite, with a better surrogate and mean KL(old || new) <= target_kl; or ``theta`` itself, untouched.
+        Finite, with a better surrogate and mean KL(old || new) within the radius (``target_kl``, or what
+        ``kl_reduction="mean"`` makes of it); or ``theta`` itself, untouched.
     report : UpdateReport
         What happened and why.
 
@@ -101,17 +104,23 @@ def trpo_update(
     objective = SurrogateObjective(policy, theta, observations, batch.actions, advantages)
     start = objective.evaluate(theta)
     g = objective.gradient()
-    report = _report_at(start, g)
+    report = partial(
+        UpdateReport,
+        surrogate_before=start.surrogate,
+        surrogate_after=start.surrogate,
+        entropy=start.entropy,
+        gradient_norm=float(np.linalg.norm(g)),
+    )
     if not np.isfinite(g).all() or not np.isfinite(start).all():
-        return theta, report._replace(status=UpdateStatus.NON_FINITE_GRADIENT)
+        return theta, report(UpdateStatus.NON_FINITE_GRADIENT)
     if not g.any():
-        return theta, report._replace(status=UpdateStatus.ZERO_GRADIENT)
+        return theta, report(UpdateStatus.ZERO_GRADIENT)
 
     F = FisherOperator(policy, theta, observations, damping, rows=slice(None, None, config.sub_sampling_factor))
     cg = conjugate_gradient(F, g, max_iter=config.cg_max_steps)  # x ≈ F⁻¹ g
     xFx = _quadratic_form(F, cg, config.step_norm)
     if not (xFx > 0.0 and np.isfinite(xFx) and np.isfinite(cg.x).all()):
-        return theta, report._replace(status=UpdateStatus.SOLVER_FAILED, cg=cg)
+        return theta, report(UpdateStatus.SOLVER_FAILED, cg=cg)
     step = np.sqrt(2.0 * target_kl / xFx) * cg.x
     search = backtracking_line_search(
         objective.evaluate,
@@ -123,8 +132,8 @@ def trpo_update(
         shrinking_factor=config.line_search_shrinking_factor,
         max_iter=config.line_search_max_iter,
     )
-    return search.theta, report._replace(
-        status=UpdateStatus.COMMITTED if search.accepted else UpdateStatus.LINE_SEARCH_FAILED,
+    return search.theta, report(
+        UpdateStatus.COMMITTED if search.accepted else UpdateStatus.LINE_SEARCH_FAILED,
         surrogate_after=search.value.surrogate,
         expected_improvement=float(g @ step),
         mean_kl=search.value.mean_kl,
@@ -161,13 +170,3 @@ def _quadratic_form(F: FisherOperator, cg: CGResult, step_norm: str) -> float:
 def _rounding(dtype: np.dtype[Any], n: int) -> float:
     """Relative rounding error of a surrogate over n rows: of the policy's outputs, and of the sum in float64."""
     return max(float(np.finfo(dtype).eps), n * float(np.finfo(np.float64).eps))
-
-
-def _report_at(start: SurrogateValue, g: npt.NDArray[np.float64]) -> UpdateReport:
-    return UpdateReport(
-        UpdateStatus.NON_FINITE_GRADIENT,
-        surrogate_before=start.surrogate,
-        surrogate_after=start.surrogate,
-        entropy=start.entropy,
-        gradient_norm=float(np.linalg.norm(g)),
-    )

@@ -24,7 +24,8 @@ class Actor {
   ) {
     const std::lock_guard<std::mutex> one_call_at_a_time(mutex_);
     evaluator_.set_theta(theta);
-    for_each_block(observations.rows(), [&](Rows rows) {
+    // a signal handler that acts, too, would meet the locked mutex
+    for_each_block_uninterrupted(observations.rows(), [&](Rows rows) {
       MatrixView<Scalar> x = block(x_, {0, rows.size()});
       normalizer.apply(block(observations, rows), x);
       const ConstPanel<Scalar> phi = panel(evaluator_.forward(view(x)));

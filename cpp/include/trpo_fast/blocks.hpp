@@ -24,13 +24,19 @@ inline void poll_interrupt() {
   if (interrupt_hook != nullptr) interrupt_hook();
 }
 
-// Calls f(Rows) for consecutive blocks that cover [0, n_rows).
+// Calls f(Rows) for consecutive blocks that cover [0, n_rows), and cannot be interrupted.
+template <class Function>
+void for_each_block_uninterrupted(Index n_rows, Function&& f) {
+  for (Index begin = 0; begin < n_rows; begin += kBlockRows) f(Rows{begin, std::min(begin + kBlockRows, n_rows)});
+}
+
+// The same, for what may take long.
 template <class Function>
 void for_each_block(Index n_rows, Function&& f) {
-  for (Index begin = 0; begin < n_rows; begin += kBlockRows) {
+  for_each_block_uninterrupted(n_rows, [&](Rows rows) {
     poll_interrupt();
-    f(Rows{begin, std::min(begin + kBlockRows, n_rows)});
-  }
+    f(rows);
+  });
 }
 
 template <class Scalar>

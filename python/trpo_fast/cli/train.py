@@ -13,6 +13,8 @@ from trpo_fast.diagnostics import versions
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.learner import TRPO
 from trpo_fast.metrics import CSVFile
+from trpo_fast.policy import LOG_STD_INIT
+from trpo_fast.validation import check_integer
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Train:
     activation_fn: Literal["tanh", "relu", "elu", "silu", "identity"] = "tanh"
     """Activation of the hidden layers."""
 
-    log_std_init: float = -0.5
+    log_std_init: float = LOG_STD_INIT
     """Initial log standard deviation of a Box action."""
 
     ortho_init: bool = True
@@ -61,6 +63,9 @@ class Train:
     log_interval: int = 10
     """Iterations between two tables on the terminal; progress.csv has every one."""
 
+    stats_window_size: int = 100
+    """Latest episodes that the means in the table and in progress.csv are over."""
+
     progress_bar: bool = True
     """Show a progress bar."""
 
@@ -68,6 +73,8 @@ class Train:
 
     def run(self) -> None:
         """Train and write the folder."""
+        check_integer("total_timesteps", self.total_timesteps, at_least=1)  # before anything is written
+        check_integer("log_interval", self.log_interval, at_least=1)
         model = self._make_model()
         out = self.out or _free_folder(Path("runs"), self.env_id)
         out.mkdir(parents=True, exist_ok=True)
@@ -98,6 +105,7 @@ class Train:
             dtype=self.dtype,
             seed=self.seed,
             verbose=1,
+            stats_window_size=self.stats_window_size,
             **asdict(self.config),
         )
 

@@ -30,7 +30,6 @@ class FisherOperator final : public LinearOperator {
 
   Index size() const override { return v_.size(); }
   Index num_rows() const { return at_.num_rows(); }
-  double damping() const { return damping_; }
 
   // Products are formed in Scalar within a block of rows and added up in double across blocks.
   void multiply(const double* v, double* out) override {

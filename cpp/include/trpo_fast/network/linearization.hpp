@@ -41,7 +41,6 @@ class Linearization {
   }
 
   const Network<Scalar>& network() const { return network_; }
-  const Vector<Scalar>& theta() const { return theta_; }
   Index num_rows() const { return x_.rows(); }
   const RowMatrix<Scalar>& inputs() const { return x_; }                   // (N, input_size)
   const RowMatrix<Scalar>& output() const { return activations_.back(); }  // (N, K)  phi = f(theta, X)
