@@ -136,6 +136,7 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import EngFormatter
 
     tasks = [task for task in TASKS if any(r["task"] == task for r in results)]
     columns = min(4, len(tasks))
@@ -155,6 +156,7 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
         axis.axhline(TASKS[task][2], color="grey", linestyle=":", linewidth=1)
         axis.set_title(f"{task} ({len(runs)} seeds)")
         axis.set_xlabel("steps")
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.set_ylabel("return")
     for axis in list(axes.flat)[len(tasks) :]:
         axis.set_visible(False)
