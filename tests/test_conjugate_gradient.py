@@ -4,6 +4,7 @@ import numpy as np
 import numpy_trpo as oracle
 import pytest
 from cases import all_cases, make_case, relative_error
+from scipy.sparse import linalg
 
 from trpo_fast import CGStatus, FisherOperator, InvalidArgumentError, conjugate_gradient
 
@@ -98,7 +99,6 @@ def test_natural_gradient_solves_the_damped_fisher_system(spec):
 
 
 def test_operators_of_every_kind_agree():
-    linalg = pytest.importorskip("scipy.sparse.linalg")
     case = make_case()
     F, b = FisherOperator(case.policy, case.theta, case.observations, 0.1), case.vector()
     dense = np.stack([F @ e for e in np.eye(len(b))])
