@@ -3,6 +3,7 @@
     python benchmarks/learning.py                     # everything: 7 tasks, 5 seeds
     python benchmarks/learning.py --tasks Hopper-v5 --seeds 0 1 2 --processes 2
 
+Needs the extras mujoco and plot.
 A run whose JSON exists is not run again, so an interrupted study goes on where it stopped. Settings are the package's
 defaults, changed by TASKS and then by --settings. Evaluation: 20 episodes of the deterministic policy in an
 environment of its own, of the last policy at each mark (never the best one).
