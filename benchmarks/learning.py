@@ -76,9 +76,9 @@ def evaluate(model: trpo_fast.TRPO, task: str, seed: int) -> list[float]:
 
 def run(task: str, seed: int, settings: dict[str, Any], out: Path) -> dict[str, Any]:
     """Train one seed of one task and write its JSON."""
-    marks, task_settings, _, _ = TASKS[task]
+    marks = TASKS[task][0]
     curve = Curve()
-    model = trpo_fast.TRPO("MlpPolicy", task, seed=seed, **{**task_settings, **settings})
+    model = trpo_fast.TRPO("MlpPolicy", task, seed=seed, **settings)
     model.sinks.append(curve)
     training_seconds, evaluations = 0.0, []
     for mark in marks:
@@ -90,7 +90,7 @@ def run(task: str, seed: int, settings: dict[str, Any], out: Path) -> dict[str, 
     result = {
         "task": task,
         "seed": seed,
-        "settings": {**task_settings, **settings},
+        "settings": settings,
         "training_seconds": training_seconds,
         "evaluations": evaluations,
         "training_curve": curve.points,
@@ -175,17 +175,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
 
+    settings = {task: {**TASKS[task][1], **options.settings} for task in options.tasks}
     wanted = {(task, seed): options.out / f"{task}_{seed}.json" for task in options.tasks for seed in options.seeds}
+    for (task, _), path in wanted.items():
+        if path.exists() and (found := json.loads(path.read_text())["settings"]) != settings[task]:
+            parser.error(f"{path} was run with other settings: {found}")
     jobs = [job for job, path in wanted.items() if not path.exists()]
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(run, task, seed, options.settings, options.out) for task, seed in jobs]
+        futures = [pool.submit(run, task, seed, settings[task], options.out) for task, seed in jobs]
         for future in as_completed(futures):
             r = future.result()
             print(f"{r['task']} seed {r['seed']}: {score(r):.1f} in {r['training_seconds']:.0f} s", flush=True)
     results = [json.loads(path.read_text()) for path in wanted.values()]
-    for r in results:
-        if r["settings"] != {**TASKS[r["task"]][1], **options.settings}:
-            parser.error(f"{wanted[r['task'], r['seed']]} was run with other settings: {r['settings']}")
     print(summarize(results))
     plot(results, options.out.parent / f"{options.out.name}.png")
 
