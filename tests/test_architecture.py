@@ -20,7 +20,7 @@ LAYERS = [
     ["validation", "initialization", "advantages", "progress", "diagnostics", "policy_file", "spaces"],
     ["config", "normalization", "mlp", "distributions", "environment_interface"],
     ["policy", "value_function", "vector_environments"],
-    ["environments", "networks"],
+    ["environments", "networks", "observation_statistics"],
     ["fisher", "surrogate", "conjugate_gradient", "line_search"],
     ["trpo"],
     ["rollout"],

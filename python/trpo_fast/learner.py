@@ -15,6 +15,7 @@ from trpo_fast.metrics import Clock, Metrics, Sink, explained_variance, format_t
 from trpo_fast.model_file import check_content, model_content, restore
 from trpo_fast.networks import make_networks
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.observation_statistics import merge_observations
 from trpo_fast.policy_file import existing_path, load_policy_file, save_policy_file, target_path
 from trpo_fast.progress import progress
 from trpo_fast.rollout import Rollout, RolloutCollector, to_batch
@@ -314,7 +315,8 @@ class TRPO:
             batch_size=config.batch_size,
             learning_rate=config.learning_rate,
         )
-        theta, normalizer, normalizer_kl = self._with_statistics_of(theta, batch.observations)
+        max_shift = NORMALIZER_SHARE * trust_region(policy, config)[0]
+        theta, normalizer, normalizer_kl = merge_observations(policy, theta, batch.observations, max_shift)
         try:
             self._commit(theta, fit.state, normalizer)
         finally:  # parameters and statistics belong together: Ctrl-C between two assignments must not part them
@@ -329,32 +331,6 @@ class TRPO:
             "train/n_updates": self._n_updates,
             "train/std": policy.mean_std(theta),
         }
-
-    def _with_statistics_of(
-        self, theta: npt.NDArray[Any], observations: npt.NDArray[np.float64]
-    ) -> tuple[npt.NDArray[Any], ObservationNormalizer, float]:
-        """theta, the normaliser that has seen ``observations`` too, and the KL divergence (nats) that the two cause.
-
-        New statistics change what theta computes. If that is more than NORMALIZER_SHARE of the trust region, theta is
-        rewritten so that the policy stays, and 0 is left but for rounding and clipped inputs. (The first statistics,
-        and those of a column that had been constant, replace none: they are free.)
-        """
-        policy = self.policy
-        if not policy.normalizer.enabled:
-            return theta, policy.normalizer, 0.0
-        normalizer = policy.normalizer.merged(observations)
-        before = policy.dist_params(theta, observations)
-
-        def shift(theta: npt.NDArray[Any]) -> float:
-            return float(policy.kl_divergence(before, policy.dist_params(theta, observations, normalizer)).mean())
-
-        kl = shift(theta)
-        if kl > NORMALIZER_SHARE * trust_region(policy, self.config)[0]:
-            rebased = policy.rebased(theta, normalizer)
-            rebased_kl = shift(rebased)
-            if rebased_kl < kl:
-                return rebased, normalizer, rebased_kl
-        return theta, normalizer, kl
 
     def _commit(self, theta: npt.NDArray[Any], critic: CriticState, normalizer: ObservationNormalizer) -> None:
         self._theta = theta

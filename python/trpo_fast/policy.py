@@ -145,7 +145,10 @@ class Policy:
     def dist_params(
         self, theta: npt.NDArray[Any], observations: Any, normalizer: ObservationNormalizer | None = None
     ) -> npt.NDArray[Any]:
-        """Distribution parameters phi (N, K): [mean, log_std] of a Box, logits otherwise; as ``normalize``."""
+        """Distribution parameters phi (N, K): [mean, log_std] of a Box, logits otherwise.
+
+        ``normalizer`` stands in for the policy's own.
+        """
         return self._mlp.forward(self.check_theta(theta), self.normalize(observations, normalizer))
 
     def log_prob(
