@@ -18,7 +18,7 @@ PACKAGE = ROOT / "python" / "trpo_fast"
 LAYERS = [
     ["_version", "_loader", "_ext", "_cpu", "_trpo_fast_core", "errors"],
     ["validation", "initialization", "advantages", "progress", "diagnostics", "policy_file", "spaces"],
-    ["config", "normalization", "mlp", "distributions", "environment_interface"],
+    ["threads", "config", "normalization", "mlp", "distributions", "environment_interface"],
     ["policy", "value_function", "vector_environments"],
     ["environments", "networks", "observation_statistics"],
     ["fisher", "surrogate", "conjugate_gradient", "line_search"],

@@ -23,6 +23,7 @@ from trpo_fast.learner import TRPO
 from trpo_fast.line_search import LineSearchResult, backtracking_line_search
 from trpo_fast.policy import Policy
 from trpo_fast.surrogate import SurrogateObjective, SurrogateValue
+from trpo_fast.threads import get_num_threads, set_num_threads, use_environment_variable
 from trpo_fast.trpo import Batch, UpdateReport, UpdateStatus, trpo_update
 from trpo_fast.value_function import CriticState, ValueFit, ValueFitStatus, ValueFunction
 
@@ -52,6 +53,10 @@ __all__ = [
     "__version__",
     "backtracking_line_search",
     "conjugate_gradient",
+    "get_num_threads",
+    "set_num_threads",
     "show_config",
     "trpo_update",
 ]
+
+use_environment_variable()

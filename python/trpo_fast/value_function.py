@@ -147,9 +147,11 @@ class ValueFunction:
         theta, m, v = (a.copy() for a in (state.theta, state.first_moment, state.second_moment))
         with np.errstate(over="ignore"):
             targets = returns.astype(self.dtype)
-        loss, n_steps, finite = kernels(self.dtype).fit_value_function(
+        fit = kernels(self.dtype).ValueFit(
             self._mlp.network, inputs, targets, order, batch_size, learning_rate, theta, m, v, state.n_steps
         )
+        fit.finish()
+        loss, n_steps, finite = fit.read(theta, m, v)
         loss *= scale**2
         if not finite or not np.isfinite(loss):
             return ValueFit(state, ValueFitStatus.NON_FINITE, loss)
@@ -158,7 +160,7 @@ class ValueFunction:
             theta=theta,
             first_moment=m,
             second_moment=v,
-            n_steps=state.n_steps + n_steps,
+            n_steps=n_steps,
             target_statistics=statistics,
         )
         return ValueFit(new, ValueFitStatus.COMMITTED, loss)
