@@ -85,8 +85,9 @@ def bound(dtype):
             gaussian.kl_divergence, {"p": phi, "q": scalar(N, 4), "out": double(N)}, out
         ),
         "Distribution.entropy": Bound(gaussian.entropy, {"phi": phi, "out": double(N)}, out),
+        "Distribution.fisher_metric": Bound(gaussian.fisher_metric, {"phi": phi, "out": scalar(N, 4)}, out),
         "Distribution.multiply_fisher": Bound(
-            gaussian.multiply_fisher, {"phi": phi, "dphi": scalar(N, 4), "out": scalar(N, 4)}, out
+            gaussian.multiply_fisher, {"metric": phi, "dphi": scalar(N, 4), "out": scalar(N, 4)}, out
         ),
         "Distribution.sample": Bound(
             gaussian.sample, {"phi": phi, "noise": scalar(N, 2), "out": scalar(N, 2)}, out

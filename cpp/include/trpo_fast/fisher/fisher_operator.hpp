@@ -21,12 +21,16 @@ class FisherOperator final : public LinearOperator {
                  double damping)
       : distribution_(distribution),
         at_(network, theta, x),
+        metric_(x.rows(), network.output_size()),
         damping_(damping),
         workspace_(network),
         v_(network.num_params()),
         theta_bar_(network.num_params()),
         dphi_(kBlockRows, network.output_size()),
-        phi_bar_(kBlockRows, network.output_size()) {}
+        phi_bar_(kBlockRows, network.output_size()) {
+    const Rows all{0, num_rows()};
+    distribution.fisher_metric(panel(block(at_.output(), all)), panel(block(metric_, all)));
+  }
 
   Index size() const override { return v_.size(); }
   Index num_rows() const { return at_.num_rows(); }
@@ -51,13 +55,14 @@ class FisherOperator final : public LinearOperator {
     MatrixView<Scalar> dphi = block(dphi_, {0, rows.size()});
     MatrixView<Scalar> phi_bar = block(phi_bar_, {0, rows.size()});
     theta_bar_.setZero();
-    at_.jvp(rows, v_.data(), dphi, workspace_);                                                          // J v
-    distribution_.multiply_fisher(panel(block(at_.output(), rows)), panel(view(dphi)), panel(phi_bar));  // M J v
-    at_.vjp(rows, phi_bar, theta_bar_.data(), workspace_);                                               // J^T M J v
+    at_.jvp(rows, v_.data(), dphi, workspace_);                                                           // J v
+    distribution_.multiply_fisher(panel(view(block(metric_, rows))), panel(view(dphi)), panel(phi_bar));  // M J v
+    at_.vjp(rows, phi_bar, theta_bar_.data(), workspace_);                                                // J^T M J v
   }
 
   const Distribution<Scalar>& distribution_;
   Linearization<Scalar> at_;
+  RowMatrix<Scalar> metric_;  // (N, K)
   double damping_;
   std::mutex mutex_;
   typename Linearization<Scalar>::Workspace workspace_;

@@ -77,9 +77,7 @@ class SurrogateObjective {
       VectorView<double> log_ratio(terms.row(0).data(), rows.size());
       VectorView<double> kl(terms.row(1).data(), rows.size());
       VectorView<double> entropy(terms.row(2).data(), rows.size());
-      distribution_.log_ratio(p, q, panel(block(actions_, rows)), log_ratio);
-      distribution_.kl_divergence(p, q, kl);
-      distribution_.entropy(q, entropy);
+      distribution_.compare(p, q, panel(block(actions_, rows)), log_ratio, kl, entropy);
       for (Index i = 0; i < rows.size(); ++i) {
         const double advantage = advantages_[rows.begin + i];
         const bool clamped = !(advantage < 0.0) && log_ratio[i] > kMaxLogRatio;
