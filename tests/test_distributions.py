@@ -158,6 +158,26 @@ def test_log_ratio_keeps_its_digits_at_small_distances(space):
     )
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("space", SPACES)
+def test_terms_compared_in_one_pass_are_those_of_the_functions(space, dtype):
+    """Through the surrogate of one row, whose network is a bias: phi = theta."""
+    case = make_case(space, dtype=dtype)
+    d, k = case.policy.distribution, kernels(dtype)
+    network = k.Network([k.Dense(1, d.num_dist_params, "identity")])
+    p = random_phi(case, 1)
+    actions = sample(d, p, case.rng)
+    for q in (p, p + random_phi(case, 1, 0.1), random_phi(case, 1, 5.0)):
+        theta_p, theta_q = (np.concatenate([np.zeros(phi.size, dtype), phi[0]]) for phi in (p, q))
+        objective = k.SurrogateObjective(network, d, theta_p, np.zeros((1, 1), dtype), actions, np.ones(1))
+        surrogate, mean_kl, max_kl, entropy = objective.evaluate(theta_q)
+        assert mean_kl == max_kl == scalars(d.kl_divergence, p, q)[0]
+        assert entropy == scalars(d.entropy, q)[0]
+        log_ratio = scalars(d.log_ratio, p, q, actions)[0]
+        assert surrogate == pytest.approx(math.exp(min(log_ratio, 20.0)), rel=1e-14)
+        assert surrogate == 1.0 or q is not p
+
+
 def every_row_function(d, p, q, noise, weight):
     """What each function says of each row, (N, columns)."""
     actions, most_probable, score = np.empty_like(noise), np.empty_like(noise), np.empty_like(p)

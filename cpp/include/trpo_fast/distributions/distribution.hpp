@@ -67,7 +67,7 @@ class Distribution {
                              Panel<Scalar> metric     // (B, K)
   ) const = 0;
 
-  // out[n] = M(phi_n) dphi_n; out may be dphi
+  // out[n] = M(phi_n) dphi_n
   virtual void multiply_fisher(ConstPanel<Scalar> metric,  // (B, K)
                                ConstPanel<Scalar> dphi,    // (B, K)
                                Panel<Scalar> out           // (B, K)

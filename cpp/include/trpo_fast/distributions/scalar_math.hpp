@@ -34,7 +34,7 @@ inline double sigmoid(double x) {
   return (x >= 0.0 ? 1.0 : tail) / (1.0 + tail);
 }
 
-// A function that is computed anew only where its argument is not that of the call before. NaN is equal to nothing.
+// A function that is computed anew only where its argument differs from that of the call before, as NaN always does.
 template <class Function>
 class Remembered {
  public:

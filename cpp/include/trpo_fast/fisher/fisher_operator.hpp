@@ -62,7 +62,7 @@ class FisherOperator final : public LinearOperator {
 
   const Distribution<Scalar>& distribution_;
   Linearization<Scalar> at_;
-  RowMatrix<Scalar> metric_;  // (N, K)
+  RowMatrix<Scalar> metric_;  // (N, K)  what M(phi) needs
   double damping_;
   std::mutex mutex_;
   typename Linearization<Scalar>::Workspace workspace_;
