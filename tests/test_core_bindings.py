@@ -85,8 +85,9 @@ def bound(dtype):
             gaussian.kl_divergence, {"p": phi, "q": scalar(N, 4), "out": double(N)}, out
         ),
         "Distribution.entropy": Bound(gaussian.entropy, {"phi": phi, "out": double(N)}, out),
+        "Distribution.fisher_metric": Bound(gaussian.fisher_metric, {"phi": phi, "out": scalar(N, 4)}, out),
         "Distribution.multiply_fisher": Bound(
-            gaussian.multiply_fisher, {"phi": phi, "dphi": scalar(N, 4), "out": scalar(N, 4)}, out
+            gaussian.multiply_fisher, {"metric": phi, "dphi": scalar(N, 4), "out": scalar(N, 4)}, out
         ),
         "Distribution.sample": Bound(
             gaussian.sample, {"phi": phi, "noise": scalar(N, 2), "out": scalar(N, 2)}, out
@@ -102,12 +103,15 @@ def bound(dtype):
             k.FisherOperator, {**both, "theta": theta, "x": x, "damping": 0.1, "n_threads": 2}
         ),
         "LinearOperator.multiply": Bound(fisher.multiply, {"v": double(P), "out": double(P)}, out),
+        "get_num_threads": Bound(core.get_num_threads, {}),
         "set_num_threads": Bound(core.set_num_threads, {"n_threads": core.get_num_threads()}),
         "CallableOperator": Bound(core.CallableOperator, {"size": 3, "product": np.copy}),
         "conjugate_gradient": Bound(
             core.conjugate_gradient, {"a": fisher, "b": double(P), "max_iter": 5, "rtol": 1e-9, "preconditioner": None}
         ),
         "ValueFit": Bound(k.ValueFit, {**fit, **state, "n_steps": 0}),
+        "ValueFit.start": Bound(k.ValueFit(**fit, **state, n_steps=0).start, {}),
+        "ValueFit.finish": Bound(k.ValueFit(**fit, **state, n_steps=0).finish, {}),
         "ValueFit.read": Bound(k.ValueFit(**fit, **state, n_steps=0).read, state, tuple(state)),
         "Actor": Bound(k.Actor, both),
         "Actor.act": Bound(

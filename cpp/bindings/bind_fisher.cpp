@@ -21,7 +21,7 @@ void bind_fisher(py::module_& module) {
              return std::make_unique<F>(network, distribution, theta_in, x_in, damping, n_threads);
            }),
            py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("damping"),
-           py::arg("n_threads"),           py::keep_alive<1, 2>(), py::keep_alive<1, 3>());
+           py::arg("n_threads"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>());
 }
 
 template void bind_fisher<float>(py::module_&);

@@ -61,7 +61,8 @@ void bind_linearization(py::module_& module) {
       .def(
           "vjp",
           [](const Lin& self, const py::object& phi_bar, const py::object& out) {
-            const auto phi_bar_in = matrix_in<Scalar>(phi_bar, "phi_bar", self.num_rows(), self.network().output_size());
+            const auto phi_bar_in =
+                matrix_in<Scalar>(phi_bar, "phi_bar", self.num_rows(), self.network().output_size());
             auto theta_bar = vector_out<Scalar>(out, "out", self.network().num_params());
             const py::gil_scoped_release release;
             typename Lin::Workspace workspace(self.network());

@@ -12,8 +12,7 @@ void bind_surrogate(py::module_& module) {
   py::class_<S>(module, "SurrogateObjective", py::module_local(), "L(theta') = mean(ratio * advantage)")
       .def(
           py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
-                      const py::object& x, const py::object& actions, const py::object& advantages,
-                      int n_threads) {
+                      const py::object& x, const py::object& actions, const py::object& advantages, int n_threads) {
             expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
             const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());

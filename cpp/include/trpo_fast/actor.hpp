@@ -13,7 +13,10 @@ template <class Scalar>
 class Actor {
  public:
   Actor(const Network<Scalar>& network, const Distribution<Scalar>& distribution)
-      : distribution_(distribution), evaluator_(network), workspace_(network, kBlockRows), x_(kBlockRows, network.input_size()) {}
+      : distribution_(distribution),
+        evaluator_(network),
+        workspace_(network, kBlockRows),
+        x_(kBlockRows, network.input_size()) {}
 
   // actions ~ pi(. | observations), or the most probable ones where noise has no data
   void act(const Normalizer& normalizer,
@@ -28,7 +31,8 @@ class Actor {
     for_each_block({0, observations.rows()}, [&](Rows rows) {
       MatrixView<Scalar> x(x_.data(), rows.size(), x_.cols());
       normalizer.apply(block(observations, rows), x);
-      const ConstPanel<Scalar> phi = evaluator_.forward(panel<Scalar>(ConstMatrixView<Scalar>(x.data(), x.rows(), x.cols())), workspace_);
+      const ConstPanel<Scalar> phi =
+          evaluator_.forward(panel<Scalar>(ConstMatrixView<Scalar>(x.data(), x.rows(), x.cols())), workspace_);
       if (noise.data() != nullptr) {
         distribution_.sample(phi, panel(block(noise, rows)), panel(block(actions, rows)));
       } else {

@@ -1,5 +1,5 @@
-// How a batch is cut: into slots, the tasks of the threads, and these into blocks of rows, which kernels work on. Both cuts
-// depend on the number of rows alone, so that sums come out the same on any number of threads.
+// How a batch is cut: into slots, the tasks of the threads, and these into blocks of rows, which kernels work on. Both
+// cuts depend on the number of rows alone, so that sums come out the same on any number of threads.
 #pragma once
 
 #include <algorithm>
@@ -16,8 +16,8 @@ struct Rows {
   Index size() const { return end - begin; }
 };
 
-constexpr Index kBlockRows = 64;      // a block's activations at 64-wide layers stay in the first- and second-level cache
-constexpr Index kSlots = 16;          // that are summed up at a time; no more threads than that find work
+constexpr Index kBlockRows = 64;  // a block's activations at 64-wide layers stay in the first- and second-level cache
+constexpr Index kSlots = 16;      // that are summed up at a time; no more threads than that find work
 constexpr Index kMaxSlotRows = 1024;  // summed in Scalar
 
 inline Index round_up(Index value, Index multiple) { return (value + multiple - 1) / multiple * multiple; }

@@ -1,4 +1,5 @@
-// PaddedMatrix: rows that begin on cache lines, with room for whole packets. What lies beyond a row's last column is padding.
+// PaddedMatrix: rows that begin on cache lines, with room for whole packets. What lies beyond a row's last column is
+// padding.
 #pragma once
 
 #include "types.hpp"

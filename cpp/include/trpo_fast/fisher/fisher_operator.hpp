@@ -25,8 +25,12 @@ class FisherOperator final : public LinearOperator {
         at_(network, theta.data(), x, n_threads),
         damping_(damping),
         n_threads_(n_threads),
+        metric_(x.rows(), network.output_size()),
         v_packed_(Vector<Scalar>::Zero(network.packed_size())),
         sum_(network, x.rows()) {
+    for_each_block({0, x.rows()}, [&](Rows rows) {
+      distribution.fisher_metric(at_.output(rows), metric_.panel(rows.begin, rows.size()));
+    });
     for (int thread = 0; thread < n_threads; ++thread) workspaces_.emplace_back(network);
   }
 
@@ -37,7 +41,8 @@ class FisherOperator final : public LinearOperator {
     const std::lock_guard<std::mutex> one_product_at_a_time(mutex_);
     at_.network().pack(v, v_packed_.data());
     sum_.run(n_threads_, out, [&](Rows slot, int thread, Scalar* packed_bar) {
-      for_each_block(slot, [&](Rows rows) { add_block(rows, workspaces_[static_cast<std::size_t>(thread)], packed_bar); });
+      for_each_block(slot,
+                     [&](Rows rows) { add_block(rows, workspaces_[static_cast<std::size_t>(thread)], packed_bar); });
     });
     const ConstVectorView<double> input(v, size());
     VectorView<double> result(out, size());
@@ -56,14 +61,17 @@ class FisherOperator final : public LinearOperator {
   void add_block(Rows rows, Workspace& workspace, Scalar* packed_bar) {
     const Panel<Scalar> phi_bar = workspace.phi_bar.panel(0, rows.size());
     const Panel<Scalar> dphi = at_.jvp(rows, v_packed_.data(), workspace.tangents);  // J v
-    distribution_.multiply_fisher(at_.output(rows), view(dphi), phi_bar);            // M J v
+    distribution_.multiply_fisher(metric(rows), view(dphi), phi_bar);                // M J v
     at_.vjp(rows, phi_bar, packed_bar, workspace.tangents);                          // J^T M J v
   }
+
+  ConstPanel<Scalar> metric(Rows rows) const { return metric_.panel(rows.begin, rows.size()); }
 
   const Distribution<Scalar>& distribution_;
   Linearization<Scalar> at_;
   double damping_;
   int n_threads_;
+  PaddedMatrix<Scalar> metric_;  // (N, K)  what M(phi) consists of
   std::mutex mutex_;
   Vector<Scalar> v_packed_;
   GradientSum<Scalar> sum_;

@@ -1,5 +1,6 @@
-// Packets: SIMD registers, through Eigen's primitives, and the element-wise functions written on them. An element's result
-// depends on its value alone: neither on its lane nor, where the processor has fused multiply-add, on the packet's width.
+// Packets: SIMD registers, through Eigen's primitives, and the element-wise functions written on them. An element's
+// result depends on its value alone: neither on its lane nor, where the processor has fused multiply-add, on the
+// packet's width.
 #pragma once
 
 #include <cmath>

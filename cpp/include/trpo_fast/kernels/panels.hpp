@@ -1,5 +1,5 @@
-// Panels: how a matrix B (depth, n) is stored so that a product A B reads it in order. Columns are cut into panels as wide
-// as a register block; a panel is contiguous, row after row.
+// Panels: how a matrix B (depth, n) is stored so that a product A B reads it in order. Columns are cut into panels as
+// wide as a register block; a panel is contiguous, row after row.
 //
 //   n columns = full panels of kBlockPackets packets | one of fewer full packets | one narrow packet for the last few
 //

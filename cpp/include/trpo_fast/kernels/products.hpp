@@ -1,5 +1,5 @@
-// The matrix products of a layer, on blocks of rows and packed panels. Every element is one sum in a fixed order, begun with
-// the bias or with what is there: it does not depend on the row's place in a block, nor on the block.
+// The matrix products of a layer, on blocks of rows and packed panels. Every element is one sum in a fixed order, begun
+// with the bias or with what is there: it does not depend on the row's place in a block, nor on the block.
 #pragma once
 
 #include "panels.hpp"
@@ -36,11 +36,11 @@ void for_each_row_block(Index begin, Index end, Function&& f) {
 // finish(packet, row, column) sees each packet of results before it is stored.
 template <class Scalar, class Finish>
 void multiply(Index rows,
-              Index columns,                  // n
+              Index columns,                        // n
               const MatrixProduct<Scalar>& first,   // A1 B1
               const MatrixProduct<Scalar>& second,  // A2 B2
-              Scalar* y,                      // (rows, n)
-              Index y_stride, Finish&& finish) {
+              Panel<Scalar> y,                      // (rows, n)
+              Finish&& finish) {
   for_each_panel<Scalar>(columns, [&](auto shape, Index column) {
     using Shape = decltype(shape);
     const Scalar* bias = first.b_rows > first.depth ? first.b + column * first.b_rows : nullptr;
@@ -53,7 +53,7 @@ void multiply(Index rows,
       if (b2 != nullptr) {
         block.accumulate(second.a + row * second.a_stride, second.a_stride, 1, b2, Shape::kWidth, second.depth);
       }
-      block.store(y + row * y_stride + column, y_stride,
+      block.store(y.data() + row * y.outerStride() + column, y.outerStride(),
                   [&](const auto& packet, Index i, Index j) { return finish(packet, row + i, column + j); });
     });
   });

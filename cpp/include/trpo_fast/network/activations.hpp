@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include "../kernels/packets.hpp"
 
@@ -20,48 +21,58 @@ inline Activation activation_from_name(const std::string& name) {
 }
 
 // silu alone cannot be differentiated from its output; it keeps its derivative beside it.
-inline bool keeps_derivative(Activation activation) { return activation == Activation::silu; }
+constexpr bool keeps_derivative(Activation activation) { return activation == Activation::silu; }
 
-// phi(z); every phi is 0 at 0, so that padding stays 0. `derivative` receives phi'(z) where keeps_derivative().
-template <class Packet>
-Packet activate(Activation activation, const Packet& z, Packet& derivative) {
-  const Packet zero = simd::pset1<Packet>(Element<Packet>(0));
-  const Packet one = simd::pset1<Packet>(Element<Packet>(1));
+// f(the activation as a constant): outside of loops, so that there is no branch within.
+template <class Function>
+void with_activation(Activation activation, Function&& f) {
   switch (activation) {
     case Activation::identity:
-      break;
+      return f(std::integral_constant<Activation, Activation::identity>{});
     case Activation::tanh:
-      return tanh(z);
+      return f(std::integral_constant<Activation, Activation::tanh>{});
     case Activation::relu:
-      return simd::pmax(z, zero);
+      return f(std::integral_constant<Activation, Activation::relu>{});
     case Activation::elu:
-      // exp(z) - 1 only where z < 0; pmin keeps exp from overflowing where it is not used
-      return simd::pselect(simd::pcmp_lt(zero, z), z, simd::psub(exp(simd::pmin(z, zero)), one));
-    case Activation::silu: {
-      const Packet sigmoid = simd::pdiv(one, simd::padd(one, exp(simd::pnegate(z))));
-      const Packet y = simd::pmul(z, sigmoid);
-      derivative = simd::pmadd(y, simd::psub(one, sigmoid), sigmoid);  // sigma + z sigma (1 - sigma)
-      return y;
-    }
+      return f(std::integral_constant<Activation, Activation::elu>{});
+    case Activation::silu:
+      return f(std::integral_constant<Activation, Activation::silu>{});
+  }
+}
+
+// phi(z); every phi is 0 at 0, so that padding stays 0. `derivative` receives phi'(z) where keeps_derivative().
+template <Activation kActivation, class Packet>
+Packet activate(const Packet& z, Packet& derivative) {
+  const Packet zero = simd::pset1<Packet>(Element<Packet>(0));
+  const Packet one = simd::pset1<Packet>(Element<Packet>(1));
+  if constexpr (kActivation == Activation::tanh) {
+    return tanh(z);
+  } else if constexpr (kActivation == Activation::relu) {
+    return simd::pmax(z, zero);
+  } else if constexpr (kActivation == Activation::elu) {
+    // exp(z) - 1 only where z < 0; pmin keeps exp from overflowing where it is not used
+    return simd::pselect(simd::pcmp_lt(zero, z), z, simd::psub(exp(simd::pmin(z, zero)), one));
+  } else if constexpr (kActivation == Activation::silu) {
+    const Packet sigmoid = simd::pdiv(one, simd::padd(one, exp(simd::pnegate(z))));
+    const Packet y = simd::pmul(z, sigmoid);
+    derivative = simd::pmadd(y, simd::psub(one, sigmoid), sigmoid);  // sigma + z sigma (1 - sigma)
+    return y;
   }
   return z;
 }
 
 // tangent phi'(z), with `kept` = phi(z), or phi'(z) where keeps_derivative()
-template <class Packet>
-Packet times_derivative(Activation activation, const Packet& tangent, const Packet& kept) {
+template <Activation kActivation, class Packet>
+Packet times_derivative(const Packet& tangent, const Packet& kept) {
   const Packet zero = simd::pset1<Packet>(Element<Packet>(0));
-  switch (activation) {
-    case Activation::identity:
-      break;
-    case Activation::tanh:
-      return simd::pmul(tangent, one_minus_square(kept));
-    case Activation::relu:
-      return simd::pselect(simd::pcmp_lt(zero, kept), tangent, zero);
-    case Activation::elu:
-      return simd::pmadd(tangent, simd::pmin(kept, zero), tangent);  // 1 where z > 0, else phi + 1
-    case Activation::silu:
-      return simd::pmul(tangent, kept);
+  if constexpr (kActivation == Activation::tanh) {
+    return simd::pmul(tangent, one_minus_square(kept));
+  } else if constexpr (kActivation == Activation::relu) {
+    return simd::pselect(simd::pcmp_lt(zero, kept), tangent, zero);
+  } else if constexpr (kActivation == Activation::elu) {
+    return simd::pmadd(tangent, simd::pmin(kept, zero), tangent);  // 1 where z > 0, else phi + 1
+  } else if constexpr (kActivation == Activation::silu) {
+    return simd::pmul(tangent, kept);
   }
   return tangent;
 }

@@ -45,71 +45,93 @@ class Dense final : public Layer<Scalar> {
 
   void forward(const Scalar* packed, ConstPanel<Scalar> x, Panel<Scalar> y, Panel<Scalar> cache) const override {
     // y = phi(x W^T + b)
-    multiply<Scalar>(x.rows(), out_, affine(x, packed), {}, y.data(), y.outerStride(),
-                     [](const auto& z, Index, Index) { return z; });
-    for_each_panel<Scalar>(out_, [&](auto shape, Index column) {
-      using Packet = typename decltype(shape)::Packet;
-      for (Index row = 0; row < y.rows(); ++row) {
-        for (Index j = column; j < column + shape.kWidth; j += kLanes<Packet>) {
-          Packet derivative;
-          Scalar* z = y.data() + row * y.outerStride() + j;
-          simd::pstoreu(z, activate(activation_, simd::ploadu<Packet>(z), derivative));
-          if (cache.cols() > 0) simd::pstoreu(cache.data() + row * cache.outerStride() + j, derivative);
-        }
-      }
+    multiply<Scalar>(x.rows(), out_, affine(x, packed), {}, y, [](const auto& z, Index, Index) { return z; });
+    with_activation(activation_, [&](auto phi) {
+      for_each_packet(y.rows(), [&](auto packet, Index row, Index column) {
+        using Packet = decltype(packet);
+        Packet derivative = simd::pset1<Packet>(Scalar(0));
+        simd::pstoreu(at(y, row, column), activate<phi>(simd::ploadu<Packet>(at(y, row, column)), derivative));
+        if constexpr (keeps_derivative(phi)) simd::pstoreu(at(cache, row, column), derivative);
+      });
     });
   }
 
-  void jvp(const LayerBlock<Scalar>& at, const Scalar* dpacked, ConstPanel<Scalar> dx,
+  void jvp(const LayerBlock<Scalar>& block, const Scalar* dpacked, ConstPanel<Scalar> dx,
            Panel<Scalar> dy) const override {
     // dz = x dW^T + db + dx W^T;   dy = phi'(z) dz
-    const MatrixProduct<Scalar> moved{dx.data(), dx.outerStride(), at.packed, 1 + in_, in_};
-    const ConstPanel<Scalar> kept = this->kept(at);
-    multiply(dy.rows(), out_, affine(at.x, dpacked), moved, dy.data(), dy.outerStride(),
-             [&](const auto& dz, Index row, Index column) {
-               using Packet = std::decay_t<decltype(dz)>;
-               const Scalar* from = kept.data() + row * kept.outerStride() + column;
-               return times_derivative(activation_, dz, simd::ploadu<Packet>(from));
-             });
+    const MatrixProduct<Scalar> moved{dx.data(), dx.outerStride(), block.packed, 1 + in_, in_};
+    const ConstPanel<Scalar> kept = this->kept(block);
+    with_activation(activation_, [&](auto phi) {
+      multiply(dy.rows(), out_, affine(block.x, dpacked), moved, dy, [&](const auto& dz, Index row, Index column) {
+        using Packet = std::decay_t<decltype(dz)>;
+        return times_derivative<phi>(dz, simd::ploadu<Packet>(at(kept, row, column)));
+      });
+    });
   }
 
-  void vjp(const LayerBlock<Scalar>& at, Panel<Scalar> y_bar, Panel<Scalar> x_bar, Scalar* packed_bar) const override {
-    const ConstPanel<Scalar> kept = this->kept(at);
+  void vjp(const LayerBlock<Scalar>& block, Panel<Scalar> y_bar, Panel<Scalar> x_bar,
+           Scalar* packed_bar) const override {
     // Reverse: y = phi(z)
-    // Reverse: z = x W^T + b, its b
-    for_each_panel<Scalar>(out_, [&](auto shape, Index column) {
-      using Packet = typename decltype(shape)::Packet;
-      Scalar* b_bar = packed_bar + column * (1 + in_);
-      Packet sum[shape.kPackets];
-      TRPO_FAST_UNROLL for (int j = 0; j < shape.kPackets; ++j) sum[j] = simd::ploadu<Packet>(b_bar + j * kLanes<Packet>);
-      for (Index row = 0; row < y_bar.rows(); ++row) {
-        Scalar* z_bar = y_bar.data() + row * y_bar.outerStride() + column;
-        const Scalar* from = kept.data() + row * kept.outerStride() + column;
-        TRPO_FAST_UNROLL for (int j = 0; j < shape.kPackets; ++j, z_bar += kLanes<Packet>, from += kLanes<Packet>) {
-          const Packet z = times_derivative(activation_, simd::ploadu<Packet>(z_bar), simd::ploadu<Packet>(from));
-          simd::pstoreu(z_bar, z);
-          sum[j] = simd::padd(sum[j], z);
-        }
-      }
-      TRPO_FAST_UNROLL for (int j = 0; j < shape.kPackets; ++j) simd::pstoreu(b_bar + j * kLanes<Packet>, sum[j]);
-    });
+    with_activation(activation_, [&](auto phi) { reverse_activation<phi>(kept(block), y_bar, packed_bar); });
     // Reverse: z = x W^T + b, its W
-    add_outer_products(y_bar.rows(), at.x.data(), at.x.outerStride(), in_, y_bar.data(), y_bar.outerStride(), out_,
-                       packed_bar);
+    add_outer_products(y_bar.rows(), block.x.data(), block.x.outerStride(), in_, y_bar.data(), y_bar.outerStride(),
+                       out_, packed_bar);
     // Reverse: z = x W^T + b, its x
     if (x_bar.data() != nullptr) {
-      multiply<Scalar>(y_bar.rows(), in_, {y_bar.data(), y_bar.outerStride(), at.reverse, out_, out_}, {}, x_bar.data(),
-                       x_bar.outerStride(), [](const auto& sum, Index, Index) { return sum; });
+      multiply<Scalar>(y_bar.rows(), in_, {y_bar.data(), y_bar.outerStride(), block.reverse, out_, out_}, {}, x_bar,
+                       [](const auto& sum, Index, Index) { return sum; });
     }
   }
 
  private:
+  // y_bar *= phi'(z);   b_bar += its columns' sums
+  template <Activation kActivation>
+  void reverse_activation(ConstPanel<Scalar> kept, Panel<Scalar> y_bar, Scalar* packed_bar) const {
+    for_each_panel<Scalar>(out_, [&](auto shape, Index column) {
+      using Packet = typename decltype(shape)::Packet;
+      constexpr int n_packets = shape.kPackets;
+      Scalar* b_bar = packed_bar + column * (1 + in_);
+      Packet sum[n_packets];
+      TRPO_FAST_UNROLL for (int j = 0; j < n_packets; ++j) sum[j] = simd::ploadu<Packet>(b_bar + j * kLanes<Packet>);
+      for (Index row = 0; row < y_bar.rows(); ++row) {
+        TRPO_FAST_UNROLL for (int j = 0; j < n_packets; ++j) {
+          Scalar* z_bar = at(y_bar, row, column + j * kLanes<Packet>);
+          const Packet from = simd::ploadu<Packet>(at(kept, row, column + j * kLanes<Packet>));
+          const Packet z = times_derivative<kActivation>(simd::ploadu<Packet>(z_bar), from);
+          simd::pstoreu(z_bar, z);
+          sum[j] = simd::padd(sum[j], z);
+        }
+      }
+      TRPO_FAST_UNROLL for (int j = 0; j < n_packets; ++j) simd::pstoreu(b_bar + j * kLanes<Packet>, sum[j]);
+    });
+  }
+
+  // f(a packet, row, column) over rows of outputs
+  template <class Function>
+  void for_each_packet(Index rows, Function&& f) const {
+    for_each_panel<Scalar>(out_, [&](auto shape, Index column) {
+      using Packet = typename decltype(shape)::Packet;
+      for (Index row = 0; row < rows; ++row) {
+        for (Index j = 0; j < shape.kWidth; j += kLanes<Packet>) f(Packet(), row, column + j);
+      }
+    });
+  }
+
+  static const Scalar* at(const ConstPanel<Scalar>& m, Index row, Index column) {
+    return m.data() + row * m.outerStride() + column;
+  }
+  static Scalar* at(const Panel<Scalar>& m, Index row, Index column) {
+    return const_cast<Scalar*>(m.data()) + row * m.outerStride() + column;
+  }
+
   // [1, x] [b; W^T]
   MatrixProduct<Scalar> affine(ConstPanel<Scalar> x, const Scalar* packed) const {
     return {x.data(), x.outerStride(), packed, 1 + in_, in_};
   }
   // what phi' is computed from
-  ConstPanel<Scalar> kept(const LayerBlock<Scalar>& at) const { return keeps_derivative(activation_) ? at.cache : at.y; }
+  ConstPanel<Scalar> kept(const LayerBlock<Scalar>& block) const {
+    return keeps_derivative(activation_) ? block.cache : block.y;
+  }
 
   Index in_;
   Index out_;

@@ -15,7 +15,8 @@ class GradientSum {
   GradientSum(const Network<Scalar>& network, Index n_rows)
       : network_(network),
         slots_(n_rows),
-        partial_(static_cast<std::size_t>(std::min(slots_.count(), kSlots)), Vector<Scalar>::Zero(network.packed_size())),
+        partial_(static_cast<std::size_t>(std::min(slots_.count(), kSlots)),
+                 Vector<Scalar>::Zero(network.packed_size())),
         sum_(network.packed_size()) {}
 
   // theta_bar = the sum of what add(Rows, thread, packed_bar) adds to packed_bar, slot by slot
@@ -44,7 +45,8 @@ class GradientSum {
       const Index begin = task * kRangeSize;
       const Index size = std::min(kRangeSize, sum_.size() - begin);
       for (Index slot = 0; slot < count; ++slot) {
-        sum_.segment(begin, size) += partial_[static_cast<std::size_t>(slot)].segment(begin, size).template cast<double>();
+        sum_.segment(begin, size) +=
+            partial_[static_cast<std::size_t>(slot)].segment(begin, size).template cast<double>();
       }
     });
   }

@@ -1,7 +1,9 @@
-// Layer: y = f(x; theta_l) on a block of rows, with its derivatives. Const, stateless: parameters are an argument everywhere.
+// Layer: y = f(x; theta_l) on a block of rows, with its derivatives. Const, stateless: parameters are an argument
+// everywhere.
 //
-// Kernels read parameters, tangents of parameters, and write their cotangents, in one packed order of the layer's choice;
-// a layer may want a second, reverse copy for its vjp. Both are made once per theta. Rows are padded (padded_matrix.hpp).
+// Kernels read parameters, tangents of parameters, and write their cotangents, in one packed order of the layer's
+// choice; a layer may want a second, reverse copy for its vjp. Both are made once per theta. Rows are padded
+// (padded_matrix.hpp).
 #pragma once
 
 #include "../types.hpp"

@@ -15,7 +15,8 @@ class Linearization {
   class Workspace {
    public:
     explicit Workspace(const Network<Scalar>& network) {
-      for (Index l = 0; l < network.num_layers(); ++l) outputs_.emplace_back(kBlockRows, network.layer(l).output_size());
+      for (Index l = 0; l < network.num_layers(); ++l)
+        outputs_.emplace_back(kBlockRows, network.layer(l).output_size());
     }
     Panel<Scalar> output(Index l, Index rows) { return outputs_[static_cast<std::size_t>(l)].panel(0, rows); }
 
@@ -65,7 +66,7 @@ class Linearization {
 
   const Network<Scalar>& network() const { return network_; }
   Index num_rows() const { return x_.rows(); }
-  const Vector<Scalar>& packed() const { return packed_; }                                  // (packed_size,)
+  const Vector<Scalar>& packed() const { return packed_; }                                 // (packed_size,)
   ConstPanel<Scalar> input(Rows rows) const { return x_.panel(rows.begin, rows.size()); }  // (B, input_size)
   // phi = f(theta, X), (B, K)
   ConstPanel<Scalar> output(Rows rows) const { return activations_.back().panel(rows.begin, rows.size()); }
@@ -83,7 +84,8 @@ class Linearization {
     return dx;
   }
 
-  // packed_bar += J^T phi_bar on a block of rows; phi_bar is overwritten, and must not be the workspace's but for its last
+  // packed_bar += J^T phi_bar on a block of rows; phi_bar is overwritten, and must not be the workspace's but for its
+  // last
   void vjp(Rows rows,
            Panel<Scalar> phi_bar,  // (B, K)
            Scalar* packed_bar,     // (packed_size,)

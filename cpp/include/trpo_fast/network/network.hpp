@@ -63,7 +63,8 @@ class Network {
   void pack_reverse(const Scalar* packed,  // (packed_size,)
                     Scalar* reverse        // (reverse_size,)
   ) const {
-    for (Index l = 0; l < num_layers(); ++l) layer(l).pack_reverse(packed + packed_offset(l), reverse + reverse_offset(l));
+    for (Index l = 0; l < num_layers(); ++l)
+      layer(l).pack_reverse(packed + packed_offset(l), reverse + reverse_offset(l));
   }
 
  private:

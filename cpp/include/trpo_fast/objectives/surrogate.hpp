@@ -109,10 +109,7 @@ class SurrogateObjective {
     VectorView<double> log_ratio(terms[0], rows.size());
     VectorView<double> kl(terms[1], rows.size());
     VectorView<double> entropy(terms[2], rows.size());
-    const ConstPanel<Scalar> p = at_.output(rows);
-    distribution_.log_ratio(p, q, action_rows(rows), log_ratio);
-    distribution_.kl_divergence(p, q, kl);
-    distribution_.entropy(q, entropy);
+    distribution_.compare(at_.output(rows), q, action_rows(rows), log_ratio, kl, entropy);
     for (Index i = 0; i < rows.size(); ++i) {
       const double advantage = advantages_[rows.begin + i];
       const bool clamped = !(advantage < 0.0) && log_ratio[i] > kMaxLogRatio;

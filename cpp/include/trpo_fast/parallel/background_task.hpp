@@ -35,14 +35,15 @@ class BackgroundTask {
   // Another thread begins with it if there is one to be had.
   void start() {
     ThreadPool::instance().launch([state = state_] {
-      if (!state->claimed.exchange(true)) state->run([&] {
-        if (state->cancelled) throw Cancelled();
-      });
+      if (!state->claimed.exchange(true))
+        state->run([&] {
+          if (state->cancelled) throw Cancelled();
+        });
     });
   }
 
-  // Returns when it is done, and throws what it threw; does it here if nobody has begun. poll() is called now and then, and
-  // may throw, which cancels the task.
+  // Returns when it is done, and throws what it threw; does it here if nobody has begun. poll() is called now and then,
+  // and may throw, which cancels the task.
   void finish(const Poll& poll) {
     if (!state_->claimed.exchange(true)) {
       state_->run(poll);

@@ -1,8 +1,8 @@
 // ThreadPool: the one place where threads live. Started when first needed, gone and started anew after a fork.
 //
-// A call of run() is a batch of tasks: the caller works on it, and so does every worker that is free. No result depends on
-// who does which task. A worker without work spins for a moment, since the next batch of a conjugate gradient is a few
-// microseconds away, and then sleeps.
+// A call of run() is a batch of tasks: the caller works on it, and so does every worker that is free. No result depends
+// on who does which task. A worker without work spins for a moment, since the next batch of a conjugate gradient is a
+// few microseconds away, and then sleeps.
 #pragma once
 
 #include <atomic>
@@ -63,9 +63,10 @@ class ThreadPool {
     return *pool;
   }
 
-  // Calls f(task, thread) for every task in 0..n_tasks-1 on at most n_threads threads, numbered from 0, the caller's, and
-  // returns when all are done. An exception may come from thread 0 only, and ends the batch early. Where another batch is
-  // under way (this is a task of it, or comes from another thread of the user's) the caller does all tasks itself.
+  // Calls f(task, thread) for every task in 0..n_tasks-1 on at most n_threads threads, numbered from 0, the caller's,
+  // and returns when all are done. An exception may come from thread 0 only, and ends the batch early. Where another
+  // batch is under way (this is a task of it, or comes from another thread of the user's) the caller does all tasks
+  // itself.
   template <class Function>
   void run(Index n_tasks, int n_threads, Function&& f) {
     const std::unique_lock<std::mutex> lock(batch_mutex_, std::try_to_lock);
@@ -153,7 +154,9 @@ class ThreadPool {
   void wake() {
     calls_.fetch_add(1);
     if (n_asleep_.load() == 0) return;
-    { const std::lock_guard<std::mutex> lock(sleep_mutex_); }
+    {
+      const std::lock_guard<std::mutex> lock(sleep_mutex_);
+    }
     sleepers_.notify_all();
   }
 
