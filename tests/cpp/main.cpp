@@ -1,15 +1,21 @@
-// kernel_tests [PART]: runs every test, or those whose names contain PART, and says what failed.
+// kernel_tests [PART | -PART]: runs every test, or those whose names contain PART, or all but these, and says what
+// failed.
 #include <chrono>
 #include <cstdio>
 #include <exception>
 
 #include "check.hpp"
 
+bool selected(const std::string& name, const std::string& argument) {
+  const bool without = !argument.empty() && argument.front() == '-';
+  return (name.find(argument.substr(without ? 1 : 0)) != std::string::npos) != without;
+}
+
 int main(int argc, char** argv) {
   using Clock = std::chrono::steady_clock;
   int n_run = 0, n_failed = 0;
   for (const auto& test : trpo_fast::tests::all_tests()) {
-    if (argc > 1 && test.name.find(argv[1]) == std::string::npos) continue;
+    if (!selected(test.name, argc > 1 ? argv[1] : "")) continue;
     ++n_run;
     std::printf("%-70s", test.name.c_str());
     std::fflush(stdout);  // for the reader of one that hangs

@@ -93,6 +93,23 @@ TEST_BOTH(log_std_is_clamped) {
   }
 }
 
+// A batch of the caller's has no padding: AddressSanitizer watches its end.
+TEST_BOTH(inputs_need_no_padding) {
+  Random random(12);
+  for (Index size = 1; size <= 20; ++size) {
+    for (const NetworkSpec& spec :
+         {NetworkSpec{{size}, Activation::identity, true}, NetworkSpec{{size, 3}, Activation::identity, false}}) {
+      const Network<Scalar> network = make_network<Scalar>(spec);
+      const Vector<Scalar> theta = random.vector<Scalar>(network.num_params());
+      const RowMatrix<Scalar> x = random.matrix<Scalar>(1, size);
+      RowMatrix<Scalar> y(1, network.output_size());
+      forward(network, theta.data(), view(x), MatrixView<Scalar>(y.data(), 1, y.cols()), 1);
+      const auto expected = reference_forward(spec, widened<Scalar>(theta), widened<Scalar>(x.row(0)));
+      CHECK(is_close(y.row(0), expected, tolerance<Scalar>()), "size", size, "log_std", spec.log_std);
+    }
+  }
+}
+
 TEST_BOTH(a_row_has_the_same_bits_in_every_block) {
   for (const Activation activation : {Activation::tanh, Activation::relu, Activation::elu, Activation::silu}) {
     for (const std::vector<Index>& sizes : {std::vector<Index>{17, 64, 64, 6}, {3, 13, 37, 2}, {1, 1, 1}}) {
