@@ -100,7 +100,7 @@ TEST_BOTH(inputs_need_no_padding) {
     for (const NetworkSpec& spec :
          {NetworkSpec{{size}, Activation::identity, true}, NetworkSpec{{size, 3}, Activation::identity, false}}) {
       const Network<Scalar> network = make_network<Scalar>(spec);
-      const Vector<Scalar> theta = random.vector<Scalar>(network.num_params());
+      const Vector<Scalar> theta = random.vector<Scalar>(network.num_params(), 0.5);
       const RowMatrix<Scalar> x = random.matrix<Scalar>(1, size);
       RowMatrix<Scalar> y(1, network.output_size());
       forward(network, theta.data(), view(x), MatrixView<Scalar>(y.data(), 1, y.cols()), 1);
