@@ -77,9 +77,9 @@ def test_levels_with_fused_multiply_add_have_the_same_bits(by_isa):
     assert not [name for name in v3 if v3[name].tobytes() != v4[name].tobytes()]
 
 
-# Of a result's norm, in units of the dtype's epsilon: ten times what x86-64 shows, and more than that for ten iterations
-# of conjugate gradient, which amplify rounding.
-BOUNDS = {"phi": 20, "gradient": 20, "product": 10, "objective": 10, "critic": 10, "solution": 20_000}
+# Of a result's norm, in units of the dtype's epsilon: about ten times what there is. Ten iterations of conjugate
+# gradient amplify rounding.
+BOUNDS = {"phi": 20, "gradient": 20, "product": 10, "objective": 10, "critic": 10, "solution": 40_000}
 
 
 def test_the_baseline_is_within_a_bound(by_isa):

@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from cases import DTYPES, make_case
+from conftest import ROOT
 
 from trpo_fast import (
     Batch,
@@ -146,6 +147,32 @@ def test_affinity_is_the_default():
     one = min(os.sched_getaffinity(0))
     assert output(f"import os; os.sched_setaffinity(0, {{{one}}}); {GET}", TRPO_FAST_NUM_THREADS="") == "1"
     assert output(GET, TRPO_FAST_NUM_THREADS="") == str(min(len(os.sched_getaffinity(0)), 256))
+
+
+WITHOUT_MEMORY_FOR_THREADS = """
+import os, resource, sys
+import numpy as np
+from trpo_fast import FisherOperator
+from cases import make_case
+case = make_case(n=300)
+v = case.vector()
+
+def product(n_threads):
+    return FisherOperator(case.policy, case.theta, case.observations, n_threads=n_threads) @ v
+
+expected = product(1)
+in_use = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (in_use + 2**20, -1))  # less than one stack
+assert (product(8) == expected).all()
+print(len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_where_no_thread_can_be_started_the_caller_does_the_work():
+    path = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "benchmarks" / "baselines")])
+    n_threads = int(output(WITHOUT_MEMORY_FOR_THREADS, PYTHONPATH=path, OPENBLAS_NUM_THREADS="1"))
+    assert n_threads == 1  # or it proves nothing
 
 
 # --- misuse
