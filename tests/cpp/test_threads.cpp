@@ -84,21 +84,25 @@ TEST(batches_of_several_threads_at_once) {
 }
 
 TEST(an_exception_of_the_caller_ends_the_batch) {
-  for (int i = 0; i < 100; ++i) {
+  constexpr Index n_tasks = 1000;
+  for (int i = 0; i < 20; ++i) {
     bool caught = false;
     std::atomic<bool> thrown{false};
+    std::atomic<Index> n_begun{0};
     try {
-      ThreadPool::instance().run(1000, 4, [&](Index, int thread) {
+      ThreadPool::instance().run(n_tasks, 4, [&](Index, int thread) {
+        ++n_begun;
         if (thread == 0) {
           thrown = true;
           throw std::runtime_error("stop");
         }
         while (!thrown) std::this_thread::yield();  // or the others might do them all
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
       });
     } catch (const std::runtime_error&) {
       caught = true;
     }
-    CHECK(caught, "repetition", i);
+    CHECK(caught && n_begun < n_tasks, "repetition", i, "tasks begun", n_begun.load());
     CHECK(sum_of_tasks(20, 4) == 210, "repetition", i);
   }
 }
