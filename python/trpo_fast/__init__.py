@@ -25,7 +25,7 @@ from trpo_fast.policy import Policy
 from trpo_fast.surrogate import SurrogateObjective, SurrogateValue
 from trpo_fast.threads import get_num_threads, set_num_threads, use_environment_variable
 from trpo_fast.trpo import Batch, UpdateReport, UpdateStatus, trpo_update
-from trpo_fast.value_function import CriticState, ValueFit, ValueFitStatus, ValueFunction
+from trpo_fast.value_function import CriticState, PendingFit, ValueFit, ValueFitStatus, ValueFunction
 
 __all__ = [
     "TRPO",
@@ -38,6 +38,7 @@ __all__ = [
     "InvalidArgumentError",
     "LineSearchResult",
     "MissingExtraError",
+    "PendingFit",
     "Policy",
     "PolicyFileError",
     "SurrogateObjective",
