@@ -1,7 +1,9 @@
-// Actor: what a policy does at every environment step: normalise, forward, sample. Its step allocates nothing.
+// Actor: a policy at one theta, ready to act: normalise, forward, sample. All is prepared once; a step allocates
+// nothing.
 #pragma once
 
 #include <mutex>
+#include <utility>
 
 #include "distributions/distribution.hpp"
 #include "network/evaluator.hpp"
@@ -12,22 +14,26 @@ namespace trpo_fast {
 template <class Scalar>
 class Actor {
  public:
-  Actor(const Network<Scalar>& network, const Distribution<Scalar>& distribution)
-      : distribution_(distribution), evaluator_(network), x_(kBlockRows, network.input_size()) {}
+  Actor(const Network<Scalar>& network, const Distribution<Scalar>& distribution, Normalizer normalizer,
+        const Scalar* theta  // (P,), copied
+        )
+      : distribution_(distribution),
+        normalizer_(std::move(normalizer)),
+        evaluator_(network),
+        x_(kBlockRows, network.input_size()) {
+    evaluator_.set_theta(theta);
+  }
 
   // actions ~ pi(. | observations), or the most probable ones where noise has no data
-  void act(const Normalizer& normalizer,
-           const Scalar* theta,                   // (P,)
-           ConstMatrixView<double> observations,  // (n, obs_size), raw
+  void act(ConstMatrixView<double> observations,  // (n, obs_size), raw
            ConstMatrixView<Scalar> noise,         // (n, A), standard normal, or no data
            MatrixView<Scalar> actions             // (n, A)
   ) {
     const std::lock_guard<std::mutex> one_call_at_a_time(mutex_);
-    evaluator_.set_theta(theta);
     // a signal handler that acts, too, would meet the locked mutex
     for_each_block_uninterrupted(observations.rows(), [&](Rows rows) {
       MatrixView<Scalar> x = block(x_, {0, rows.size()});
-      normalizer.apply(block(observations, rows), x);
+      normalizer_.apply(block(observations, rows), x);
       const ConstPanel<Scalar> phi = panel(evaluator_.forward(view(x)));
       if (noise.data() != nullptr) {
         distribution_.sample(phi, panel(block(noise, rows)), panel(block(actions, rows)));
@@ -39,7 +45,8 @@ class Actor {
 
  private:
   const Distribution<Scalar>& distribution_;
-  std::mutex mutex_;
+  const Normalizer normalizer_;
+  std::mutex mutex_;  // of the two below, which hold one call's values
   Evaluator<Scalar> evaluator_;
   RowMatrix<Scalar> x_;
 };

@@ -25,6 +25,7 @@ __all__: list[str] = [
     "SurrogateObjective",
     "fit_value_function",
     "normalize",
+    "to_env",
 ]
 
 class Layer:
@@ -160,19 +161,20 @@ class FisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
 
 class Actor:
     """
-    Normalise, forward, sample: one call an environment step
+    A policy at one theta, ready to act
     """
-    def __init__(self, network: Network, distribution: Distribution) -> None: ...
-    def act(
+    def __init__(
         self,
+        network: Network,
+        distribution: Distribution,
         normalizer: trpo_fast._trpo_fast_core.Normalizer,
+        action_range: trpo_fast._trpo_fast_core.ActionRange,
         theta: typing.Any,
-        observations: typing.Any,
-        noise: typing.Any,
-        out: typing.Any,
-    ) -> None:
+    ) -> None: ...
+    def act(self, observations: typing.Any, noise: typing.Any, out: typing.Any, env_actions: typing.Any = None) -> None:
         """
-        out = actions sampled with the given noise, or the most probable ones if noise is None
+        out = actions sampled with the given noise, or the most probable ones if noise is None;
+        env_actions = the same as an environment takes them
         """
 
 def fit_value_function(
@@ -194,4 +196,9 @@ def fit_value_function(
 def normalize(normalizer: trpo_fast._trpo_fast_core.Normalizer, x: typing.Any, out: typing.Any) -> None:
     """
     out = normalised observations, rounded once
+    """
+
+def to_env(action_range: trpo_fast._trpo_fast_core.ActionRange, actions: typing.Any, out: typing.Any) -> None:
+    """
+    out = actions as an environment takes them
     """
