@@ -303,7 +303,7 @@ class TRPO:
         return model
 
     def _update(self, rollout: Rollout) -> Metrics:
-        """One iteration's learning: the policy step, the critic's fit, and last the normaliser's new data."""
+        """One iteration's learning: the policy step beside the critic's fit, and last the normaliser's new data."""
         config, policy, critic = self.config, self.policy, self._critic
 
         def predict_values(observations: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -311,16 +311,12 @@ class TRPO:
 
         batch, values = to_batch(rollout, policy, predict_values, config)
         inputs = policy.normalize(batch.observations)
-        theta, report = trpo_update(policy, self._theta, batch, config)
-        order = np.argsort(self._order_stream.random((config.n_critic_updates, len(values))), axis=1)
-        fit = self.value_function.fit(
-            critic,
-            inputs,
-            batch.returns,
-            order,
-            batch_size=config.batch_size,
-            learning_rate=config.learning_rate,
+        order = self._order_stream.permuted(np.tile(np.arange(len(values)), (config.n_critic_updates, 1)), axis=1)
+        fitting = self.value_function.begin_fit(
+            critic, inputs, batch.returns, order, batch_size=config.batch_size, learning_rate=config.learning_rate
         )
+        theta, report = trpo_update(policy, self._theta, batch, config)
+        fit = fitting.result()
         max_shift = NORMALIZER_SHARE * trust_region(policy, config)[0]
         theta, normalizer, normalizer_kl = merge_observations(policy, theta, batch.observations, inputs, max_shift)
         learned = theta, fit.state, normalizer, policy.actor(theta, normalizer)
