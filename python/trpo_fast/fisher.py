@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast._ext import kernels
+from trpo_fast._ext import core, kernels
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policy import Policy
+from trpo_fast.surrogate import SurrogateObjective
 from trpo_fast.threads import resolve_threads
-from trpo_fast.validation import check_real, describe, float_array
+from trpo_fast.validation import check_integer, check_real, describe, float_array
 
 
 class FisherOperator:
@@ -47,13 +48,37 @@ class FisherOperator:
         theta = policy.check_theta(theta)
         observations = policy.check_observations(observations)
         inputs = policy.normalize(observations if rows is None else observations[rows])
-        self.damping = check_real("damping", damping, at_least=0.0)
+        damping = check_real("damping", damping, at_least=0.0)
+        self._take(
+            kernels(policy.dtype).FisherOperator(
+                policy.network, policy.distribution, theta, inputs, damping, resolve_threads(n_threads)
+            ),
+            policy,
+            damping,
+        )
+
+    @classmethod
+    def at(
+        cls, objective: SurrogateObjective, damping: float = 0.0, every: int = 1, n_threads: int | None = None
+    ) -> "FisherOperator":
+        """The operator at an objective's theta, on its observations or ``every`` k-th of them.
+
+        On all of them it shares the objective's forward pass.
+        """
+        policy, damping = objective.policy, check_real("damping", damping, at_least=0.0)
+        if check_integer("every", every, at_least=1) > 1:
+            observations = objective.observations
+            return cls(policy, objective.theta, observations, damping, slice(None, None, every), n_threads)
+        operator = cls.__new__(cls)
+        kernel = kernels(policy.dtype).FisherOperator(objective.kernel, damping, resolve_threads(n_threads))
+        operator._take(kernel, policy, damping)
+        return operator
+
+    def _take(self, kernel: core.LinearOperator, policy: Policy, damping: float) -> None:
+        self.kernel = kernel
+        self.damping = damping
         self.shape = (policy.num_params, policy.num_params)
         self.dtype = policy.dtype
-        core = kernels(policy.dtype)
-        self.kernel = core.FisherOperator(
-            policy.network, policy.distribution, theta, inputs, self.damping, resolve_threads(n_threads)
-        )
 
     def matvec(self, v: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """F v. ``v`` is (P,) or (P, 1), float32 or float64; the result has its shape and dtype."""

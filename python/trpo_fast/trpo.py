@@ -116,7 +116,7 @@ def trpo_update(
     if not g.any():
         return theta, report(UpdateStatus.ZERO_GRADIENT)
 
-    F = FisherOperator(policy, theta, observations, damping, rows=slice(None, None, config.sub_sampling_factor))
+    F = FisherOperator.at(objective, damping, every=config.sub_sampling_factor)
     cg = conjugate_gradient(F, g, max_iter=config.cg_max_steps)  # x ≈ F⁻¹ g
     xFx = _quadratic_form(F, cg, config.step_norm)
     if not (xFx > 0.0 and np.isfinite(xFx) and np.isfinite(cg.x).all()):

@@ -152,12 +152,20 @@ class FisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
     """
     F v = mean J^T M J v + damping v
     """
+    @typing.overload
     def __init__(
         self,
         network: Network,
         distribution: Distribution,
         theta: typing.Any,
         x: typing.Any,
+        damping: typing.SupportsFloat | typing.SupportsIndex,
+        n_threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    @typing.overload
+    def __init__(
+        self,
+        objective: SurrogateObjective,
         damping: typing.SupportsFloat | typing.SupportsIndex,
         n_threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
