@@ -33,10 +33,15 @@ class Normalizer {
   void apply(ConstMatrixView<double> x,  // (B, obs_size), raw
              MatrixView<Scalar> out      // (B, obs_size)
   ) const {
+    const double* mean = mean_.data();
+    const double* inv_std = inv_std_.data();
+    const double clip = clip_;  // pointers and a local: the loop is to be vectorised
     for (Index n = 0; n < x.rows(); ++n) {
+      const double* raw = x.data() + n * x.cols();
+      Scalar* __restrict to = out.data() + n * x.cols();
       for (Index j = 0; j < x.cols(); ++j) {
-        const double z = (x(n, j) - mean_[j]) * inv_std_[j];
-        out(n, j) = static_cast<Scalar>(z < -clip_ ? -clip_ : z > clip_ ? clip_ : z);  // a NaN stays a NaN
+        const double z = (raw[j] - mean[j]) * inv_std[j];
+        to[j] = static_cast<Scalar>(z < -clip ? -clip : z > clip ? clip : z);  // a NaN stays a NaN
       }
     }
   }

@@ -45,13 +45,12 @@ class Dense final : public Layer<Scalar> {
 
   void forward(const Scalar* packed, ConstPanel<Scalar> x, Panel<Scalar> y, Panel<Scalar> cache) const override {
     // y = phi(x W^T + b)
-    multiply<Scalar>(x.rows(), out_, affine(x, packed), {}, y, [](const auto& z, Index, Index) { return z; });
     with_activation(activation_, [&](auto phi) {
-      for_each_packet(y.rows(), [&](auto packet, Index row, Index column) {
-        using Packet = decltype(packet);
-        Packet derivative = simd::pset1<Packet>(Scalar(0));
-        simd::pstoreu(at(y, row, column), activate<phi>(simd::ploadu<Packet>(at(y, row, column)), derivative));
+      multiply<true, Scalar>(x.rows(), out_, affine(x, packed), {}, y, [&](const auto& z, Index row, Index column) {
+        auto derivative = z;
+        const auto value = activate<phi>(z, derivative);
         if constexpr (keeps_derivative(phi)) simd::pstoreu(at(cache, row, column), derivative);
+        return value;
       });
     });
   }
@@ -62,10 +61,11 @@ class Dense final : public Layer<Scalar> {
     const MatrixProduct<Scalar> moved{dx.data(), dx.outerStride(), block.packed, 1 + in_, in_};
     const ConstPanel<Scalar> kept = this->kept(block);
     with_activation(activation_, [&](auto phi) {
-      multiply(dy.rows(), out_, affine(block.x, dpacked), moved, dy, [&](const auto& dz, Index row, Index column) {
-        using Packet = std::decay_t<decltype(dz)>;
-        return times_derivative<phi>(dz, simd::ploadu<Packet>(at(kept, row, column)));
-      });
+      multiply<false>(dy.rows(), out_, affine(block.x, dpacked), moved, dy,
+                      [&](const auto& dz, Index row, Index column) {
+                        using Packet = std::decay_t<decltype(dz)>;
+                        return times_derivative<phi>(dz, simd::ploadu<Packet>(at(kept, row, column)));
+                      });
     });
   }
 
@@ -78,8 +78,8 @@ class Dense final : public Layer<Scalar> {
                        out_, packed_bar);
     // Reverse: z = x W^T + b, its x
     if (x_bar.data() != nullptr) {
-      multiply<Scalar>(y_bar.rows(), in_, {y_bar.data(), y_bar.outerStride(), block.reverse, out_, out_}, {}, x_bar,
-                       [](const auto& sum, Index, Index) { return sum; });
+      multiply<false, Scalar>(y_bar.rows(), in_, {y_bar.data(), y_bar.outerStride(), block.reverse, out_, out_}, {},
+                              x_bar, [](const auto& sum, Index, Index) { return sum; });
     }
   }
 
@@ -103,17 +103,6 @@ class Dense final : public Layer<Scalar> {
         }
       }
       TRPO_FAST_UNROLL for (int j = 0; j < n_packets; ++j) simd::pstoreu(b_bar + j * kLanes<Packet>, sum[j]);
-    });
-  }
-
-  // f(a packet, row, column) over rows of outputs
-  template <class Function>
-  void for_each_packet(Index rows, Function&& f) const {
-    for_each_panel<Scalar>(out_, [&](auto shape, Index column) {
-      using Packet = typename decltype(shape)::Packet;
-      for (Index row = 0; row < rows; ++row) {
-        for (Index j = 0; j < shape.kWidth; j += kLanes<Packet>) f(Packet(), row, column + j);
-      }
     });
   }
 

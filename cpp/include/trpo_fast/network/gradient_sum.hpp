@@ -2,8 +2,6 @@
 // in an order that does not depend on the number of threads.
 #pragma once
 
-#include <vector>
-
 #include "../parallel/for_each_slot.hpp"
 #include "network.hpp"
 
@@ -15,8 +13,7 @@ class GradientSum {
   GradientSum(const Network<Scalar>& network, Index n_rows)
       : network_(network),
         slots_(n_rows),
-        partial_(static_cast<std::size_t>(std::min(slots_.count(), kSlots)),
-                 Vector<Scalar>::Zero(network.packed_size())),
+        partial_(std::min(slots_.count(), kSlots), network.packed_size()),
         sum_(network.packed_size()) {}
 
   // theta_bar = the sum of what add(Rows, thread, packed_bar) adds to packed_bar, slot by slot
@@ -28,7 +25,7 @@ class GradientSum {
     for (Index first = 0; first < slots_.count(); first += kSlots) {
       const Index last = std::min(first + kSlots, slots_.count());
       for_each_slot(slots_, first, last, n_threads, [&](Index slot, Rows rows, int thread) {
-        Vector<Scalar>& packed_bar = partial_[static_cast<std::size_t>(slot - first)];
+        Panel<Scalar> packed_bar = partial_.panel(slot - first, 1);
         packed_bar.setZero();
         add(rows, thread, packed_bar.data());
       });
@@ -45,8 +42,8 @@ class GradientSum {
       const Index begin = task * kRangeSize;
       const Index size = std::min(kRangeSize, sum_.size() - begin);
       for (Index slot = 0; slot < count; ++slot) {
-        sum_.segment(begin, size) +=
-            partial_[static_cast<std::size_t>(slot)].segment(begin, size).template cast<double>();
+        const Scalar* from = partial_.panel(slot, 1).data() + begin;
+        for (Index i = 0; i < size; ++i) sum_[begin + i] += double(from[i]);
       }
     });
   }
@@ -55,7 +52,7 @@ class GradientSum {
 
   const Network<Scalar>& network_;
   Slots slots_;
-  std::vector<Vector<Scalar>> partial_;  // of up to kSlots slots
+  PaddedMatrix<Scalar> partial_;  // (up to kSlots, packed_size)
   Vector<double> sum_;
 };
 
