@@ -12,6 +12,7 @@ import sys
 import tempfile
 from importlib import import_module, util
 from pathlib import Path
+from textwrap import indent
 
 from benchmarks.bars import judge
 from benchmarks.machine import MAX_OTHERS, Others, Setting
@@ -59,7 +60,7 @@ def show(question: str, rows: list[Row]) -> None:
 
 def main() -> None:
     summaries = {q: import_module(f"benchmarks.{q}").__doc__.strip() for q in QUESTIONS}
-    listing = "\n\n".join(f"{name}\n  {text}".replace("\n", "\n  ") for name, text in summaries.items())
+    listing = "\n\n".join(f"{name}\n{indent(text, '  ')}" for name, text in summaries.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,

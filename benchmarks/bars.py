@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from benchmarks.measure import OURS, Row
+from benchmarks.report import seconds
 
 SMALL, LARGE = "17-64-64-6 N=2048", "17-64-64-6 N=16384"
 WIDE = "348-256-256-17 N=5000"
@@ -66,12 +67,20 @@ BARS = [
     ),
     Bar("update", "over jax, 2 threads", f"{SMALL} float32", "jax", "ratio", 2.0, threads=2),
     Bar("update", "over jax, 1 thread", f"{SMALL} float32", "jax", "ratio", 2.0),
-    Bar("act", "inside C++, seconds", "17-64-64-6 N=1 float32", f"{OURS}, C++", "seconds", 0.25e-6, at_most=True),
-    Bar("act", "call with out=, seconds", "17-64-64-6 N=1 float32", f"{OURS}, out=", "seconds", 2.5e-6, at_most=True),
-    Bar("act", "predict, seconds", "17-64-64-6 N=1 float32", OURS, "seconds", 8e-6, at_most=True),
+    Bar("act", "inside C++", "17-64-64-6 N=1 float32", f"{OURS}, C++", "seconds", 0.25e-6, at_most=True),
+    Bar("act", "call with out=", "17-64-64-6 N=1 float32", f"{OURS}, out=", "seconds", 2.5e-6, at_most=True),
+    Bar("act", "predict", "17-64-64-6 N=1 float32", OURS, "seconds", 8e-6, at_most=True),
     Bar("act", "predict: over sb3-contrib", "17-64-64-6 N=1 float32", "sb3-contrib", "ratio", 20.0),
     *(
-        Bar("rollout", f"{task}, {n}: seconds a step", f"{task} envs={n}", OURS, "seconds", limit, at_most=True)
+        Bar(
+            "rollout",
+            f"{task}, {n} env{'s' * (n > 1)}: Python a step",
+            f"{task} envs={n}",
+            OURS,
+            "seconds",
+            limit,
+            at_most=True,
+        )
         for task in ("CartPole-v1", "HalfCheetah-v5")
         for n, limit in ((1, 12e-6), (8, 4e-6))
     ),
@@ -88,7 +97,7 @@ BARS = [
         0.72,
         threads=2,
     ),
-    Bar("package", "import beyond numpy and gymnasium, seconds", "import", OURS, "seconds", 0.25, at_most=True),
+    Bar("package", "import beyond numpy and gymnasium", "import", OURS, "seconds", 0.25, at_most=True),
     Bar("package", "installed size, MB", "size", OURS, "megabytes", 8.0, at_most=True),
 ]
 
@@ -106,6 +115,10 @@ def _verdict(bar: Bar, rows: list[Row]) -> str:
         if bar.figure in row:
             value = row[bar.figure]
             met = value <= bar.limit if bar.at_most else value >= bar.limit
-            return f"{'met' if met else 'NOT MET':12} {bar.what}: {value:.3g} {sign} {bar.limit:g}"
+            return f"{'met' if met else 'NOT MET':12} {bar.what}: {_text(bar, value)} {sign} {_text(bar, bar.limit)}"
     reasons = [r["not measured"] for r in [*found, *setting] if "not measured" in r] or ["no such row"]
-    return f"{'not measured':12} {bar.what} {sign} {bar.limit:g}: {reasons[0]}"
+    return f"{'not measured':12} {bar.what} {sign} {_text(bar, bar.limit)}: {reasons[0]}"
+
+
+def _text(bar: Bar, value: float) -> str:
+    return seconds(value) if bar.figure == "seconds" else f"{value:.3g}"

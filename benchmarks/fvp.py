@@ -34,7 +34,7 @@ def products(p: PolicyProblem, setting: Setting, options: Options) -> Iterator[R
     dtype = str(p.theta.dtype)
     all_contenders = [*ours.fisher_product(p, v), *contenders("fisher_product", p, v)]
     if setting.threads > 1:
-        all_contenders.append(on_one_thread(all_contenders[0], setting.threads))
+        all_contenders.append(on_one_thread(p, v, setting.threads))
     gemms = contenders("gemm", dtype)
     yield from compare(
         p.name, all_contenders, oracle(v), TOLERANCE[dtype], options.seconds, flops=p.product_flops, gemms=gemms
@@ -43,9 +43,13 @@ def products(p: PolicyProblem, setting: Setting, options: Options) -> Iterator[R
         yield numpy_control(p, v, options)
 
 
-def on_one_thread(contender: Contender, n_threads: int) -> Contender:
+def on_one_thread(p: PolicyProblem, v: np.ndarray, n_threads: int) -> Contender:
+    """Ours on one thread beside ours on ``n_threads``."""
     if not has_threads():
         raise NotMeasuredError("trpo_fast has one thread so far")
+    threads(1)
+    (contender,) = ours.fisher_product(p, v)
+    threads(n_threads)
 
     def call() -> np.ndarray:
         threads(1)

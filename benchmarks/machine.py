@@ -24,15 +24,18 @@ class Setting(NamedTuple):
     """What a worker process is held to; a process of its own, because libraries read this when they are loaded."""
 
     threads: int = 1  # it is pinned to as many cores
-    avx2: bool = False  # ours and the matrix products
+    avx2: bool = False  # the instruction set everyone is held to
 
     def environment(self) -> dict[str, str]:
         """Environment variables for the worker."""
         n = str(self.threads)
         limits = {"OPENBLAS_NUM_THREADS": n, "OMP_NUM_THREADS": n, "MKL_NUM_THREADS": n, "TRPO_FAST_NUM_THREADS": n}
-        if self.threads == 1:
-            limits["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-        return {**os.environ, **limits, **(AVX2 if self.avx2 else {}), "JAX_PLATFORMS": "cpu"}
+        xla = [
+            *(["--xla_cpu_multi_thread_eigen=false"] if self.threads == 1 else []),
+            *(["--xla_cpu_max_isa=AVX2"] if self.avx2 else []),
+        ]
+        jax = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join(xla)}
+        return {**os.environ, **limits, **jax, **(AVX2 if self.avx2 else {})}
 
     def pin(self) -> None:
         """Keep this process to its cores: XLA has no other limit on its threads."""

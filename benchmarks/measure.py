@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 OURS = "trpo_fast"
 TURN = 0.02  # seconds that a contender's turn takes at least, so that it runs in its own caches
-PAUSE = 0.002  # seconds before a turn: thread pools of the contender before spin for a while
+PAUSE = 0.01  # seconds before a turn: the thread pool of the contender before spins for a while
 MIN_TURNS = 7
 SLOW = 1.3  # times the fastest form's time: not worth a turn
 GEMM, GEMM_SIZE = "gemm", 2048

@@ -31,7 +31,7 @@ class Network:
 
     def forward(self, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
         """theta (P,), x (N, in) -> outputs (N, out), in a buffer of ours; keeps what jvp and vjp need."""
-        self._pack(theta, self.packed)
+        self.pack(theta, self.packed)
         self.inputs[0][:, :-1] = x
         for i, (packed, scratch) in enumerate(zip(self.packed, self.scratch, strict=True)):
             self.weights[i][:] = packed[:, :-1]
@@ -45,7 +45,7 @@ class Network:
 
     def jvp(self, theta_dot: np.ndarray) -> np.ndarray:
         """J theta_dot, (P,) -> (N, out), in a buffer of ours."""
-        self._pack(theta_dot, self.packed_dot)
+        self.pack(theta_dot, self.packed_dot)
         for i, z_dot in enumerate(self.tangents):
             np.matmul(self.inputs[i], self.packed_dot[i].T, out=z_dot)  # z = [A | 1] [W | b]^T
             if i > 0:
@@ -69,7 +69,8 @@ class Network:
                 z_bar = np.matmul(z_bar, self.weights[i], out=self.scratch[i - 1])
                 z_bar *= self.slopes[i - 1]  # A = tanh(z)
 
-    def _pack(self, theta: np.ndarray, packed: list[np.ndarray]) -> None:
+    def pack(self, theta: np.ndarray, packed: list[np.ndarray]) -> None:
+        """theta (P,), or the beginning of a longer vector, into matrices [W | b]."""
         begin = 0
         for p in packed:
             fan_out, fan_in = p.shape[0], p.shape[1] - 1
@@ -223,7 +224,7 @@ def update(p: PolicyProblem, c: CriticProblem, config: TRPOConfig) -> list[Conte
 
 def act(p: PolicyProblem) -> list[Contender]:
     network = Network(p.sizes, 1, p.inputs.dtype)
-    network._pack(p.theta, network.packed)
+    network.pack(p.theta, network.packed)
     *hidden, (last, last_bias) = [(packed[:, :-1].T.copy(), packed[:, -1].copy()) for packed in network.packed]
     x = p.inputs[0]
 
