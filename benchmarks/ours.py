@@ -43,12 +43,15 @@ def update(p: PolicyProblem, c: CriticProblem, config: TRPOConfig) -> list[Conte
     return [Contender(OURS, "", call)]
 
 
-def act(p: PolicyProblem) -> list[Contender]:
-    """``predict``, and the call with a preallocated output."""
-    row, out = p.observations[:1], np.empty((1, p.sizes[-1]), p.theta.dtype)
+def fresh_model(p: PolicyProblem) -> TRPO:
+    """The problem's network in a model with its own, always the same parameters."""
     spaces = Spaces(p.policy.observation_space, p.policy.action_space)
-    model = TRPO("MlpPolicy", spaces, policy_kwargs={"net_arch": p.sizes[1:-1]})
-    model._theta = p.theta
+    return TRPO("MlpPolicy", spaces, policy_kwargs={"net_arch": p.sizes[1:-1]}, seed=0)
+
+
+def act(p: PolicyProblem) -> list[Contender]:
+    """``predict``, and the call with a preallocated output; theta must be ``fresh_model``'s."""
+    model, row, out = fresh_model(p), p.observations[:1], np.empty((1, p.sizes[-1]), p.theta.dtype)
 
     def call() -> np.ndarray:
         p.policy.act(p.theta, row, None, out)

@@ -14,8 +14,10 @@ from conftest import ROOT
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import bars, machine, measure, ours, peers, problems, report, training
+from benchmarks.act import model_problem
 from benchmarks.critic import expected_fit
 from benchmarks.measure import OURS, Contender
+from benchmarks.update import CONFIG
 
 
 def sleeper(name, milliseconds, form="", count=1):
@@ -137,8 +139,6 @@ def agreement(peer):
 
 def arguments(function):
     """Of a small problem, and the tolerance of float32."""
-    from benchmarks.update import CONFIG
-
     p = problems.policy_problem((5, 16, 8, 3), 256, "float32")
     c = problems.critic_problem(p.inputs, CONFIG.n_critic_updates)
     v = np.random.default_rng(0).standard_normal(len(p.theta))
@@ -147,7 +147,7 @@ def arguments(function):
         "solve": ((p, v, 10), 1e-3),
         "fit_critic": ((c,), 1e-3),
         "update": ((p, c, CONFIG), 1e-2),
-        "act": ((p,), 1e-5),
+        "act": ((model_problem(p.sizes),), 1e-5),
     }[function]
 
 
