@@ -54,8 +54,8 @@ def bound(dtype):
     theta, x, phi, actions = scalar(P), scalar(N, 3), scalar(N, 4), scalar(N, 2)
     both, out = {"network": network, "distribution": gaussian}, ("out",)
     linearization = k.Linearization(network, theta, x)
-    surrogate = k.SurrogateObjective(network, gaussian, theta, x, actions, double(N))
-    fisher = k.FisherOperator(network, gaussian, theta, x, 0.1)
+    surrogate = k.SurrogateObjective(network, gaussian, theta, x, actions, double(N), 2)
+    fisher = k.FisherOperator(network, gaussian, theta, x, 0.1, 2)
     taken = {"phi": phi, "actions": actions}
     state = {"theta": scalar(11), "first_moment": scalar(11), "second_moment": np.abs(scalar(11))}
     order = np.stack([rng.permutation(N), np.arange(N)])
@@ -85,25 +85,34 @@ def bound(dtype):
             gaussian.kl_divergence, {"p": phi, "q": scalar(N, 4), "out": double(N)}, out
         ),
         "Distribution.entropy": Bound(gaussian.entropy, {"phi": phi, "out": double(N)}, out),
+        "Distribution.fisher_metric": Bound(gaussian.fisher_metric, {"phi": phi, "out": scalar(N, 4)}, out),
         "Distribution.multiply_fisher": Bound(
-            gaussian.multiply_fisher, {"phi": phi, "dphi": scalar(N, 4), "out": scalar(N, 4)}, out
+            gaussian.multiply_fisher, {"metric": phi, "dphi": scalar(N, 4), "out": scalar(N, 4)}, out
         ),
         "Distribution.sample": Bound(
             gaussian.sample, {"phi": phi, "noise": scalar(N, 2), "out": scalar(N, 2)}, out
         ),
         "Distribution.mode": Bound(gaussian.mode, {"phi": phi, "out": scalar(N, 2)}, out),
         "SurrogateObjective": Bound(
-            k.SurrogateObjective, {**both, "theta": theta, "x": x, "actions": actions, "advantages": double(N)}
+            k.SurrogateObjective,
+            {**both, "theta": theta, "x": x, "actions": actions, "advantages": double(N), "n_threads": 2},
         ),
         "SurrogateObjective.gradient": Bound(surrogate.gradient, {"out": double(P)}, out),
         "SurrogateObjective.evaluate": Bound(surrogate.evaluate, {"theta_new": scalar(P)}),
-        "FisherOperator": Bound(k.FisherOperator, {**both, "theta": theta, "x": x, "damping": 0.1}),
+        "FisherOperator": Bound(
+            k.FisherOperator, {**both, "theta": theta, "x": x, "damping": 0.1, "n_threads": 2}
+        ),
         "LinearOperator.multiply": Bound(fisher.multiply, {"v": double(P), "out": double(P)}, out),
+        "get_num_threads": Bound(core.get_num_threads, {}),
+        "set_num_threads": Bound(core.set_num_threads, {"n_threads": core.get_num_threads()}),
         "CallableOperator": Bound(core.CallableOperator, {"size": 3, "product": np.copy}),
         "conjugate_gradient": Bound(
             core.conjugate_gradient, {"a": fisher, "b": double(P), "max_iter": 5, "rtol": 1e-9, "preconditioner": None}
         ),
-        "fit_value_function": Bound(k.fit_value_function, {**fit, **state, "n_steps": 0}, tuple(state)),
+        "ValueFit": Bound(k.ValueFit, {**fit, **state, "n_steps": 0}),
+        "ValueFit.start": Bound(k.ValueFit(**fit, **state, n_steps=0).start, {}),
+        "ValueFit.finish": Bound(k.ValueFit(**fit, **state, n_steps=0).finish, {}),
+        "ValueFit.read": Bound(k.ValueFit(**fit, **state, n_steps=0).read, state, tuple(state)),
         "Actor": Bound(k.Actor, both),
         "Actor.act": Bound(
             k.Actor(network, gaussian).act,
@@ -241,6 +250,7 @@ def other(dtype):
 
 SIZE = (0, -1, 2**31, 2**62, 2**70, 1.5, nan, None, "1")
 COUNT = (0, -1, 2**70, 1.5, nan, None, "1")
+THREADS = (0, -1, 257, 2**70, 1.5, nan, None, "1")
 REAL = (-1.0, nan, inf, -inf, None, "1", 1j)
 FOREIGN = "an object of the other dtype's module"
 OBJECT = (None, 1, FOREIGN)
@@ -255,11 +265,12 @@ BAD_SCALARS = {
     "Categorical": {"num_choices": SIZE},
     "Bernoulli": {"num_bits": SIZE},
     "Product": {"factors": ([], [None], [1], None, 1)},
-    "SurrogateObjective": {"network": OBJECT, "distribution": OBJECT},
-    "FisherOperator": {"network": OBJECT, "distribution": OBJECT, "damping": REAL},
+    "SurrogateObjective": {"network": OBJECT, "distribution": OBJECT, "n_threads": THREADS},
+    "FisherOperator": {"network": OBJECT, "distribution": OBJECT, "damping": REAL, "n_threads": THREADS},
+    "set_num_threads": {"n_threads": THREADS},
     "CallableOperator": {"size": SIZE, "product": (None, 1)},
     "conjugate_gradient": {"a": (None, np.eye(3)), "max_iter": COUNT, "rtol": REAL, "preconditioner": (1, np.eye(3))},
-    "fit_value_function": {
+    "ValueFit": {
         "network": OBJECT, "batch_size": COUNT, "learning_rate": REAL, "n_steps": (-1, 2**70, 1.5, nan, None, "1")
     },
     "Actor": {"network": OBJECT, "distribution": OBJECT},
@@ -306,7 +317,7 @@ def test_what_is_no_action_of_a_discrete_distribution_is_refused(kind, bad, dtyp
     actions = np.zeros((N, distribution.action_size), dtype)
     actions[3, -1] = bad
     network = k.Network([k.Dense(3, distribution.num_dist_params, "identity")])
-    batch = np.zeros(network.num_params, dtype), np.zeros((N, 3), dtype), actions, np.ones(N)
+    batch = np.zeros(network.num_params, dtype), np.zeros((N, 3), dtype), actions, np.ones(N), 1
     for call in (
         lambda: distribution.log_prob(phi, actions, out),
         lambda: distribution.log_ratio(phi, phi, actions, out),
@@ -320,7 +331,7 @@ def test_what_is_no_action_of_a_discrete_distribution_is_refused(kind, bad, dtyp
 @pytest.mark.parametrize("bad", [-1, N, 2**40, -(2**63)])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_row_number_out_of_range_is_refused(bad, dtype):
-    row = TABLE[dtype]["fit_value_function"]
+    row = TABLE[dtype]["ValueFit"]
     arguments = copied(row.arguments)
     arguments["order"][1, 2] = bad
     before = copied(arguments)
@@ -337,7 +348,7 @@ def test_parts_that_do_not_fit_together_are_refused(dtype):
         with pytest.raises(ValueError, match="^network: expected output size 6, got 4"):
             rows[name].call(**{**rows[name].arguments, "distribution": wide})
     with pytest.raises(ValueError, match="^network: expected output size 1, got 4"):
-        rows["fit_value_function"].call(**{**rows["fit_value_function"].arguments, "network": make_network(k)})
+        rows["ValueFit"].call(**{**rows["ValueFit"].arguments, "network": make_network(k)})
     with pytest.raises(ValueError, match="^layers: expected a layer with input size 4, got 3"):
         k.Network([k.Dense(3, 4, "tanh"), k.Dense(3, 1, "tanh")])
     small = core.Normalizer(np.zeros(2), np.ones(2), 1.0)
@@ -371,7 +382,7 @@ def test_what_a_callable_operator_returns_is_checked(product, error, message):
 def test_objects_keep_alive_what_they_were_made_of(dtype):
     k = kernels(dtype)
     theta, x, out = np.ones(P, dtype), np.ones((N, 3), dtype), np.zeros(P)
-    operator = k.FisherOperator(make_network(k), k.DiagGaussian(2), theta, x, 0.0)
+    operator = k.FisherOperator(make_network(k), k.DiagGaussian(2), theta, x, 0.0, 1)
     gc.collect()
     operator.multiply(np.ones(P), out)
     assert np.isfinite(out).all()

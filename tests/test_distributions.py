@@ -29,6 +29,10 @@ def rows(method, *arrays):
     return out
 
 
+def multiply_fisher(distribution, phi, dphi):
+    return rows(distribution.multiply_fisher, rows(distribution.fisher_metric, phi), dphi)
+
+
 def sample(distribution, phi, rng):
     noise = rng.standard_normal((len(phi), distribution.action_size)).astype(phi.dtype)
     actions = np.empty_like(noise)
@@ -55,7 +59,7 @@ def test_values_agree_with_the_oracle(space, dtype):
     assert relative_error(scalars(d.entropy, p), reference.entropy(p64)) < 1e-12
     log_ratio = reference.log_prob(q64, for_oracle(case, actions)) - reference.log_prob(p64, for_oracle(case, actions))
     assert relative_error(scalars(d.log_ratio, p, q, actions), log_ratio) < 1e-12
-    assert relative_error(rows(d.multiply_fisher, p, q), reference.metric(p64, q64)) < tolerance(dtype, 1e-12, 1e-5)
+    assert relative_error(multiply_fisher(d, p, q), reference.metric(p64, q64)) < tolerance(dtype, 1e-12, 1e-5)
     weight = np.ones(300)
     score = np.empty_like(p)
     d.log_prob_vjp(p, actions, weight, score)
@@ -89,7 +93,7 @@ def test_metric_is_the_covariance_of_the_score(space):
     d.log_prob_vjp(many, sample(d, many, case.rng), np.ones(n), score)
     products = np.einsum("ni,nj->nij", score, score)
     k = phi.shape[1]
-    metric = rows(d.multiply_fisher, np.repeat(phi, k, axis=0), np.eye(k))
+    metric = multiply_fisher(d, np.repeat(phi, k, axis=0), np.eye(k))
     sigma = products.std(axis=0) / math.sqrt(n) + 1e-12
     z = (products.mean(axis=0) - metric) / sigma
     assert np.abs(z).max() < 4.5  # the largest of up to 100 normal variables
@@ -154,6 +158,81 @@ def test_log_ratio_keeps_its_digits_at_small_distances(space):
     )
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("space", SPACES)
+def test_terms_compared_in_one_pass_are_those_of_the_functions(space, dtype):
+    """Through the surrogate of one row, whose network is a bias: phi = theta."""
+    case = make_case(space, dtype=dtype)
+    d, k = case.policy.distribution, kernels(dtype)
+    network = k.Network([k.Dense(1, d.num_dist_params, "identity")])
+    p = random_phi(case, 1)
+    actions = sample(d, p, case.rng)
+    for q in (p, p + random_phi(case, 1, 0.1), random_phi(case, 1, 5.0)):
+        theta_p, theta_q = (np.concatenate([np.zeros(phi.size, dtype), phi[0]]) for phi in (p, q))
+        objective = k.SurrogateObjective(network, d, theta_p, np.zeros((1, 1), dtype), actions, np.ones(1), 1)
+        surrogate, mean_kl, max_kl, entropy = objective.evaluate(theta_q)
+        assert mean_kl == max_kl == scalars(d.kl_divergence, p, q)[0]
+        assert entropy == scalars(d.entropy, q)[0]
+        log_ratio = scalars(d.log_ratio, p, q, actions)[0]
+        assert surrogate == pytest.approx(math.exp(min(log_ratio, 20.0)), rel=1e-14)
+        assert surrogate == 1.0 or q is not p
+
+
+def every_row_function(d, p, q, noise, weight):
+    """What each function says of each row, (N, columns)."""
+    actions, most_probable, score = np.empty_like(noise), np.empty_like(noise), np.empty_like(p)
+    d.sample(p, noise, actions)
+    d.mode(p, most_probable)
+    d.log_prob_vjp(p, actions, weight, score)
+    values = [scalars(d.log_prob, p, actions), scalars(d.log_ratio, p, q, actions)]
+    values += [scalars(d.kl_divergence, p, q), scalars(d.entropy, p)]
+    metric = rows(d.fisher_metric, p)
+    return np.column_stack([actions, most_probable, score, *values, metric, rows(d.multiply_fisher, metric, q)])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("space", SPACES)
+def test_a_row_does_not_depend_on_the_rows_around_it(space, dtype):
+    """Rows that share some parameters with the row above, as they share a log_std, and rows that share none."""
+    case = make_case(space, dtype=dtype)
+    d, n = case.policy.distribution, 40
+    p, q = random_phi(case, n), random_phi(case, n)
+    for phi in (p, q):
+        kept = case.rng.random(phi.shape) < 0.7
+        for i in range(1, n):
+            phi[i] = np.where(kept[i], phi[i - 1], phi[i])
+    noise, weight = case.rng.standard_normal((n, d.action_size)).astype(dtype), case.rng.standard_normal(n)
+    together = every_row_function(d, p, q, noise, weight)
+    apart = [every_row_function(d, p[i : i + 1], q[i : i + 1], noise[i : i + 1], weight[i : i + 1]) for i in range(n)]
+    np.testing.assert_array_equal(together, np.concatenate(apart))
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_nan_stays_in_its_row_and_is_not_lost_there(space):
+    case = make_case(space)
+    d = case.policy.distribution
+    p = np.repeat(random_phi(case, 1), 3, axis=0)
+    actions = sample(d, p, case.rng)
+    for k in range(p.shape[1]):
+        q = p.copy()
+        q[1, k] = np.nan
+        for values in (
+            scalars(d.log_prob, q, actions),
+            scalars(d.log_ratio, p, q, actions),
+            scalars(d.log_ratio, q, p, actions),
+            scalars(d.kl_divergence, p, q),
+            scalars(d.kl_divergence, q, p),
+        ):
+            assert np.isnan(values).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_common_shift_of_the_logits_has_no_curvature(dtype):
+    case = make_case("Categorical", dtype=dtype)
+    shift = np.full((300, 4), 1e3, dtype)
+    assert np.abs(multiply_fisher(case.policy.distribution, random_phi(case, 300), shift)).max() < 1e-12
+
+
 def test_extreme_logits_stay_finite():
     core = kernels("float64")
     far, near = np.array([[1e4, -1e4, 0.0]]), np.zeros((1, 3))
@@ -181,7 +260,7 @@ def test_bernoulli_keeps_the_digits_of_its_tails():
     d = kernels("float64").Bernoulli(1)
     z = np.array([[-40.0], [40.0]])
     p = math.exp(-40.0)
-    np.testing.assert_allclose(rows(d.multiply_fisher, z, np.ones((2, 1))).ravel(), p, rtol=1e-12)
+    np.testing.assert_allclose(multiply_fisher(d, z, np.ones((2, 1))).ravel(), p, rtol=1e-12)
     score = np.empty((2, 1))
     d.log_prob_vjp(z, np.array([[0.0], [0.0]]), np.ones(2), score)
     np.testing.assert_allclose(score.ravel(), [-p, -1.0], rtol=1e-12)

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "trpo_fast/types.hpp"
+#include "trpo_fast/parallel/thread_pool.hpp"
 
 namespace py = pybind11;
 
@@ -108,6 +108,15 @@ inline Index checked_size(Index value, const std::string& name) {
   constexpr Index most = std::numeric_limits<std::int32_t>::max();
   if (value < 1 || value > most) {
     throw py::value_error(name + ": expected an integer in 1.." + std::to_string(most) + ", got " +
+                          std::to_string(value));
+  }
+  return value;
+}
+
+// How many threads a call may use.
+inline int checked_threads(int value) {
+  if (value < 1 || value > kMaxThreads) {
+    throw py::value_error("n_threads: expected an integer in 1.." + std::to_string(kMaxThreads) + ", got " +
                           std::to_string(value));
   }
   return value;

@@ -85,13 +85,20 @@ void bind_interface(py::module_& module) {
           },
           py::arg("phi"), py::arg("out"))
       .def(
-          "multiply_fisher",
-          [](const D& self, const py::object& phi, const py::object& dphi, const py::object& out) {
+          "fisher_metric",
+          [](const D& self, const py::object& phi, const py::object& out) {
             const auto p = dist_params_in(self, phi, "phi");
-            self.multiply_fisher(panel(p), panel(dist_params_in(self, dphi, "dphi", p.rows())),
-                                 panel(matrix_out<Scalar>(out, "out", p.rows(), p.cols())));
+            self.fisher_metric(panel(p), panel(matrix_out<Scalar>(out, "out", p.rows(), p.cols())));
           },
-          py::arg("phi"), py::arg("dphi"), py::arg("out"))
+          py::arg("phi"), py::arg("out"))
+      .def(
+          "multiply_fisher",
+          [](const D& self, const py::object& metric, const py::object& dphi, const py::object& out) {
+            const auto m = dist_params_in(self, metric, "metric");
+            self.multiply_fisher(panel(m), panel(dist_params_in(self, dphi, "dphi", m.rows())),
+                                 panel(matrix_out<Scalar>(out, "out", m.rows(), m.cols())));
+          },
+          py::arg("metric"), py::arg("dphi"), py::arg("out"))
       .def(
           "sample",
           [](const D& self, const py::object& phi, const py::object& noise, const py::object& out) {

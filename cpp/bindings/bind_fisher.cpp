@@ -11,16 +11,17 @@ void bind_fisher(py::module_& module) {
   using F = FisherOperator<Scalar>;
   py::class_<F, LinearOperator>(module, "FisherOperator", py::module_local(), "F v = mean J^T M J v + damping v")
       .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution,
-                       const py::object& theta, const py::object& x, double damping) {
+                       const py::object& theta, const py::object& x, double damping, int n_threads) {
              expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
              const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
              const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
              at_least(damping, 0.0, "damping");
+             checked_threads(n_threads);
              const py::gil_scoped_release release;
-             return std::make_unique<F>(network, distribution, theta_in, x_in, damping);
+             return std::make_unique<F>(network, distribution, theta_in, x_in, damping, n_threads);
            }),
            py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("damping"),
-           py::keep_alive<1, 2>(), py::keep_alive<1, 3>());
+           py::arg("n_threads"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>());
 }
 
 template void bind_fisher<float>(py::module_&);

@@ -42,35 +42,36 @@ void bind_linearization(py::module_& module) {
              const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
              const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
              const py::gil_scoped_release release;
-             return std::make_unique<Lin>(network, theta_in, x_in);
+             return std::make_unique<Lin>(network, theta_in.data(), x_in, default_threads());
            }),
            py::arg("network"), py::arg("theta"), py::arg("x"), py::keep_alive<1, 2>())
       .def(
           "jvp",
           [](const Lin& self, const py::object& dtheta, const py::object& out) {
             const auto dtheta_in = vector_in<Scalar>(dtheta, "dtheta", self.network().num_params());
-            auto dphi = matrix_out<Scalar>(out, "out", self.num_rows(), self.output().cols());
+            auto dphi = matrix_out<Scalar>(out, "out", self.num_rows(), self.network().output_size());
             const py::gil_scoped_release release;
             typename Lin::Workspace workspace(self.network());
-            const Vector<Scalar> v = dtheta_in;  // copies: results must not depend on where the caller's arrays begin
-            RowMatrix<Scalar> result(dphi.rows(), dphi.cols());
-            for_each_block(self.num_rows(),
-                           [&](Rows rows) { self.jvp(rows, v.data(), block(result, rows), workspace); });
-            dphi = result;
+            Vector<Scalar> dpacked = Vector<Scalar>::Zero(self.network().packed_size());
+            self.network().pack(dtheta_in.data(), dpacked.data());
+            for_each_block({0, self.num_rows()},
+                           [&](Rows rows) { block(dphi, rows) = self.jvp(rows, dpacked.data(), workspace); });
           },
           py::arg("dtheta"), py::arg("out"), "out = J dtheta")
       .def(
           "vjp",
           [](const Lin& self, const py::object& phi_bar, const py::object& out) {
-            const auto phi_bar_in = matrix_in<Scalar>(phi_bar, "phi_bar", self.num_rows(), self.output().cols());
+            const auto phi_bar_in =
+                matrix_in<Scalar>(phi_bar, "phi_bar", self.num_rows(), self.network().output_size());
             auto theta_bar = vector_out<Scalar>(out, "out", self.network().num_params());
             const py::gil_scoped_release release;
             typename Lin::Workspace workspace(self.network());
-            RowMatrix<Scalar> copy = phi_bar_in;
-            Vector<Scalar> result = Vector<Scalar>::Zero(theta_bar.size());
-            for_each_block(self.num_rows(),
-                           [&](Rows rows) { self.vjp(rows, block(copy, rows), result.data(), workspace); });
-            theta_bar = result;
+            PaddedMatrix<Scalar> copy(phi_bar_in);
+            Vector<Scalar> packed_bar = Vector<Scalar>::Zero(self.network().packed_size());
+            for_each_block({0, self.num_rows()}, [&](Rows rows) {
+              self.vjp(rows, copy.panel(rows.begin, rows.size()), packed_bar.data(), workspace);
+            });
+            self.network().unpack(packed_bar.data(), theta_bar.data());
           },
           py::arg("phi_bar"), py::arg("out"), "out = J^T phi_bar");
 }
@@ -96,7 +97,7 @@ void bind_network(py::module_& module) {
             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, self.input_size());
             const auto y = matrix_out<Scalar>(out, "out", x_in.rows(), self.output_size());
             const py::gil_scoped_release release;
-            forward(self, theta_in.data(), x_in, y);
+            forward(self, theta_in.data(), x_in, y, default_threads());
           },
           py::arg("theta"), py::arg("x"), py::arg("out"), "out = f(x; theta)");
   bind_linearization<Scalar>(module);

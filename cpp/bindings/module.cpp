@@ -1,10 +1,9 @@
 // The private extension module: trpo_fast._trpo_fast_core, once per instruction-set level (TRPO_FAST_MODULE).
 #include <chrono>
 
+#include "arrays.hpp"
 #include "bindings.hpp"
-#include "trpo_fast/blocks.hpp"
-
-namespace py = pybind11;
+#include "trpo_fast/parallel/for_each_slot.hpp"
 
 namespace {
 
@@ -38,6 +37,11 @@ PYBIND11_MODULE(TRPO_FAST_MODULE, m, py::mod_gil_not_used()) {
   m.attr("EIGEN_VERSION") = std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." +
                             std::to_string(EIGEN_MINOR_VERSION);
   m.attr("SIMD") = Eigen::SimdInstructionSetsInUse();
+  m.def(
+      "set_num_threads",
+      [](int n_threads) { trpo_fast::default_threads() = trpo_fast::bindings::checked_threads(n_threads); },
+      py::arg("n_threads"));
+  m.def("get_num_threads", [] { return trpo_fast::default_threads().load(); });
   trpo_fast::bindings::bind_normalizer(m);
   trpo_fast::bindings::bind_conjugate_gradient(m);  // before the Fisher operators, which derive from its operator
   bind_scalar<float>(m.def_submodule("float32", "Kernels on single-precision arrays."));

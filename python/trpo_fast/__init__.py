@@ -23,8 +23,9 @@ from trpo_fast.learner import TRPO
 from trpo_fast.line_search import LineSearchResult, backtracking_line_search
 from trpo_fast.policy import Policy
 from trpo_fast.surrogate import SurrogateObjective, SurrogateValue
+from trpo_fast.threads import get_num_threads, set_num_threads, use_environment_variable
 from trpo_fast.trpo import Batch, UpdateReport, UpdateStatus, trpo_update
-from trpo_fast.value_function import CriticState, ValueFit, ValueFitStatus, ValueFunction
+from trpo_fast.value_function import CriticState, PendingFit, ValueFit, ValueFitStatus, ValueFunction
 
 __all__ = [
     "TRPO",
@@ -37,6 +38,7 @@ __all__ = [
     "InvalidArgumentError",
     "LineSearchResult",
     "MissingExtraError",
+    "PendingFit",
     "Policy",
     "PolicyFileError",
     "SurrogateObjective",
@@ -52,6 +54,10 @@ __all__ = [
     "__version__",
     "backtracking_line_search",
     "conjugate_gradient",
+    "get_num_threads",
+    "set_num_threads",
     "show_config",
     "trpo_update",
 ]
+
+use_environment_variable()

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from trpo_fast._ext import kernels
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policy import Policy
+from trpo_fast.threads import resolve_threads
 from trpo_fast.validation import check_real, describe, float_array
 
 
@@ -26,6 +27,8 @@ class FisherOperator:
     damping : float, >= 0
     rows : slice or index array, optional
         Which observations to use; all by default.
+    n_threads : int, optional
+        Threads of a product; ``get_num_threads()`` by default. The result does not depend on it.
 
     Raises
     ------
@@ -39,6 +42,7 @@ class FisherOperator:
         observations: npt.NDArray[Any],
         damping: float = 0.0,
         rows: slice | npt.NDArray[Any] | None = None,
+        n_threads: int | None = None,
     ) -> None:
         theta = policy.check_theta(theta)
         observations = policy.check_observations(observations)
@@ -47,7 +51,9 @@ class FisherOperator:
         self.shape = (policy.num_params, policy.num_params)
         self.dtype = policy.dtype
         core = kernels(policy.dtype)
-        self.kernel = core.FisherOperator(policy.network, policy.distribution, theta, inputs, self.damping)
+        self.kernel = core.FisherOperator(
+            policy.network, policy.distribution, theta, inputs, self.damping, resolve_threads(n_threads)
+        )
 
     def matvec(self, v: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """F v. ``v`` is (P,) or (P, 1), float32 or float64; the result has its shape and dtype."""

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from trpo_fast._ext import kernels
 from trpo_fast.policy import Policy
+from trpo_fast.threads import resolve_threads
 from trpo_fast.validation import float_array
 
 
@@ -31,6 +32,8 @@ class SurrogateObjective:
     actions : ndarray, as the policy's batches have them
     advantages : ndarray, shape (N,)
         Used as given.
+    n_threads : int, optional
+        Threads of a call; ``get_num_threads()`` by default. The results do not depend on it.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class SurrogateObjective:
         observations: npt.NDArray[Any],
         actions: npt.NDArray[Any],
         advantages: npt.NDArray[Any],
+        n_threads: int | None = None,
     ) -> None:
         self._policy = policy
         theta = policy.check_theta(theta)
@@ -51,7 +55,9 @@ class SurrogateObjective:
         rows = policy.codec.to_rows(actions, len(inputs))
         advantages = float_array("advantages", advantages, (len(inputs),), np.float64)
         core = kernels(policy.dtype)
-        self._kernel = core.SurrogateObjective(policy.network, policy.distribution, theta, inputs, rows, advantages)
+        self._kernel = core.SurrogateObjective(
+            policy.network, policy.distribution, theta, inputs, rows, advantages, resolve_threads(n_threads)
+        )
 
     def gradient(self) -> npt.NDArray[np.float64]:
         """The gradient of L at theta' = theta, shape (P,): the mean of advantage times score."""

@@ -20,10 +20,12 @@ def describe(value: Any) -> str:
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
 
 
-def check_integer(name: str, value: Any, *, at_least: int) -> int:
-    """``value`` as an int not below ``at_least``; booleans and floats are refused."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < at_least:
-        raise InvalidArgumentError(name, f"an integer >= {at_least}", describe(value))
+def check_integer(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
+    """``value`` as an int within the bounds; booleans and floats are refused."""
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not (is_integer and at_least <= value and (at_most is None or value <= at_most)):
+        bounds = f">= {at_least}" if at_most is None else f"in {at_least}..{at_most}"
+        raise InvalidArgumentError(name, f"an integer {bounds}", describe(value))
     return int(value)
 
 

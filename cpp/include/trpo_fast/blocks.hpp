@@ -1,4 +1,5 @@
-// How a batch is cut into blocks of rows. Every kernel works on one block at a time, in this order.
+// How a batch is cut: into slots, the tasks of the threads, and these into blocks of rows, which kernels work on. Both
+// cuts depend on the number of rows alone, so that sums come out the same on any number of threads.
 #pragma once
 
 #include <algorithm>
@@ -15,38 +16,35 @@ struct Rows {
   Index size() const { return end - begin; }
 };
 
-constexpr Index kBlockRows = 256;  // a block's activations at 64-wide layers stay in L2
+constexpr Index kBlockRows = 64;  // a block's activations at 64-wide layers stay in the first- and second-level cache
+constexpr Index kSlots = 16;      // that are summed up at a time; no more threads than that find work
+constexpr Index kMaxSlotRows = 1024;  // summed in Scalar
 
-// Asked before each block; may throw to stop a long call (the Python binding polls for Ctrl-C). Set once, at start-up.
-inline void (*interrupt_hook)() = nullptr;
+inline Index round_up(Index value, Index multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-inline void poll_interrupt() {
-  if (interrupt_hook != nullptr) interrupt_hook();
-}
-
-// Calls f(Rows) for consecutive blocks that cover [0, n_rows), and cannot be interrupted.
+// Calls f(Rows) for consecutive blocks that cover `rows`.
 template <class Function>
-void for_each_block_uninterrupted(Index n_rows, Function&& f) {
-  for (Index begin = 0; begin < n_rows; begin += kBlockRows) f(Rows{begin, std::min(begin + kBlockRows, n_rows)});
+void for_each_block(Rows rows, Function&& f) {
+  for (Index begin = rows.begin; begin < rows.end; begin += kBlockRows) {
+    f(Rows{begin, std::min(begin + kBlockRows, rows.end)});
+  }
 }
 
-// The same, for what may take long.
-template <class Function>
-void for_each_block(Index n_rows, Function&& f) {
-  for_each_block_uninterrupted(n_rows, [&](Rows rows) {
-    poll_interrupt();
-    f(rows);
-  });
-}
+// The slots of n_rows rows: equal but for the last one, whole blocks each.
+class Slots {
+ public:
+  explicit Slots(Index n_rows)
+      : n_rows_(n_rows),
+        slot_rows_(std::clamp(round_up((n_rows + kSlots - 1) / kSlots, kBlockRows), kBlockRows, kMaxSlotRows)) {}
 
-template <class Scalar>
-ConstMatrixView<Scalar> block(const RowMatrix<Scalar>& m, Rows rows) {
-  return {m.data() + rows.begin * m.cols(), rows.size(), m.cols()};
-}
-template <class Scalar>
-MatrixView<Scalar> block(RowMatrix<Scalar>& m, Rows rows) {
-  return {m.data() + rows.begin * m.cols(), rows.size(), m.cols()};
-}
+  Index count() const { return (n_rows_ + slot_rows_ - 1) / slot_rows_; }
+  Rows rows(Index slot) const { return {slot * slot_rows_, std::min((slot + 1) * slot_rows_, n_rows_)}; }
+
+ private:
+  Index n_rows_;
+  Index slot_rows_;
+};
+
 template <class Scalar>
 ConstMatrixView<Scalar> block(ConstMatrixView<Scalar> m, Rows rows) {
   return {m.data() + rows.begin * m.cols(), rows.size(), m.cols()};

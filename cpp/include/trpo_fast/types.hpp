@@ -26,11 +26,11 @@ using ConstVectorView = Eigen::Map<const Vector<Scalar>>;
 
 // A read-only view of the same memory.
 template <class Scalar>
-ConstMatrixView<Scalar> view(MatrixView<Scalar> m) {
+ConstMatrixView<Scalar> view(const RowMatrix<Scalar>& m) {
   return {m.data(), m.rows(), m.cols()};
 }
 
-// Some columns of a row-major matrix: what one factor of a product distribution sees.
+// Rows of a matrix that lie a stride apart: a block of a PaddedMatrix, or some columns of one.
 template <class Scalar>
 using Panel = Eigen::Map<RowMatrix<Scalar>, Eigen::Unaligned, Eigen::OuterStride<>>;
 template <class Scalar>
@@ -51,6 +51,10 @@ ConstPanel<Scalar> panel(ConstMatrixView<Scalar> m) {
 template <class Scalar>
 Panel<Scalar> panel(MatrixView<Scalar> m) {
   return {m.data(), m.rows(), m.cols(), Eigen::OuterStride<>(m.cols())};
+}
+template <class Scalar>
+ConstPanel<Scalar> view(Panel<Scalar> m) {
+  return {m.data(), m.rows(), m.cols(), Eigen::OuterStride<>(m.outerStride())};
 }
 
 }  // namespace trpo_fast

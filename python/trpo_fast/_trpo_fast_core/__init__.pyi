@@ -19,6 +19,8 @@ __all__: list[str] = [
     "conjugate_gradient",
     "float32",
     "float64",
+    "get_num_threads",
+    "set_num_threads",
 ]
 
 class Normalizer:
@@ -98,6 +100,9 @@ def conjugate_gradient(
     """
     Solve a x = b; a dict of x, n_iter, residual_norm, quadratic_form and status
     """
+
+def get_num_threads() -> int: ...
+def set_num_threads(n_threads: typing.SupportsInt | typing.SupportsIndex) -> None: ...
 
 EIGEN_VERSION: str
 SIMD: str

@@ -23,7 +23,7 @@ __all__: list[str] = [
     "Network",
     "Product",
     "SurrogateObjective",
-    "fit_value_function",
+    "ValueFit",
     "normalize",
 ]
 
@@ -87,12 +87,13 @@ class Distribution:
     pi(a | phi) over rows of parameters
     """
     def entropy(self, phi: typing.Any, out: typing.Any) -> None: ...
+    def fisher_metric(self, phi: typing.Any, out: typing.Any) -> None: ...
     def kl_divergence(self, p: typing.Any, q: typing.Any, out: typing.Any) -> None: ...
     def log_prob(self, phi: typing.Any, actions: typing.Any, out: typing.Any) -> None: ...
     def log_prob_vjp(self, phi: typing.Any, actions: typing.Any, weight: typing.Any, out: typing.Any) -> None: ...
     def log_ratio(self, p: typing.Any, q: typing.Any, actions: typing.Any, out: typing.Any) -> None: ...
     def mode(self, phi: typing.Any, out: typing.Any) -> None: ...
-    def multiply_fisher(self, phi: typing.Any, dphi: typing.Any, out: typing.Any) -> None: ...
+    def multiply_fisher(self, metric: typing.Any, dphi: typing.Any, out: typing.Any) -> None: ...
     def sample(self, phi: typing.Any, noise: typing.Any, out: typing.Any) -> None: ...
     @property
     def action_size(self) -> int: ...
@@ -135,6 +136,7 @@ class SurrogateObjective:
         x: typing.Any,
         actions: typing.Any,
         advantages: typing.Any,
+        n_threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
     def evaluate(self, theta_new: typing.Any) -> tuple[float, float, float, float]:
         """
@@ -156,7 +158,38 @@ class FisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
         theta: typing.Any,
         x: typing.Any,
         damping: typing.SupportsFloat | typing.SupportsIndex,
+        n_threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
+
+class ValueFit:
+    """
+    Epochs of minibatch Adam on the critic's squared error
+    """
+    def __init__(
+        self,
+        network: Network,
+        x: typing.Any,
+        targets: typing.Any,
+        order: typing.Any,
+        batch_size: typing.SupportsInt | typing.SupportsIndex,
+        learning_rate: typing.SupportsFloat | typing.SupportsIndex,
+        theta: typing.Any,
+        first_moment: typing.Any,
+        second_moment: typing.Any,
+        n_steps: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    def finish(self) -> None:
+        """
+        Return when the fit is done; do it here if no other thread has begun
+        """
+    def read(self, theta: typing.Any, first_moment: typing.Any, second_moment: typing.Any) -> tuple[float, int, bool]:
+        """
+        Write what Adam arrived at, after finish(). (loss, n_steps, finite)
+        """
+    def start(self) -> None:
+        """
+        Let another thread begin with it, if there is one
+        """
 
 class Actor:
     """
@@ -174,22 +207,6 @@ class Actor:
         """
         out = actions sampled with the given noise, or the most probable ones if noise is None
         """
-
-def fit_value_function(
-    network: Network,
-    x: typing.Any,
-    targets: typing.Any,
-    order: typing.Any,
-    batch_size: typing.SupportsInt | typing.SupportsIndex,
-    learning_rate: typing.SupportsFloat | typing.SupportsIndex,
-    theta: typing.Any,
-    first_moment: typing.Any,
-    second_moment: typing.Any,
-    n_steps: typing.SupportsInt | typing.SupportsIndex,
-) -> tuple[float, int, bool]:
-    """
-    Minibatch Adam on the squared error; theta and both moments are updated in place. (loss, n_steps, finite)
-    """
 
 def normalize(normalizer: trpo_fast._trpo_fast_core.Normalizer, x: typing.Any, out: typing.Any) -> None:
     """

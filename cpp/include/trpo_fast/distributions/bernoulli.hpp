@@ -1,6 +1,7 @@
 // Bernoulli: A independent bits, P(a_j = 1) = sigmoid(phi_j), phi = logits.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "distribution.hpp"
@@ -34,13 +35,8 @@ class Bernoulli final : public Distribution<Scalar> {
 
   void log_ratio(ConstPanel<Scalar> p, ConstPanel<Scalar> q, ConstPanel<Scalar> actions,
                  VectorView<double> out) const override {
-    // as in Categorical: e_1 = (1 - p) d for a set bit, e_0 = -p d for a clear one, less the KL divergence
     for (Index n = 0; n < p.rows(); ++n) {
-      for (Index j = 0; j < n_bits_; ++j) {
-        const double d = double(q(n, j)) - double(p(n, j));
-        const double e = actions(n, j) > 0 ? sigmoid(-double(p(n, j))) * d : -sigmoid(p(n, j)) * d;
-        out[n] += e - bit_kl(p(n, j), q(n, j));
-      }
+      for (Index j = 0; j < n_bits_; ++j) out[n] += Tilt(p(n, j), q(n, j)).log_ratio(actions(n, j) > 0);
     }
   }
 
@@ -55,28 +51,40 @@ class Bernoulli final : public Distribution<Scalar> {
 
   void kl_divergence(ConstPanel<Scalar> p, ConstPanel<Scalar> q, VectorView<double> out) const override {
     for (Index n = 0; n < p.rows(); ++n) {
-      for (Index j = 0; j < n_bits_; ++j) out[n] += bit_kl(p(n, j), q(n, j));
+      for (Index j = 0; j < n_bits_; ++j) out[n] += Tilt(p(n, j), q(n, j)).kl;
     }
   }
 
   void entropy(ConstPanel<Scalar> phi, VectorView<double> out) const override {
-    // H = p softplus(-z) + (1 - p) softplus(z)
     for (Index n = 0; n < phi.rows(); ++n) {
+      for (Index j = 0; j < n_bits_; ++j) out[n] += bit_entropy(phi(n, j));
+    }
+  }
+
+  void compare(ConstPanel<Scalar> p, ConstPanel<Scalar> q, ConstPanel<Scalar> actions, VectorView<double> log_ratio_out,
+               VectorView<double> kl_out, VectorView<double> entropy_out) const override {
+    for (Index n = 0; n < p.rows(); ++n) {
       for (Index j = 0; j < n_bits_; ++j) {
-        const double z = phi(n, j);
-        out[n] += sigmoid(z) * softplus(-z) + sigmoid(-z) * softplus(z);
+        const Tilt bit(p(n, j), q(n, j));
+        log_ratio_out[n] += bit.log_ratio(actions(n, j) > 0);
+        kl_out[n] += bit.kl;
+        entropy_out[n] += bit_entropy(q(n, j));
       }
     }
   }
 
-  void multiply_fisher(ConstPanel<Scalar> phi, ConstPanel<Scalar> dphi, Panel<Scalar> out) const override {
+  void fisher_metric(ConstPanel<Scalar> phi, Panel<Scalar> metric) const override {
     // M = diag(p (1 - p))
     for (Index n = 0; n < phi.rows(); ++n) {
       for (Index j = 0; j < n_bits_; ++j) {
-        const double z = phi(n, j);
-        out(n, j) = static_cast<Scalar>(sigmoid(z) * sigmoid(-z)) * dphi(n, j);
+        const double tail = std::exp(-std::abs(double(phi(n, j))));
+        metric(n, j) = static_cast<Scalar>(tail / ((1.0 + tail) * (1.0 + tail)));
       }
     }
+  }
+
+  void multiply_fisher(ConstPanel<Scalar> metric, ConstPanel<Scalar> dphi, Panel<Scalar> out) const override {
+    this->multiply_diagonal(metric, dphi, out);
   }
 
   void sample(ConstPanel<Scalar> phi, ConstPanel<Scalar> noise, Panel<Scalar> actions) const override {
@@ -92,13 +100,32 @@ class Bernoulli final : public Distribution<Scalar> {
   }
 
  private:
-  // The two-outcome case of Categorical: e_1 = (1 - p) d and e_0 = -p d, with d = z_q - z_p.
-  static double bit_kl(double z_p, double z_q) {
-    const double d = z_q - z_p;
-    const double p = sigmoid(z_p);
-    const double sum = tilted_term(-softplus(-z_p), sigmoid(-z_p) * d) + tilted_term(-softplus(z_p), -p * d);
-    // too far apart for exp, and for cancellation
-    return std::isinf(sum) ? softplus(z_q) - softplus(z_p) - p * d : std::log1p(sum);
+  // The two-outcome case of Categorical, a bit on its way from logit z_p to z_q = z_p + d:
+  // e_1 = (1 - p) d for a set bit, e_0 = -p d for a clear one.
+  struct Tilt {
+    double e_1;
+    double e_0;
+    double kl;
+
+    Tilt(double z_p, double z_q) {
+      const double d = z_q - z_p;
+      const double w_1 = std::exp(std::min(z_p, 0.0));
+      const double w_0 = std::exp(std::min(-z_p, 0.0));
+      const double w = w_1 + w_0;
+      e_1 = w_0 / w * d;
+      e_0 = -w_1 / w * d;
+      const double sum = tilted_term(std::min(z_p, 0.0), w_1, e_1) + tilted_term(std::min(-z_p, 0.0), w_0, e_0);
+      // too far apart for exp, and for cancellation
+      kl = std::isinf(sum) ? softplus(z_q) - softplus(z_p) + e_0 : std::log1p(sum / w);
+    }
+
+    double log_ratio(bool set) const { return (set ? e_1 : e_0) - kl; }
+  };
+
+  // H = p softplus(-z) + (1 - p) softplus(z)
+  static double bit_entropy(double z) {
+    const double tail = std::exp(-std::abs(z));
+    return std::log1p(tail) + std::abs(z) * tail / (1.0 + tail);
   }
 
   Index n_bits_;

@@ -1,6 +1,7 @@
 // Categorical: a in {0, ..., n-1} with p = softmax(phi), phi = logits.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "distribution.hpp"
@@ -26,17 +27,16 @@ class Categorical final : public Distribution<Scalar> {
 
   void log_prob(ConstPanel<Scalar> phi, ConstPanel<Scalar> actions, VectorView<double> out) const override {
     for (Index n = 0; n < phi.rows(); ++n) {
-      out[n] += log_softmax(phi, n)(phi(n, static_cast<Index>(actions(n, 0))));
+      const Softmax p = softmax(phi, n);
+      out[n] += p.centred(phi(n, static_cast<Index>(actions(n, 0)))) - std::log(p.sum);
     }
   }
 
   void log_ratio(ConstPanel<Scalar> p, ConstPanel<Scalar> q, ConstPanel<Scalar> actions,
                  VectorView<double> out) const override {
-    // log q_a / p_a = d_a - log sum_i p_i exp(d_i) = e_a - KL(p || q)
     for (Index n = 0; n < p.rows(); ++n) {
       const Index a = static_cast<Index>(actions(n, 0));
-      const Tilt tilt = row_tilt(p, q, n);
-      out[n] += tilt.log_q.centred(q(n, a)) - tilt.log_p.centred(p(n, a)) - tilt.mean - tilt.kl;
+      out[n] += tilt(p, q, n).log_ratio(p(n, a), q(n, a));
     }
   }
 
@@ -44,54 +44,65 @@ class Categorical final : public Distribution<Scalar> {
                     Panel<Scalar> phi_bar) const override {
     // d log p_a / d z = e_a - p
     for (Index n = 0; n < phi.rows(); ++n) {
-      const LogSoftmax log_p = log_softmax(phi, n);
+      const Softmax p = softmax(phi, n);
       const Index a = static_cast<Index>(actions(n, 0));
       for (Index i = 0; i < n_choices_; ++i) {
-        const double p = std::exp(log_p(phi(n, i)));
-        phi_bar(n, i) = static_cast<Scalar>(weight[n] * ((i == a ? 1.0 : 0.0) - p));
+        phi_bar(n, i) = static_cast<Scalar>(weight[n] * ((i == a ? 1.0 : 0.0) - p(phi(n, i))));
       }
     }
   }
 
   void kl_divergence(ConstPanel<Scalar> p, ConstPanel<Scalar> q, VectorView<double> out) const override {
-    for (Index n = 0; n < p.rows(); ++n) out[n] += row_tilt(p, q, n).kl;
+    for (Index n = 0; n < p.rows(); ++n) out[n] += tilt(p, q, n).kl;
   }
 
   void entropy(ConstPanel<Scalar> phi, VectorView<double> out) const override {
-    for (Index n = 0; n < phi.rows(); ++n) {
-      const LogSoftmax log_p = log_softmax(phi, n);
-      for (Index i = 0; i < n_choices_; ++i) {
-        const double log_p_i = log_p(phi(n, i));
-        out[n] -= std::exp(log_p_i) * log_p_i;
-      }
+    for (Index n = 0; n < phi.rows(); ++n) out[n] += softmax(phi, n).entropy();
+  }
+
+  void compare(ConstPanel<Scalar> p, ConstPanel<Scalar> q, ConstPanel<Scalar> actions, VectorView<double> log_ratio_out,
+               VectorView<double> kl_out, VectorView<double> entropy_out) const override {
+    for (Index n = 0; n < p.rows(); ++n) {
+      const Tilt row = tilt(p, q, n);
+      const Index a = static_cast<Index>(actions(n, 0));
+      log_ratio_out[n] += row.log_ratio(p(n, a), q(n, a));
+      kl_out[n] += row.kl;
+      entropy_out[n] += row.q.entropy();
     }
   }
 
-  void multiply_fisher(ConstPanel<Scalar> phi, ConstPanel<Scalar> dphi, Panel<Scalar> out) const override {
-    // M dz = p * (dz - p.dz)
+  void fisher_metric(ConstPanel<Scalar> phi, Panel<Scalar> metric) const override {
     for (Index n = 0; n < phi.rows(); ++n) {
-      const LogSoftmax log_p = log_softmax(phi, n);
+      const Softmax p = softmax(phi, n);
+      for (Index i = 0; i < n_choices_; ++i) metric(n, i) = static_cast<Scalar>(p(phi(n, i)));
+    }
+  }
+
+  void multiply_fisher(ConstPanel<Scalar> metric, ConstPanel<Scalar> dphi, Panel<Scalar> out) const override {
+    // M dz = p * (dz - p.dz); divided by the sum of the rounded p, so that a common shift of dz gives 0
+    for (Index n = 0; n < metric.rows(); ++n) {
+      double sum = 0.0;
       double mean = 0.0;
       for (Index i = 0; i < n_choices_; ++i) {
-        const double p = std::exp(log_p(phi(n, i)));
-        mean += p * double(dphi(n, i));
-        out(n, i) = static_cast<Scalar>(p);
+        sum += double(metric(n, i));
+        mean += double(metric(n, i)) * double(dphi(n, i));
       }
-      for (Index i = 0; i < n_choices_; ++i) out(n, i) *= static_cast<Scalar>(double(dphi(n, i)) - mean);
+      mean /= sum;
+      for (Index i = 0; i < n_choices_; ++i) out(n, i) = metric(n, i) * static_cast<Scalar>(double(dphi(n, i)) - mean);
     }
   }
 
   void sample(ConstPanel<Scalar> phi, ConstPanel<Scalar> noise, Panel<Scalar> actions) const override {
     // the first i whose cumulative probability exceeds u
     for (Index n = 0; n < phi.rows(); ++n) {
-      const LogSoftmax log_p = log_softmax(phi, n);
-      const double u = normal_cdf(noise(n, 0));
+      const Softmax p = softmax(phi, n);
+      const double u = normal_cdf(noise(n, 0)) * p.sum;
       double cumulative = 0.0;
       Index choice = 0;
       for (Index i = 0; i < n_choices_; ++i) {
-        const double p = std::exp(log_p(phi(n, i)));
-        if (p > 0.0) choice = i;  // rounding may leave the sum below u: the last possible choice stands
-        cumulative += p;
+        const double w = p.weight(phi(n, i));
+        if (w > 0.0) choice = i;  // rounding may leave the sum at u: the last possible choice stands
+        cumulative += w;
         if (cumulative > u) break;
       }
       actions(n, 0) = static_cast<Scalar>(choice);
@@ -107,40 +118,65 @@ class Categorical final : public Distribution<Scalar> {
   }
 
  private:
-  // log p_i = (z_i - max z) - log sum_j exp(z_j - max z): in this order, huge logits keep their differences.
-  struct LogSoftmax {
+  // p_i = w_i / sum_j w_j with w_i = exp(z_i - max z): huge logits keep their differences, and no weight overflows.
+  struct Softmax {
     double top;
-    double log_sum;
+    double sum = 0.0;     // sum_i w_i
+    double moment = 0.0;  // sum_i w_i log w_i
+
     double centred(double z) const { return z - top; }
-    double operator()(double z) const { return centred(z) - log_sum; }
+    double weight(double z) const { return std::exp(centred(z)); }
+    double operator()(double z) const { return weight(z) / sum; }
+    double entropy() const { return std::log(sum) - moment / sum; }  // both terms are >= 0
+    // one more outcome of logit z; returns its weight
+    double add(double z) {
+      const double w = weight(z);
+      sum += w;
+      moment += w * centred(z);
+      return w;
+    }
   };
 
-  LogSoftmax log_softmax(ConstPanel<Scalar> phi, Index n) const {
-    const double top = phi.row(n).maxCoeff();
-    double sum = 0.0;
-    for (Index i = 0; i < n_choices_; ++i) sum += std::exp(double(phi(n, i)) - top);
-    return {top, std::log(sum)};
+  Softmax softmax(ConstPanel<Scalar> phi, Index n) const {
+    Softmax p{largest(phi, n)};
+    for (Index i = 0; i < n_choices_; ++i) p.add(phi(n, i));
+    return p;
+  }
+
+  double largest(ConstPanel<Scalar> phi, Index n) const {
+    Scalar z = phi(n, 0);
+    for (Index i = 1; i < n_choices_; ++i) z = std::max(z, phi(n, i));
+    return z;
   }
 
   struct Tilt {
-    LogSoftmax log_p;
-    LogSoftmax log_q;
-    double mean;  // sum_i p_i d_i, with d_i the change of the centred logit from p to q
-    double kl;    // KL(p || q)
+    Softmax p;
+    Softmax q;
+    double mean = 0.0;  // sum_i p_i d_i, with d_i the change of the centred logit from p to q
+    double kl = 0.0;    // KL(p || q)
+
+    double change(double z_p, double z_q) const { return q.centred(z_q) - p.centred(z_p); }
+    // log q_a / p_a = d_a - log sum_i p_i exp(d_i) = e_a - KL(p || q)
+    double log_ratio(double z_p, double z_q) const { return change(z_p, z_q) - mean - kl; }
   };
 
   // With e = d - sum_i p_i d_i:  KL(p || q) = log sum_i p_i exp(e_i)
   //   = log1p(sum_i p_i (expm1(e_i) - e_i)),  since sum_i p_i e_i = 0; every term is >= 0.
-  Tilt row_tilt(ConstPanel<Scalar> p, ConstPanel<Scalar> q, Index n) const {
-    Tilt tilt{log_softmax(p, n), log_softmax(q, n), 0.0, 0.0};
-    const auto log_p = [&](Index i) { return tilt.log_p(p(n, i)); };
-    const auto change = [&](Index i) { return tilt.log_q.centred(q(n, i)) - tilt.log_p.centred(p(n, i)); };
-    for (Index i = 0; i < n_choices_; ++i) tilt.mean += std::exp(log_p(i)) * change(i);
+  Tilt tilt(ConstPanel<Scalar> p, ConstPanel<Scalar> q, Index n) const {
+    Tilt t{{largest(p, n)}, {largest(q, n)}};
+    for (Index i = 0; i < n_choices_; ++i) {
+      t.mean += t.p.add(p(n, i)) * t.change(p(n, i), q(n, i));
+      t.q.add(q(n, i));
+    }
+    t.mean /= t.p.sum;
     double sum = 0.0;
-    for (Index i = 0; i < n_choices_; ++i) sum += tilted_term(log_p(i), change(i) - tilt.mean);
+    for (Index i = 0; i < n_choices_; ++i) {
+      const double log_w = t.p.centred(p(n, i));
+      sum += tilted_term(log_w, std::exp(log_w), t.change(p(n, i), q(n, i)) - t.mean);
+    }
     // too far apart for exp, and for cancellation: sum_i p_i (log p_i - log q_i)
-    tilt.kl = std::isinf(sum) ? tilt.log_q.log_sum - tilt.log_p.log_sum - tilt.mean : std::log1p(sum);
-    return tilt;
+    t.kl = std::isinf(sum) ? std::log(t.q.sum) - std::log(t.p.sum) - t.mean : std::log1p(sum / t.p.sum);
+    return t;
   }
 
   Index n_choices_;

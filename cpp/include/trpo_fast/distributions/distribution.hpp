@@ -6,7 +6,7 @@
 
 namespace trpo_fast {
 
-// Row functions of value type (log_prob, log_ratio, kl_divergence, entropy) are evaluated in double from the
+// Row functions of value type (log_prob, log_ratio, kl_divergence, entropy, compare) are evaluated in double from the
 // stored phi and ADD to their output, so that a product of distributions is a sum over its factors.
 template <class Scalar>
 class Distribution {
@@ -48,10 +48,29 @@ class Distribution {
   // out[n] += entropy of pi(. | phi_n), in nats
   virtual void entropy(ConstPanel<Scalar> phi, VectorView<double> out) const = 0;
 
+  // All that the line search asks of a row that moves from p_n to q_n, in one pass where its parts share work:
+  // log_ratio, kl_divergence, and entropy of q.
+  virtual void compare(ConstPanel<Scalar> p,              // (B, K)
+                       ConstPanel<Scalar> q,              // (B, K)
+                       ConstPanel<Scalar> actions,        // (B, A)
+                       VectorView<double> log_ratio_out,  // (B,)
+                       VectorView<double> kl_out,         // (B,)
+                       VectorView<double> entropy_out     // (B,)
+  ) const {
+    log_ratio(p, q, actions, log_ratio_out);
+    kl_divergence(p, q, kl_out);
+    entropy(q, entropy_out);
+  }
+
+  // metric[n] = what multiply_fisher needs of M(phi_n): the functions of phi that many products share
+  virtual void fisher_metric(ConstPanel<Scalar> phi,  // (B, K)
+                             Panel<Scalar> metric     // (B, K)
+  ) const = 0;
+
   // out[n] = M(phi_n) dphi_n
-  virtual void multiply_fisher(ConstPanel<Scalar> phi,   // (B, K)
-                               ConstPanel<Scalar> dphi,  // (B, K)
-                               Panel<Scalar> out         // (B, K)
+  virtual void multiply_fisher(ConstPanel<Scalar> metric,  // (B, K)
+                               ConstPanel<Scalar> dphi,    // (B, K)
+                               Panel<Scalar> out           // (B, K)
   ) const = 0;
 
   // actions[n] ~ pi(. | phi_n) from standard normal noise, whatever the distribution
@@ -62,6 +81,14 @@ class Distribution {
 
   // actions[n] = the most probable action of pi(. | phi_n)
   virtual void mode(ConstPanel<Scalar> phi, Panel<Scalar> actions) const = 0;
+
+ protected:
+  // multiply_fisher where M = diag(metric)
+  static void multiply_diagonal(ConstPanel<Scalar> metric, ConstPanel<Scalar> dphi, Panel<Scalar> out) {
+    for (Index n = 0; n < metric.rows(); ++n) {
+      for (Index k = 0; k < metric.cols(); ++k) out(n, k) = metric(n, k) * dphi(n, k);
+    }
+  }
 };
 
 }  // namespace trpo_fast

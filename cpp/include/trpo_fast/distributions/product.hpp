@@ -70,10 +70,26 @@ class Product final : public Distribution<Scalar> {
     });
   }
 
-  void multiply_fisher(ConstPanel<Scalar> phi, ConstPanel<Scalar> dphi, Panel<Scalar> out) const override {
+  void compare(ConstPanel<Scalar> p, ConstPanel<Scalar> q, ConstPanel<Scalar> actions, VectorView<double> log_ratio_out,
+               VectorView<double> kl_out, VectorView<double> entropy_out) const override {
+    for_each_factor([&](const Distribution<Scalar>& factor, Index k, Index a) {
+      const Index size = factor.num_dist_params();
+      factor.compare(columns(p, k, size), columns(q, k, size), columns(actions, a, factor.action_size()), log_ratio_out,
+                     kl_out, entropy_out);
+    });
+  }
+
+  void fisher_metric(ConstPanel<Scalar> phi, Panel<Scalar> metric) const override {
     for_each_factor([&](const Distribution<Scalar>& factor, Index k, Index /*a*/) {
       const Index size = factor.num_dist_params();
-      factor.multiply_fisher(columns(phi, k, size), columns(dphi, k, size), columns(out, k, size));
+      factor.fisher_metric(columns(phi, k, size), columns(metric, k, size));
+    });
+  }
+
+  void multiply_fisher(ConstPanel<Scalar> metric, ConstPanel<Scalar> dphi, Panel<Scalar> out) const override {
+    for_each_factor([&](const Distribution<Scalar>& factor, Index k, Index /*a*/) {
+      const Index size = factor.num_dist_params();
+      factor.multiply_fisher(columns(metric, k, size), columns(dphi, k, size), columns(out, k, size));
     });
   }
 

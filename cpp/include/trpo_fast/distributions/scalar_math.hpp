@@ -2,23 +2,27 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 namespace trpo_fast {
 
 // expm1(x) - x, which is x^2/2 + O(x^3); exactly 0 at 0.
 inline double expm1_minus_x(double x) {
   if (std::abs(x) > 0.25) return std::expm1(x) - x;
-  // Taylor series; the first term left out is below 2^-53 of the sum at |x| = 1/4
-  double sum = 0.0;
-  for (int k = 14; k >= 2; --k) sum = (1.0 + sum) * x / k;
-  return sum * x;
+  // Taylor series, even and odd terms side by side; the first one left out is below 2^-53 of the sum at |x| = 1/4
+  const double y = x * x;
+  double even = 1.0 / 479001600, odd = 1.0 / 39916800;  // 1/12!, 1/11!
+  even = even * y + 1.0 / 3628800, odd = odd * y + 1.0 / 362880;
+  even = even * y + 1.0 / 40320, odd = odd * y + 1.0 / 5040;
+  even = even * y + 1.0 / 720, odd = odd * y + 1.0 / 120;
+  even = even * y + 1.0 / 24, odd = odd * y + 1.0 / 6;
+  return (even * y + x * odd + 0.5) * y;
 }
 
-// p (expm1(e) - e) from log p: what an outcome adds to exp(KL) - 1 when its logit moves by e against the mean.
-// Overflows to Inf only if the KL divergence itself is above 700 nats.
-inline double tilted_term(double log_p, double e) {
-  const double p = std::exp(log_p);
-  return e > 30.0 ? std::exp(log_p + e) - p * (1.0 + e) : p * expm1_minus_x(e);
+// w (expm1(e) - e) from log w <= 0: what an outcome of weight w adds to exp(KL) - 1 when its logit moves by e against
+// the mean. Overflows to Inf only if the KL divergence itself is above 700 nats.
+inline double tilted_term(double log_w, double w, double e) {
+  return e > 30.0 ? std::exp(log_w + e) - w * (1.0 + e) : w * expm1_minus_x(e);
 }
 
 // log(1 + exp(x))
@@ -29,6 +33,25 @@ inline double sigmoid(double x) {
   const double tail = std::exp(-std::abs(x));
   return (x >= 0.0 ? 1.0 : tail) / (1.0 + tail);
 }
+
+// A function that is computed anew only where its argument differs from that of the call before, as NaN always does.
+template <class Function>
+class Remembered {
+ public:
+  explicit Remembered(Function f) : f_(f) {}
+  double operator()(double x) {
+    if (x != x_) {
+      x_ = x;
+      value_ = f_(x);
+    }
+    return value_;
+  }
+
+ private:
+  Function f_;
+  double x_ = std::numeric_limits<double>::quiet_NaN();
+  double value_ = x_;
+};
 
 // The standard normal distribution function: turns normal noise into uniform noise.
 inline double normal_cdf(double x) { return 0.5 * std::erfc(-x * 0.70710678118654752440); }

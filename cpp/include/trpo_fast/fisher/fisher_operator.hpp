@@ -5,8 +5,10 @@
 #pragma once
 
 #include <mutex>
+#include <vector>
 
 #include "../distributions/distribution.hpp"
+#include "../network/gradient_sum.hpp"
 #include "../network/linearization.hpp"
 #include "../solvers/linear_operator.hpp"
 
@@ -18,53 +20,62 @@ class FisherOperator final : public LinearOperator {
   FisherOperator(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                  ConstVectorView<Scalar> theta,  // (P,)
                  ConstMatrixView<Scalar> x,      // (N, input_size), normalised observations
-                 double damping)
+                 double damping, int n_threads)
       : distribution_(distribution),
-        at_(network, theta, x),
+        at_(network, theta.data(), x, n_threads),
         damping_(damping),
-        workspace_(network),
-        v_(network.num_params()),
-        theta_bar_(network.num_params()),
-        dphi_(kBlockRows, network.output_size()),
-        phi_bar_(kBlockRows, network.output_size()) {}
+        n_threads_(n_threads),
+        metric_(x.rows(), network.output_size()),
+        v_packed_(Vector<Scalar>::Zero(network.packed_size())),
+        sum_(network, x.rows()) {
+    for_each_block({0, x.rows()}, [&](Rows rows) {
+      distribution.fisher_metric(at_.output(rows), metric_.panel(rows.begin, rows.size()));
+    });
+    for (int thread = 0; thread < n_threads; ++thread) workspaces_.emplace_back(network);
+  }
 
-  Index size() const override { return v_.size(); }
+  Index size() const override { return at_.network().num_params(); }
   Index num_rows() const { return at_.num_rows(); }
 
-  // Products are formed in Scalar within a block of rows and added up in double across blocks.
   void multiply(const double* v, double* out) override {
     const std::lock_guard<std::mutex> one_product_at_a_time(mutex_);
+    at_.network().pack(v, v_packed_.data());
+    sum_.run(n_threads_, out, [&](Rows slot, int thread, Scalar* packed_bar) {
+      for_each_block(slot,
+                     [&](Rows rows) { add_block(rows, workspaces_[static_cast<std::size_t>(thread)], packed_bar); });
+    });
     const ConstVectorView<double> input(v, size());
     VectorView<double> result(out, size());
-    v_ = input.template cast<Scalar>();
-    result.setZero();
-    for_each_block(num_rows(), [&](Rows rows) {
-      multiply_block(rows);
-      result += theta_bar_.template cast<double>();
-    });
     result = result / double(num_rows()) + damping_ * input;
   }
 
  private:
-  // theta_bar = J^T M(phi) J v over one block
-  void multiply_block(Rows rows) {
-    MatrixView<Scalar> dphi = block(dphi_, {0, rows.size()});
-    MatrixView<Scalar> phi_bar = block(phi_bar_, {0, rows.size()});
-    theta_bar_.setZero();
-    at_.jvp(rows, v_.data(), dphi, workspace_);                                                          // J v
-    distribution_.multiply_fisher(panel(block(at_.output(), rows)), panel(view(dphi)), panel(phi_bar));  // M J v
-    at_.vjp(rows, phi_bar, theta_bar_.data(), workspace_);                                               // J^T M J v
+  struct Workspace {
+    explicit Workspace(const Network<Scalar>& network)
+        : tangents(network), phi_bar(kBlockRows, network.output_size()) {}
+    typename Linearization<Scalar>::Workspace tangents;
+    PaddedMatrix<Scalar> phi_bar;
+  };
+
+  // packed_bar += J^T M(phi) J v over one block
+  void add_block(Rows rows, Workspace& workspace, Scalar* packed_bar) {
+    const Panel<Scalar> phi_bar = workspace.phi_bar.panel(0, rows.size());
+    const Panel<Scalar> dphi = at_.jvp(rows, v_packed_.data(), workspace.tangents);  // J v
+    distribution_.multiply_fisher(metric(rows), view(dphi), phi_bar);                // M J v
+    at_.vjp(rows, phi_bar, packed_bar, workspace.tangents);                          // J^T M J v
   }
+
+  ConstPanel<Scalar> metric(Rows rows) const { return metric_.panel(rows.begin, rows.size()); }
 
   const Distribution<Scalar>& distribution_;
   Linearization<Scalar> at_;
   double damping_;
+  int n_threads_;
+  PaddedMatrix<Scalar> metric_;  // (N, K)  what M(phi) consists of
   std::mutex mutex_;
-  typename Linearization<Scalar>::Workspace workspace_;
-  Vector<Scalar> v_;
-  Vector<Scalar> theta_bar_;
-  RowMatrix<Scalar> dphi_;
-  RowMatrix<Scalar> phi_bar_;
+  Vector<Scalar> v_packed_;
+  GradientSum<Scalar> sum_;
+  std::vector<Workspace> workspaces_;  // one a thread
 };
 
 }  // namespace trpo_fast

@@ -1,10 +1,11 @@
-// Element-wise activations: the value, and the derivative from what the forward pass kept.
+// Element-wise activations on packets: the value, and the derivative from what the forward pass kept.
 #pragma once
 
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
-#include "../types.hpp"
+#include "../kernels/packets.hpp"
 
 namespace trpo_fast {
 
@@ -20,62 +21,60 @@ inline Activation activation_from_name(const std::string& name) {
 }
 
 // silu alone cannot be differentiated from its output; it keeps its derivative beside it.
-inline bool keeps_derivative(Activation activation) { return activation == Activation::silu; }
+constexpr bool keeps_derivative(Activation activation) { return activation == Activation::silu; }
 
-// y holds z on entry and phi(z) on return; derivative receives phi'(z) where keeps_derivative().
-template <class Scalar>
-void apply_activation(Activation activation,
-                      MatrixView<Scalar> y,          // (B, n)
-                      MatrixView<Scalar> derivative  // (B, n) or (B, 0)
-) {
-  auto a = y.array();
+// f(the activation as a constant): outside of loops, so that there is no branch within.
+template <class Function>
+void with_activation(Activation activation, Function&& f) {
   switch (activation) {
     case Activation::identity:
-      break;
+      return f(std::integral_constant<Activation, Activation::identity>{});
     case Activation::tanh:
-      a = a.tanh();
-      break;
+      return f(std::integral_constant<Activation, Activation::tanh>{});
     case Activation::relu:
-      a = a.max(Scalar(0));
-      break;
+      return f(std::integral_constant<Activation, Activation::relu>{});
     case Activation::elu:
-      // exp(z) - 1 only where z < 0; min() keeps exp from overflowing where it is not used
-      a = (a > Scalar(0)).select(a, a.min(Scalar(0)).exp() - Scalar(1));
-      break;
-    case Activation::silu: {
-      auto d = derivative.array();
-      d = (Scalar(1) + (-a).exp()).inverse();  // sigma(z)
-      a *= d;                                  // phi(z) = z sigma(z)
-      d += a * (Scalar(1) - d);                // phi'(z) = sigma + z sigma (1 - sigma)
-      break;
-    }
+      return f(std::integral_constant<Activation, Activation::elu>{});
+    case Activation::silu:
+      return f(std::integral_constant<Activation, Activation::silu>{});
   }
 }
 
-// inout *= phi'(z), element-wise
-template <class Scalar>
-void multiply_derivative(Activation activation,
-                         ConstMatrixView<Scalar> y,           // (B, n)  phi(z)
-                         ConstMatrixView<Scalar> derivative,  // (B, n) or (B, 0)
-                         MatrixView<Scalar> inout             // (B, n)
-) {
-  auto a = inout.array();
-  switch (activation) {
-    case Activation::identity:
-      break;
-    case Activation::tanh:
-      a *= Scalar(1) - y.array().square();
-      break;
-    case Activation::relu:
-      a = (y.array() > Scalar(0)).select(a, Scalar(0));
-      break;
-    case Activation::elu:
-      a *= (y.array() > Scalar(0)).select(Scalar(1), y.array() + Scalar(1));
-      break;
-    case Activation::silu:
-      a *= derivative.array();
-      break;
+// phi(z); every phi is 0 at 0, so that padding stays 0. `derivative` receives phi'(z) where keeps_derivative().
+template <Activation kActivation, class Packet>
+Packet activate(const Packet& z, Packet& derivative) {
+  const Packet zero = simd::pset1<Packet>(Element<Packet>(0));
+  const Packet one = simd::pset1<Packet>(Element<Packet>(1));
+  if constexpr (kActivation == Activation::tanh) {
+    return tanh(z);
+  } else if constexpr (kActivation == Activation::relu) {
+    return simd::pmax(z, zero);
+  } else if constexpr (kActivation == Activation::elu) {
+    // exp(z) - 1 only where z < 0; pmin keeps exp from overflowing where it is not used
+    return simd::pselect(simd::pcmp_lt(zero, z), z, simd::psub(exp(simd::pmin(z, zero)), one));
+  } else if constexpr (kActivation == Activation::silu) {
+    const Packet sigmoid = simd::pdiv(one, simd::padd(one, exp(simd::pnegate(z))));
+    const Packet y = simd::pmul(z, sigmoid);
+    derivative = simd::pmadd(y, simd::psub(one, sigmoid), sigmoid);  // sigma + z sigma (1 - sigma)
+    return y;
   }
+  return z;
+}
+
+// tangent phi'(z), with `kept` = phi(z), or phi'(z) where keeps_derivative()
+template <Activation kActivation, class Packet>
+Packet times_derivative(const Packet& tangent, const Packet& kept) {
+  const Packet zero = simd::pset1<Packet>(Element<Packet>(0));
+  if constexpr (kActivation == Activation::tanh) {
+    return simd::pmul(tangent, one_minus_square(kept));
+  } else if constexpr (kActivation == Activation::relu) {
+    return simd::pselect(simd::pcmp_lt(zero, kept), tangent, zero);
+  } else if constexpr (kActivation == Activation::elu) {
+    return simd::pmadd(tangent, simd::pmin(kept, zero), tangent);  // 1 where z > 0, else phi + 1
+  } else if constexpr (kActivation == Activation::silu) {
+    return simd::pmul(tangent, kept);
+  }
+  return tangent;
 }
 
 }  // namespace trpo_fast

@@ -1,7 +1,12 @@
 // AppendLogStd: y = [x, clamp(s)]: a state-independent log standard deviation as the last layer, so that the network
 // owns all of theta and the Fisher operator has no special case. (ConcatFixedStd in joschu/modular_rl.)
+//
+// Packed: s. Reverse: clamp'(s), 1 or 0.
 #pragma once
 
+#include <numeric>
+
+#include "../kernels/panels.hpp"
 #include "layer.hpp"
 
 namespace trpo_fast {
@@ -18,41 +23,78 @@ class AppendLogStd final : public Layer<Scalar> {
   Index input_size() const override { return size_; }
   Index output_size() const override { return 2 * size_; }
   Index num_params() const override { return size_; }
+  Index packed_size() const override { return size_; }
+  void packed_order(std::int32_t* order) const override { std::iota(order, order + size_, 0); }
 
-  void forward(ConstVectorView<Scalar> theta, ConstMatrixView<Scalar> x, MatrixView<Scalar> y,
-               MatrixView<Scalar> /*cache*/) const override {
-    // y = [x, clamp(s)];  a NaN in s stays a NaN
-    y.leftCols(size_) = x;
-    for (Index j = 0; j < size_; ++j) {
-      const Scalar s = theta[j];
-      y.col(size_ + j).setConstant(s < low() ? low() : s > high() ? high() : s);
-    }
+  Index reverse_size() const override { return size_; }
+  void pack_reverse(const Scalar* packed, Scalar* reverse) const override {
+    for (Index j = 0; j < size_; ++j) reverse[j] = packed[j] < low() || packed[j] > high() ? Scalar(0) : Scalar(1);
   }
 
-  void jvp(const LayerBlock<Scalar>& at, ConstVectorView<Scalar> dtheta, ConstMatrixView<Scalar> dx,
-           MatrixView<Scalar> dy) const override {
+  void forward(const Scalar* packed, ConstPanel<Scalar> x, Panel<Scalar> y, Panel<Scalar> /*cache*/) const override {
+    // y = [x, clamp(s)]
+    write(x, y, [&](auto packet, Index j) {
+      using Packet = decltype(packet);
+      const Packet s = simd::ploadu<Packet>(packed + j);
+      return simd::pmax(simd::pmin(s, simd::pset1<Packet>(high())), simd::pset1<Packet>(low()));  // NaN stays NaN
+    });
+  }
+
+  void jvp(const LayerBlock<Scalar>& at, const Scalar* dpacked, ConstPanel<Scalar> dx,
+           Panel<Scalar> dy) const override {
     // dy = [dx, clamp'(s) ds]
-    if (dx.data() != nullptr) {
-      dy.leftCols(size_) = dx;
-    } else {
-      dy.leftCols(size_).setZero();
-    }
-    for (Index j = 0; j < size_; ++j) dy.col(size_ + j).setConstant(inside(at.theta[j]) ? dtheta[j] : Scalar(0));
+    write(dx, dy, [&](auto packet, Index j) {
+      using Packet = decltype(packet);
+      return simd::pmul(simd::ploadu<Packet>(at.reverse + j), simd::ploadu<Packet>(dpacked + j));
+    });
   }
 
-  void vjp(const LayerBlock<Scalar>& at, MatrixView<Scalar> y_bar, MatrixView<Scalar> x_bar,
-           VectorView<Scalar> theta_bar) const override {
+  void vjp(const LayerBlock<Scalar>& at, Panel<Scalar> y_bar, Panel<Scalar> x_bar, Scalar* packed_bar) const override {
     // Reverse: y = [x, clamp(s)]
-    for (Index j = 0; j < size_; ++j) {
-      if (inside(at.theta[j])) theta_bar[j] += y_bar.col(size_ + j).sum();
-    }
-    if (x_bar.data() != nullptr) x_bar = y_bar.leftCols(size_);
+    for_each_packet([&](auto packet, Index j) {
+      using Packet = decltype(packet);
+      Packet sum = simd::pset1<Packet>(Scalar(0));
+      for (Index row = 0; row < y_bar.rows(); ++row) {
+        const Scalar* from = y_bar.data() + row * y_bar.outerStride();
+        sum = simd::padd(sum, simd::ploadu<Packet>(from + size_ + j));
+        if (x_bar.data() != nullptr) {
+          simd::pstoreu(x_bar.data() + row * x_bar.outerStride() + j, simd::ploadu<Packet>(from + j));
+        }
+      }
+      const Packet slope = simd::ploadu<Packet>(at.reverse + j);
+      simd::pstoreu(packed_bar + j, simd::pmadd(slope, sum, simd::ploadu<Packet>(packed_bar + j)));
+    });
   }
 
  private:
   static constexpr Scalar low() { return Scalar(kMinLogStd); }
   static constexpr Scalar high() { return Scalar(kMaxLogStd); }
-  static bool inside(Scalar s) { return !(s < low()) && !(s > high()); }
+
+  // f(a packet, first of its columns j) over the columns of s; the last one may reach into padding
+  template <class Function>
+  void for_each_packet(Function&& f) const {
+    for_each_panel<Scalar>(size_, [&](auto shape, Index column) {
+      using Packet = typename decltype(shape)::Packet;
+      for (Index j = column; j < column + shape.kWidth; j += kLanes<Packet>) f(Packet(), j);
+    });
+  }
+
+  // y = [x, s] in every row, x = 0 where it has no data; x goes first: its last packet may reach into s
+  template <class Function>
+  void write(ConstPanel<Scalar> x, Panel<Scalar> y, Function&& s) const {
+    for_each_packet([&](auto packet, Index j) {
+      using Packet = decltype(packet);
+      for (Index row = 0; row < y.rows(); ++row) {
+        const Packet from = x.data() != nullptr ? simd::ploadu<Packet>(x.data() + row * x.outerStride() + j)
+                                                : simd::pset1<Packet>(Scalar(0));
+        simd::pstoreu(y.data() + row * y.outerStride() + j, from);
+      }
+    });
+    for_each_packet([&](auto packet, Index j) {
+      const auto value = s(packet, j);
+      for (Index row = 0; row < y.rows(); ++row) simd::pstoreu(y.data() + row * y.outerStride() + size_ + j, value);
+    });
+  }
 
   Index size_;
 };

@@ -1,6 +1,10 @@
-// Dense: y = phi(x W^T + b), W (out, in) row-major, then b (out): the flat order of theta_l.
+// Dense: y = phi(x W^T + b); theta_l is W (out, in) row-major, then b (out).
+//
+// Packed: the panels of [b; W^T], (1 + in, out). Reverse: the panels of W, (out, in).
 #pragma once
 
+#include "../kernels/products.hpp"
+#include "../padded_matrix.hpp"
 #include "activations.hpp"
 #include "layer.hpp"
 
@@ -16,37 +20,118 @@ class Dense final : public Layer<Scalar> {
   Index output_size() const override { return out_; }
   Index num_params() const override { return out_ * in_ + out_; }
   Index cache_size() const override { return keeps_derivative(activation_) ? out_ : 0; }
+  Index packed_size() const override { return (1 + in_) * panel_columns<Scalar>(out_); }
+  Index reverse_size() const override { return out_ * panel_columns<Scalar>(in_); }
 
-  void forward(ConstVectorView<Scalar> theta, ConstMatrixView<Scalar> x, MatrixView<Scalar> y,
-               MatrixView<Scalar> cache) const override {
+  void packed_order(std::int32_t* order) const override {
+    for_each_panel_element<Scalar>(1 + in_, out_, [&](Index packed, Index k, Index j) {
+      order[k == 0 ? out_ * in_ + j : j * in_ + k - 1] = static_cast<std::int32_t>(packed);
+    });
+  }
+
+  void pack_reverse(const Scalar* packed, Scalar* reverse) const override {
+    for_each_panel<Scalar>(out_, [&](auto from, Index first) {
+      const Scalar* w = packed + first * (1 + in_) + from.kWidth;  // (in, width): columns of W^T
+      for_each_panel<Scalar>(in_, [&](auto to, Index column) {
+        Scalar* panel = reverse + column * out_ + first * to.kWidth;
+        const Index rows = std::min<Index>(from.kWidth, out_ - first);
+        const Index cols = std::min<Index>(to.kWidth, in_ - column);
+        for (Index j = 0; j < cols; ++j) {
+          for (Index i = 0; i < rows; ++i) panel[i * to.kWidth + j] = w[(column + j) * from.kWidth + i];
+        }
+      });
+    });
+  }
+
+  void forward(const Scalar* packed, ConstPanel<Scalar> x, Panel<Scalar> y, Panel<Scalar> cache) const override {
     // y = phi(x W^T + b)
-    y.noalias() = x * weight(theta).transpose();
-    y.rowwise() += bias(theta).transpose();
-    apply_activation(activation_, y, cache);
+    multiply<Scalar>(x.rows(), out_, affine(x, packed), {}, y, [](const auto& z, Index, Index) { return z; });
+    with_activation(activation_, [&](auto phi) {
+      for_each_packet(y.rows(), [&](auto packet, Index row, Index column) {
+        using Packet = decltype(packet);
+        Packet derivative = simd::pset1<Packet>(Scalar(0));
+        simd::pstoreu(at(y, row, column), activate<phi>(simd::ploadu<Packet>(at(y, row, column)), derivative));
+        if constexpr (keeps_derivative(phi)) simd::pstoreu(at(cache, row, column), derivative);
+      });
+    });
   }
 
-  void jvp(const LayerBlock<Scalar>& at, ConstVectorView<Scalar> dtheta, ConstMatrixView<Scalar> dx,
-           MatrixView<Scalar> dy) const override {
+  void jvp(const LayerBlock<Scalar>& block, const Scalar* dpacked, ConstPanel<Scalar> dx,
+           Panel<Scalar> dy) const override {
     // dz = x dW^T + db + dx W^T;   dy = phi'(z) dz
-    dy.noalias() = at.x * weight(dtheta).transpose();
-    dy.rowwise() += bias(dtheta).transpose();
-    if (dx.data() != nullptr) dy.noalias() += dx * weight(at.theta).transpose();
-    multiply_derivative(activation_, at.y, at.cache, dy);
+    const MatrixProduct<Scalar> moved{dx.data(), dx.outerStride(), block.packed, 1 + in_, in_};
+    const ConstPanel<Scalar> kept = this->kept(block);
+    with_activation(activation_, [&](auto phi) {
+      multiply(dy.rows(), out_, affine(block.x, dpacked), moved, dy, [&](const auto& dz, Index row, Index column) {
+        using Packet = std::decay_t<decltype(dz)>;
+        return times_derivative<phi>(dz, simd::ploadu<Packet>(at(kept, row, column)));
+      });
+    });
   }
 
-  void vjp(const LayerBlock<Scalar>& at, MatrixView<Scalar> y_bar, MatrixView<Scalar> x_bar,
-           VectorView<Scalar> theta_bar) const override {
+  void vjp(const LayerBlock<Scalar>& block, Panel<Scalar> y_bar, Panel<Scalar> x_bar,
+           Scalar* packed_bar) const override {
     // Reverse: y = phi(z)
-    multiply_derivative(activation_, at.y, at.cache, y_bar);
-    // Reverse: z = x W^T + b
-    MatrixView<Scalar>(theta_bar.data(), out_, in_).noalias() += y_bar.transpose() * at.x;
-    theta_bar.tail(out_) += y_bar.colwise().sum().transpose();
-    if (x_bar.data() != nullptr) x_bar.noalias() = y_bar * weight(at.theta);
+    with_activation(activation_, [&](auto phi) { reverse_activation<phi>(kept(block), y_bar, packed_bar); });
+    // Reverse: z = x W^T + b, its W
+    add_outer_products(y_bar.rows(), block.x.data(), block.x.outerStride(), in_, y_bar.data(), y_bar.outerStride(),
+                       out_, packed_bar);
+    // Reverse: z = x W^T + b, its x
+    if (x_bar.data() != nullptr) {
+      multiply<Scalar>(y_bar.rows(), in_, {y_bar.data(), y_bar.outerStride(), block.reverse, out_, out_}, {}, x_bar,
+                       [](const auto& sum, Index, Index) { return sum; });
+    }
   }
 
  private:
-  ConstMatrixView<Scalar> weight(ConstVectorView<Scalar> theta) const { return {theta.data(), out_, in_}; }
-  ConstVectorView<Scalar> bias(ConstVectorView<Scalar> theta) const { return {theta.data() + out_ * in_, out_}; }
+  // y_bar *= phi'(z);   b_bar += its columns' sums
+  template <Activation kActivation>
+  void reverse_activation(ConstPanel<Scalar> kept, Panel<Scalar> y_bar, Scalar* packed_bar) const {
+    for_each_panel<Scalar>(out_, [&](auto shape, Index column) {
+      using Packet = typename decltype(shape)::Packet;
+      constexpr int n_packets = shape.kPackets;
+      Scalar* b_bar = packed_bar + column * (1 + in_);
+      Packet sum[n_packets];
+      TRPO_FAST_UNROLL for (int j = 0; j < n_packets; ++j) sum[j] = simd::ploadu<Packet>(b_bar + j * kLanes<Packet>);
+      for (Index row = 0; row < y_bar.rows(); ++row) {
+        TRPO_FAST_UNROLL for (int j = 0; j < n_packets; ++j) {
+          Scalar* z_bar = at(y_bar, row, column + j * kLanes<Packet>);
+          const Packet from = simd::ploadu<Packet>(at(kept, row, column + j * kLanes<Packet>));
+          const Packet z = times_derivative<kActivation>(simd::ploadu<Packet>(z_bar), from);
+          simd::pstoreu(z_bar, z);
+          sum[j] = simd::padd(sum[j], z);
+        }
+      }
+      TRPO_FAST_UNROLL for (int j = 0; j < n_packets; ++j) simd::pstoreu(b_bar + j * kLanes<Packet>, sum[j]);
+    });
+  }
+
+  // f(a packet, row, column) over rows of outputs
+  template <class Function>
+  void for_each_packet(Index rows, Function&& f) const {
+    for_each_panel<Scalar>(out_, [&](auto shape, Index column) {
+      using Packet = typename decltype(shape)::Packet;
+      for (Index row = 0; row < rows; ++row) {
+        for (Index j = 0; j < shape.kWidth; j += kLanes<Packet>) f(Packet(), row, column + j);
+      }
+    });
+  }
+
+  static const Scalar* at(const ConstPanel<Scalar>& m, Index row, Index column) {
+    return m.data() + row * m.outerStride() + column;
+  }
+  static Scalar* at(const Panel<Scalar>& m, Index row, Index column) {
+    return const_cast<Scalar*>(m.data()) + row * m.outerStride() + column;
+  }
+
+  // [1, x] [b; W^T]
+  MatrixProduct<Scalar> affine(ConstPanel<Scalar> x, const Scalar* packed) const {
+    return {x.data(), x.outerStride(), packed, 1 + in_, in_};
+  }
+  // what phi' is computed from
+  ConstPanel<Scalar> kept(const LayerBlock<Scalar>& block) const {
+    return keeps_derivative(activation_) ? block.cache : block.y;
+  }
 
   Index in_;
   Index out_;

@@ -1,56 +1,70 @@
-// Evaluator: forward passes that keep nothing but scratch blocks, allocated once.
+// Evaluator: forward passes at one theta that keep nothing.
 #pragma once
 
-#include <algorithm>
+#include <vector>
 
-#include "../blocks.hpp"
+#include "../parallel/for_each_slot.hpp"
 #include "network.hpp"
 
 namespace trpo_fast {
 
-// Theta is copied and results are its own: Eigen rounds differently at differently aligned addresses, and a caller's
-// array may lie anywhere. Inputs must begin where a RowMatrix or a block of one does.
 template <class Scalar>
 class Evaluator {
  public:
-  explicit Evaluator(const Network<Scalar>& network)
-      : network_(network),
-        theta_(network.num_params()),
-        scratch_{Vector<Scalar>(kBlockRows * network.max_width()), Vector<Scalar>(kBlockRows * network.max_width())},
-        cache_(kBlockRows * network.max_cache_size()) {}
-
-  void set_theta(const Scalar* theta) { std::copy_n(theta, theta_.size(), theta_.data()); }  // (P,)
-
-  // f(x; theta), at most kBlockRows rows; valid until the next call
-  ConstMatrixView<Scalar> forward(ConstMatrixView<Scalar> x) {  // (B, input_size) -> (B, output_size)
-    const Vector<Scalar>& theta = theta_;
-    const Scalar* input = x.data();
-    for (Index l = 0; l < network_.num_layers(); ++l) {
-      const Layer<Scalar>& layer = network_.layer(l);
-      Scalar* output = scratch_[l % 2].data();
-      layer.forward(network_.segment(theta.data(), l), {input, x.rows(), layer.input_size()},
-                    {output, x.rows(), layer.output_size()}, {cache_.data(), x.rows(), layer.cache_size()});
-      input = output;
+  // Scratch of one thread: each layer's output on one block.
+  class Workspace {
+   public:
+    Workspace(const Network<Scalar>& network, Index max_rows) {
+      for (Index l = 0; l < network.num_layers(); ++l) {
+        outputs_.emplace_back(max_rows, network.layer(l).output_size());
+        caches_.emplace_back(max_rows, network.layer(l).cache_size());
+      }
     }
-    return {input, x.rows(), network_.output_size()};
+
+   private:
+    friend class Evaluator;
+    std::vector<PaddedMatrix<Scalar>> outputs_;
+    std::vector<PaddedMatrix<Scalar>> caches_;  // written by layers that keep something; not read here
+  };
+
+  explicit Evaluator(const Network<Scalar>& network)
+      : network_(network), packed_(Vector<Scalar>::Zero(network.packed_size())) {}
+
+  void set_theta(const Scalar* theta) { network_.pack(theta, packed_.data()); }  // (P,)
+
+  // f(x; theta), at most as many rows as the workspace has; valid until its next use
+  ConstPanel<Scalar> forward(ConstPanel<Scalar> x,  // (B, input_size)
+                             Workspace& workspace   // -> (B, output_size)
+  ) const {
+    ConstPanel<Scalar> input(x);
+    for (Index l = 0; l < network_.num_layers(); ++l) {
+      const auto at = static_cast<std::size_t>(l);
+      const Panel<Scalar> output = workspace.outputs_[at].panel(0, x.rows());
+      network_.layer(l).forward(packed_.data() + network_.packed_offset(l), input, output,
+                                workspace.caches_[at].panel(0, x.rows()));
+      new (&input) ConstPanel<Scalar>(view(output));
+    }
+    return input;
   }
 
  private:
   const Network<Scalar>& network_;
-  Vector<Scalar> theta_;
-  Vector<Scalar> scratch_[2];  // the matrix between two layers, by turns
-  Vector<Scalar> cache_;       // written by layers that keep something; not read here
+  Vector<Scalar> packed_;
 };
 
-// out = f(x; theta) for any number of rows, anywhere in memory
+// out = f(x; theta) for any number of rows
 template <class Scalar>
-void forward(const Network<Scalar>& network, const Scalar* theta, ConstMatrixView<Scalar> x, MatrixView<Scalar> out) {
+void forward(const Network<Scalar>& network, const Scalar* theta, ConstMatrixView<Scalar> x, MatrixView<Scalar> out,
+             int n_threads) {
   Evaluator<Scalar> evaluator(network);
   evaluator.set_theta(theta);
-  RowMatrix<Scalar> x_block(std::min(kBlockRows, x.rows()), x.cols());
-  for_each_block(x.rows(), [&](Rows rows) {
-    block(x_block, {0, rows.size()}) = block(x, rows);
-    block(out, rows) = evaluator.forward(view(block(x_block, {0, rows.size()})));
+  using Workspace = typename Evaluator<Scalar>::Workspace;
+  std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads), Workspace(network, kBlockRows));
+  const Slots slots(x.rows());
+  for_each_slot(slots, 0, slots.count(), n_threads, [&](Index /*slot*/, Rows rows, int thread) {
+    for_each_block(rows, [&](Rows b) {
+      block(out, b) = evaluator.forward(panel(block(x, b)), workspaces[static_cast<std::size_t>(thread)]);
+    });
   });
 }
 

@@ -1,4 +1,9 @@
-// Layer: y = f(x; theta_l) on a block of rows, with its derivatives. Const, stateless: theta is an argument everywhere.
+// Layer: y = f(x; theta_l) on a block of rows, with its derivatives. Const, stateless: parameters are an argument
+// everywhere.
+//
+// Kernels read parameters, tangents of parameters, and write their cotangents, in one packed order of the layer's
+// choice; a layer may want a second, reverse copy for its vjp. Both are made once per theta. Rows are padded
+// (padded_matrix.hpp).
 #pragma once
 
 #include "../types.hpp"
@@ -8,10 +13,11 @@ namespace trpo_fast {
 // One layer on one block of rows, as the forward pass left it. (What a recurrent layer needs besides becomes a field.)
 template <class Scalar>
 struct LayerBlock {
-  ConstVectorView<Scalar> theta;  // (P_l,)
-  ConstMatrixView<Scalar> x;      // (B, input_size)
-  ConstMatrixView<Scalar> y;      // (B, output_size)
-  ConstMatrixView<Scalar> cache;  // (B, cache_size)
+  const Scalar* packed;      // (packed_size,)
+  const Scalar* reverse;     // (reverse_size,)
+  ConstPanel<Scalar> x;      // (B, input_size)
+  ConstPanel<Scalar> y;      // (B, output_size)
+  ConstPanel<Scalar> cache;  // (B, cache_size)
 };
 
 template <class Scalar>
@@ -21,30 +27,37 @@ class Layer {
 
   virtual Index input_size() const = 0;
   virtual Index output_size() const = 0;
-  virtual Index num_params() const = 0;
+  virtual Index num_params() const = 0;  // P_l
   // Columns kept beside y when the derivative cannot be had from y alone.
   virtual Index cache_size() const { return 0; }
 
+  virtual Index packed_size() const = 0;
+  // order[i] = where parameter i lies in the packed order; every other element of it is padding, and 0.
+  virtual void packed_order(std::int32_t* order) const = 0;  // (P_l,)
+
+  virtual Index reverse_size() const { return 0; }
+  virtual void pack_reverse(const Scalar* /*packed*/, Scalar* /*reverse*/) const {}
+
   // y = f(x; theta)
-  virtual void forward(ConstVectorView<Scalar> theta,  // (P_l,)
-                       ConstMatrixView<Scalar> x,      // (B, input_size)
-                       MatrixView<Scalar> y,           // (B, output_size)
-                       MatrixView<Scalar> cache        // (B, cache_size)
+  virtual void forward(const Scalar* packed,  // (packed_size,)
+                       ConstPanel<Scalar> x,  // (B, input_size)
+                       Panel<Scalar> y,       // (B, output_size)
+                       Panel<Scalar> cache    // (B, cache_size)
   ) const = 0;
 
   // dy = d_x f dx + d_theta f dtheta.   dx without data stands for zero (the network's input).
   virtual void jvp(const LayerBlock<Scalar>& at,
-                   ConstVectorView<Scalar> dtheta,  // (P_l,)
-                   ConstMatrixView<Scalar> dx,      // (B, input_size) or no data
-                   MatrixView<Scalar> dy            // (B, output_size)
+                   const Scalar* dpacked,  // (packed_size,)
+                   ConstPanel<Scalar> dx,  // (B, input_size) or no data
+                   Panel<Scalar> dy        // (B, output_size)
   ) const = 0;
 
-  // x_bar = (d_x f)^T y_bar;   theta_bar += (d_theta f)^T y_bar.
+  // x_bar = (d_x f)^T y_bar;   packed_bar += (d_theta f)^T y_bar.
   // y_bar is overwritten on the way; x_bar without data is not computed.
   virtual void vjp(const LayerBlock<Scalar>& at,
-                   MatrixView<Scalar> y_bar,     // (B, output_size)
-                   MatrixView<Scalar> x_bar,     // (B, input_size) or no data
-                   VectorView<Scalar> theta_bar  // (P_l,)
+                   Panel<Scalar> y_bar,  // (B, output_size)
+                   Panel<Scalar> x_bar,  // (B, input_size) or no data
+                   Scalar* packed_bar    // (packed_size,)
   ) const = 0;
 };
 

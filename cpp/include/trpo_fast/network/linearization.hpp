@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "../blocks.hpp"
+#include "../parallel/for_each_slot.hpp"
 #include "network.hpp"
 
 namespace trpo_fast {
@@ -11,86 +11,112 @@ namespace trpo_fast {
 template <class Scalar>
 class Linearization {
  public:
-  // Scratch of one thread: tangents or cotangents of one block, passed from layer to layer.
+  // Scratch of one thread: tangents, then cotangents, of each layer's output on one block.
   class Workspace {
    public:
-    explicit Workspace(const Network<Scalar>& network)
-        : buffers_{Vector<Scalar>(kBlockRows * network.max_width()), Vector<Scalar>(kBlockRows * network.max_width())} {
+    explicit Workspace(const Network<Scalar>& network) {
+      for (Index l = 0; l < network.num_layers(); ++l)
+        outputs_.emplace_back(kBlockRows, network.layer(l).output_size());
     }
-    Scalar* buffer(Index i) { return buffers_[i % 2].data(); }
+    Panel<Scalar> output(Index l, Index rows) { return outputs_[static_cast<std::size_t>(l)].panel(0, rows); }
 
    private:
-    Vector<Scalar> buffers_[2];
+    std::vector<PaddedMatrix<Scalar>> outputs_;
   };
 
-  Linearization(const Network<Scalar>& network,
-                ConstVectorView<Scalar> theta,  // (P,)
-                ConstMatrixView<Scalar> x       // (N, input_size)
-                )
-      : network_(network), theta_(theta), x_(x) {
+  Linearization(const Network<Scalar>& network, Index n_rows)
+      : network_(network),
+        packed_(Vector<Scalar>::Zero(network.packed_size())),
+        reverse_(Vector<Scalar>::Zero(network.reverse_size())),
+        x_(n_rows, network.input_size()) {
     for (Index l = 0; l < network.num_layers(); ++l) {
-      activations_.emplace_back(x.rows(), network.layer(l).output_size());
-      caches_.emplace_back(x.rows(), network.layer(l).cache_size());
+      activations_.emplace_back(n_rows, network.layer(l).output_size());
+      caches_.emplace_back(n_rows, network.layer(l).cache_size());
     }
-    for_each_block(x.rows(), [&](Rows rows) {
-      for (Index l = 0; l < network.num_layers(); ++l) {
-        network.layer(l).forward(network.segment(theta.data(), l), input(l, rows), block(activations_[at(l)], rows),
-                                 block(caches_[at(l)], rows));
-      }
+  }
+
+  Linearization(const Network<Scalar>& network,
+                const Scalar* theta,        // (P,)
+                ConstMatrixView<Scalar> x,  // (N, input_size)
+                int n_threads)
+      : Linearization(network, x.rows()) {
+    network.pack(theta, packed_.data());
+    pack_reverse();
+    const Slots slots(x.rows());
+    for_each_slot(slots, 0, slots.count(), n_threads, [&](Index /*slot*/, Rows slot_rows, int /*thread*/) {
+      for_each_block(slot_rows, [&](Rows rows) {
+        input(rows) = block(x, rows);
+        forward(rows);
+      });
     });
+  }
+
+  // For a caller that moves the parameters or the inputs itself: afterwards pack_reverse() and forward() are due.
+  Vector<Scalar>& packed() { return packed_; }                                  // (packed_size,)
+  Panel<Scalar> input(Rows rows) { return x_.panel(rows.begin, rows.size()); }  // (B, input_size)
+  void pack_reverse() { network_.pack_reverse(packed_.data(), reverse_.data()); }
+
+  void forward(Rows rows) {
+    for (Index l = 0; l < network_.num_layers(); ++l) {
+      network_.layer(l).forward(packed_.data() + network_.packed_offset(l), input(l, rows),
+                                activations_[at(l)].panel(rows.begin, rows.size()),
+                                caches_[at(l)].panel(rows.begin, rows.size()));
+    }
   }
 
   const Network<Scalar>& network() const { return network_; }
   Index num_rows() const { return x_.rows(); }
-  const RowMatrix<Scalar>& inputs() const { return x_; }                   // (N, input_size)
-  const RowMatrix<Scalar>& output() const { return activations_.back(); }  // (N, K)  phi = f(theta, X)
+  const Vector<Scalar>& packed() const { return packed_; }                                 // (packed_size,)
+  ConstPanel<Scalar> input(Rows rows) const { return x_.panel(rows.begin, rows.size()); }  // (B, input_size)
+  // phi = f(theta, X), (B, K)
+  ConstPanel<Scalar> output(Rows rows) const { return activations_.back().panel(rows.begin, rows.size()); }
 
-  // dphi = J dtheta on a block of rows
-  void jvp(Rows rows,
-           const Scalar* dtheta,     // (P,)
-           MatrixView<Scalar> dphi,  // (B, K)
-           Workspace& workspace) const {
-    const Index last = network_.num_layers() - 1;
-    const Scalar* dx = nullptr;  // the input does not move
-    for (Index l = 0; l <= last; ++l) {
-      const Layer<Scalar>& layer = network_.layer(l);
-      Scalar* dy = l == last ? dphi.data() : workspace.buffer(l);
-      layer.jvp(layer_block(l, rows), network_.segment(dtheta, l), {dx, rows.size(), layer.input_size()},
-                {dy, rows.size(), layer.output_size()});
-      dx = dy;
+  // dphi = J dtheta on a block of rows; dphi lives in the workspace
+  Panel<Scalar> jvp(Rows rows,
+                    const Scalar* dpacked,  // (packed_size,)
+                    Workspace& workspace) const {
+    Panel<Scalar> dx(nullptr, rows.size(), network_.input_size(), Eigen::OuterStride<>(0));  // the input does not move
+    for (Index l = 0; l < network_.num_layers(); ++l) {
+      const Panel<Scalar> dy = workspace.output(l, rows.size());
+      network_.layer(l).jvp(layer_block(l, rows), dpacked + network_.packed_offset(l), view(dx), dy);
+      new (&dx) Panel<Scalar>(dy);
     }
+    return dx;
   }
 
-  // theta_bar += J^T phi_bar on a block of rows; phi_bar is overwritten
+  // packed_bar += J^T phi_bar on a block of rows; phi_bar is overwritten, and must not be the workspace's but for its
+  // last
   void vjp(Rows rows,
-           MatrixView<Scalar> phi_bar,  // (B, K)
-           Scalar* theta_bar,           // (P,)
+           Panel<Scalar> phi_bar,  // (B, K)
+           Scalar* packed_bar,     // (packed_size,)
            Workspace& workspace) const {
-    Scalar* y_bar = phi_bar.data();
+    Panel<Scalar> y_bar(phi_bar);
     for (Index l = network_.num_layers() - 1; l >= 0; --l) {
-      const Layer<Scalar>& layer = network_.layer(l);
-      Scalar* x_bar = l == 0 ? nullptr : workspace.buffer(l);
-      layer.vjp(layer_block(l, rows), {y_bar, rows.size(), layer.output_size()},
-                {x_bar, rows.size(), layer.input_size()}, network_.segment(theta_bar, l));
-      y_bar = x_bar;
+      Panel<Scalar> x_bar(nullptr, rows.size(), network_.layer(l).input_size(), Eigen::OuterStride<>(0));
+      if (l > 0) new (&x_bar) Panel<Scalar>(workspace.output(l - 1, rows.size()));
+      network_.layer(l).vjp(layer_block(l, rows), y_bar, x_bar, packed_bar + network_.packed_offset(l));
+      new (&y_bar) Panel<Scalar>(x_bar);
     }
   }
 
  private:
   static std::size_t at(Index l) { return static_cast<std::size_t>(l); }
 
-  ConstMatrixView<Scalar> input(Index l, Rows rows) const { return block(l == 0 ? x_ : activations_[at(l - 1)], rows); }
+  ConstPanel<Scalar> input(Index l, Rows rows) const {
+    return (l == 0 ? x_ : activations_[at(l - 1)]).panel(rows.begin, rows.size());
+  }
 
   LayerBlock<Scalar> layer_block(Index l, Rows rows) const {
-    return {network_.segment(theta_.data(), l), input(l, rows), block(activations_[at(l)], rows),
-            block(caches_[at(l)], rows)};
+    return {packed_.data() + network_.packed_offset(l), reverse_.data() + network_.reverse_offset(l), input(l, rows),
+            activations_[at(l)].panel(rows.begin, rows.size()), caches_[at(l)].panel(rows.begin, rows.size())};
   }
 
   const Network<Scalar>& network_;
-  Vector<Scalar> theta_;  // copies: the caller's arrays may change
-  RowMatrix<Scalar> x_;
-  std::vector<RowMatrix<Scalar>> activations_;  // each layer's output, (N, n_l)
-  std::vector<RowMatrix<Scalar>> caches_;       // what a layer keeps besides, (N, c_l)
+  Vector<Scalar> packed_;
+  Vector<Scalar> reverse_;
+  PaddedMatrix<Scalar> x_;
+  std::vector<PaddedMatrix<Scalar>> activations_;  // each layer's output, (N, n_l)
+  std::vector<PaddedMatrix<Scalar>> caches_;       // what a layer keeps besides, (N, c_l)
 };
 
 }  // namespace trpo_fast

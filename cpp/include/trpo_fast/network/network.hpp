@@ -1,4 +1,4 @@
-// Network: layers over one flat theta. Const; theta is an argument.
+// Network: layers over one flat theta. Const; parameters are an argument.
 #pragma once
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "../padded_matrix.hpp"
 #include "layer.hpp"
 
 namespace trpo_fast {
@@ -17,45 +18,73 @@ class Network {
  public:
   explicit Network(std::vector<std::shared_ptr<const Layer<Scalar>>> layers) : layers_(std::move(layers)) {
     if (layers_.empty()) throw std::invalid_argument("layers: expected at least one layer, got none");
-    sizes_.push_back(layers_.front()->input_size());
+    Index output_size = layers_.front()->input_size();
     for (const auto& layer : layers_) {
-      if (layer->input_size() != output_size()) {
-        throw std::invalid_argument("layers: expected a layer with input size " + std::to_string(output_size()) +
+      if (layer->input_size() != output_size) {
+        throw std::invalid_argument("layers: expected a layer with input size " + std::to_string(output_size) +
                                     ", got " + std::to_string(layer->input_size()));
       }
-      offsets_.push_back(num_params_);
-      num_params_ += layer->num_params();
-      sizes_.push_back(layer->output_size());
+      output_size = layer->output_size();
+      append_packed_order(*layer);
+      reverse_offsets_.push_back(reverse_size_);
+      reverse_size_ += padded<Scalar>(layer->reverse_size());
     }
   }
 
-  Index input_size() const { return sizes_.front(); }
-  Index output_size() const { return sizes_.back(); }
-  Index num_params() const { return num_params_; }
+  Index input_size() const { return layers_.front()->input_size(); }
+  Index output_size() const { return layers_.back()->output_size(); }
+  Index num_params() const { return static_cast<Index>(packed_order_.size()); }  // P
   Index num_layers() const { return static_cast<Index>(layers_.size()); }
   const Layer<Scalar>& layer(Index l) const { return *layers_[static_cast<std::size_t>(l)]; }
 
-  // The segment of a flat parameter vector that belongs to layer l.
-  ConstVectorView<Scalar> segment(const Scalar* theta, Index l) const {
-    return {theta + offsets_[static_cast<std::size_t>(l)], layer(l).num_params()};
-  }
-  VectorView<Scalar> segment(Scalar* theta, Index l) const {
-    return {theta + offsets_[static_cast<std::size_t>(l)], layer(l).num_params()};
+  // Sizes of the two forms of theta that the layers read (layer.hpp), and where a layer's segments begin.
+  Index packed_size() const { return packed_size_; }
+  Index reverse_size() const { return reverse_size_; }
+  Index packed_offset(Index l) const { return packed_offsets_[static_cast<std::size_t>(l)]; }
+  Index reverse_offset(Index l) const { return reverse_offsets_[static_cast<std::size_t>(l)]; }
+
+  // theta to packed; padding is left alone: 0
+  template <class Source>
+  void pack(const Source* theta,  // (P,)
+            Scalar* packed        // (packed_size,)
+  ) const {
+    for (const std::int32_t to : packed_order_) packed[to] = static_cast<Scalar>(*theta++);
   }
 
-  // The widest matrix that passes between two layers.
-  Index max_width() const { return *std::max_element(sizes_.begin(), sizes_.end()); }
-  Index max_cache_size() const {
-    Index most = 0;
-    for (const auto& layer : layers_) most = std::max(most, layer->cache_size());
-    return most;
+  // packed to theta
+  template <class Source, class Target>
+  void unpack(const Source* packed,  // (packed_size,)
+              Target* theta          // (P,)
+  ) const {
+    for (const std::int32_t from : packed_order_) *theta++ = static_cast<Target>(packed[from]);
+  }
+
+  // packed to reverse
+  void pack_reverse(const Scalar* packed,  // (packed_size,)
+                    Scalar* reverse        // (reverse_size,)
+  ) const {
+    for (Index l = 0; l < num_layers(); ++l)
+      layer(l).pack_reverse(packed + packed_offset(l), reverse + reverse_offset(l));
   }
 
  private:
+  void append_packed_order(const Layer<Scalar>& layer) {
+    const std::size_t begin = packed_order_.size();
+    packed_order_.resize(begin + static_cast<std::size_t>(layer.num_params()));
+    layer.packed_order(packed_order_.data() + begin);
+    const auto offset = static_cast<std::int32_t>(packed_size_);
+    std::for_each(packed_order_.begin() + static_cast<std::ptrdiff_t>(begin), packed_order_.end(),
+                  [&](std::int32_t& to) { to += offset; });
+    packed_offsets_.push_back(packed_size_);
+    packed_size_ += padded<Scalar>(layer.packed_size());
+  }
+
   std::vector<std::shared_ptr<const Layer<Scalar>>> layers_;
-  std::vector<Index> sizes_;    // input size, then each layer's output size
-  std::vector<Index> offsets_;  // of each layer's parameters in theta
-  Index num_params_ = 0;
+  std::vector<std::int32_t> packed_order_;  // of each parameter of theta, its place in the packed order
+  std::vector<Index> packed_offsets_;
+  std::vector<Index> reverse_offsets_;
+  Index packed_size_ = 0;
+  Index reverse_size_ = 0;
 };
 
 }  // namespace trpo_fast

@@ -3,14 +3,14 @@
 // distribution.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
-#include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "../distributions/distribution.hpp"
 #include "../network/evaluator.hpp"
+#include "../network/gradient_sum.hpp"
 #include "../network/linearization.hpp"
 
 namespace trpo_fast {
@@ -30,12 +30,16 @@ template <class Scalar>
 class SurrogateObjective {
  public:
   SurrogateObjective(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
-                     ConstVectorView<Scalar> theta,      // (P,)
-                     ConstMatrixView<Scalar> x,          // (N, input_size), normalised observations
-                     ConstMatrixView<Scalar> actions,    // (N, A)
-                     ConstVectorView<double> advantages  // (N,)
-                     )
-      : distribution_(distribution), at_(network, theta, x), actions_(actions), advantages_(advantages) {
+                     ConstVectorView<Scalar> theta,       // (P,)
+                     ConstMatrixView<Scalar> x,           // (N, input_size), normalised observations
+                     ConstMatrixView<Scalar> actions,     // (N, A)
+                     ConstVectorView<double> advantages,  // (N,)
+                     int n_threads)
+      : distribution_(distribution),
+        at_(network, theta.data(), x, n_threads),
+        actions_(actions),
+        advantages_(advantages),
+        n_threads_(n_threads) {
     const Index row = distribution.first_invalid_action(panel(actions));
     if (row >= 0) {
       throw std::invalid_argument("actions: expected an action of the action space, got row " + std::to_string(row) +
@@ -48,19 +52,23 @@ class SurrogateObjective {
 
   // out = grad L at theta' = theta: the mean of advantage times score
   void gradient(double* out) const {  // (P,)
-    VectorView<double> gradient(out, num_params());
-    gradient.setZero();
-    typename Linearization<Scalar>::Workspace workspace(at_.network());
-    RowMatrix<Scalar> phi_bar(kBlockRows, at_.output().cols());
-    Vector<Scalar> theta_bar(num_params());
+    struct Workspace {
+      explicit Workspace(const Network<Scalar>& network)
+          : cotangents(network), phi_bar(kBlockRows, network.output_size()) {}
+      typename Linearization<Scalar>::Workspace cotangents;
+      PaddedMatrix<Scalar> phi_bar;
+    };
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at_.network()));
     const Vector<double> weight = advantages_ / double(num_rows());
-    for_each_block(num_rows(), [&](Rows rows) {
-      MatrixView<Scalar> phi_bar_block = block(phi_bar, {0, rows.size()});
-      distribution_.log_prob_vjp(panel(block(at_.output(), rows)), panel(block(actions_, rows)),
-                                 {weight.data() + rows.begin, rows.size()}, panel(phi_bar_block));
-      theta_bar.setZero();
-      at_.vjp(rows, phi_bar_block, theta_bar.data(), workspace);
-      gradient += theta_bar.template cast<double>();
+    GradientSum<Scalar> sum(at_.network(), num_rows());
+    sum.run(n_threads_, out, [&](Rows slot, int thread, Scalar* packed_bar) {
+      Workspace& workspace = workspaces[static_cast<std::size_t>(thread)];
+      for_each_block(slot, [&](Rows rows) {
+        const Panel<Scalar> phi_bar = workspace.phi_bar.panel(0, rows.size());
+        distribution_.log_prob_vjp(at_.output(rows), action_rows(rows), {weight.data() + rows.begin, rows.size()},
+                                   phi_bar);
+        at_.vjp(rows, phi_bar, packed_bar, workspace.cotangents);
+      });
     });
   }
 
@@ -68,36 +76,55 @@ class SurrogateObjective {
   SurrogateValue evaluate(const Scalar* theta_new) const {  // (P,)
     Evaluator<Scalar> evaluator(at_.network());
     evaluator.set_theta(theta_new);
-    RowMatrix<double> terms(3, kBlockRows);  // log-ratio, KL and entropy of a block's rows
-    SurrogateValue sum{0.0, 0.0, 0.0, 0.0};
-    for_each_block(num_rows(), [&](Rows rows) {
-      const ConstPanel<Scalar> p = panel(block(at_.output(), rows));
-      const ConstPanel<Scalar> q = panel(evaluator.forward(block(at_.inputs(), rows)));
-      terms.setZero();
-      VectorView<double> log_ratio(terms.row(0).data(), rows.size());
-      VectorView<double> kl(terms.row(1).data(), rows.size());
-      VectorView<double> entropy(terms.row(2).data(), rows.size());
-      distribution_.log_ratio(p, q, panel(block(actions_, rows)), log_ratio);
-      distribution_.kl_divergence(p, q, kl);
-      distribution_.entropy(q, entropy);
-      for (Index i = 0; i < rows.size(); ++i) {
-        const double advantage = advantages_[rows.begin + i];
-        const bool clamped = !(advantage < 0.0) && log_ratio[i] > kMaxLogRatio;
-        sum.surrogate += std::exp(clamped ? kMaxLogRatio : log_ratio[i]) * advantage;
-        sum.mean_kl += kl[i];
-        if (kl[i] > sum.max_kl || std::isnan(kl[i])) sum.max_kl = kl[i];
-        sum.entropy += entropy[i];
-      }
+    using Workspace = typename Evaluator<Scalar>::Workspace;
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at_.network(), kBlockRows));
+    const Slots slots(num_rows());
+    std::vector<SurrogateValue> sums(static_cast<std::size_t>(slots.count()), {0.0, 0.0, 0.0, 0.0});
+    for_each_slot(slots, 0, slots.count(), n_threads_, [&](Index slot, Rows slot_rows, int thread) {
+      for_each_block(slot_rows, [&](Rows rows) {
+        const ConstPanel<Scalar> q = evaluator.forward(at_.input(rows), workspaces[static_cast<std::size_t>(thread)]);
+        add_block(rows, q, sums[static_cast<std::size_t>(slot)]);
+      });
     });
+    SurrogateValue total{0.0, 0.0, 0.0, 0.0};
+    for (const SurrogateValue& sum : sums) {
+      total.surrogate += sum.surrogate;
+      total.mean_kl += sum.mean_kl;
+      total.max_kl = larger(total.max_kl, sum.max_kl);
+      total.entropy += sum.entropy;
+    }
     const double n = double(num_rows());
-    return {sum.surrogate / n, sum.mean_kl / n, sum.max_kl, sum.entropy / n};
+    return {total.surrogate / n, total.mean_kl / n, total.max_kl, total.entropy / n};
   }
 
  private:
+  // a NaN stays one
+  static double larger(double a, double b) { return b > a || std::isnan(b) ? b : a; }
+
+  ConstPanel<Scalar> action_rows(Rows rows) const { return panel(block(view(actions_), rows)); }
+
+  // What the rows of a block with parameters q at theta' add to the sums
+  void add_block(Rows rows, ConstPanel<Scalar> q, SurrogateValue& sum) const {
+    double terms[3][kBlockRows] = {};
+    VectorView<double> log_ratio(terms[0], rows.size());
+    VectorView<double> kl(terms[1], rows.size());
+    VectorView<double> entropy(terms[2], rows.size());
+    distribution_.compare(at_.output(rows), q, action_rows(rows), log_ratio, kl, entropy);
+    for (Index i = 0; i < rows.size(); ++i) {
+      const double advantage = advantages_[rows.begin + i];
+      const bool clamped = !(advantage < 0.0) && log_ratio[i] > kMaxLogRatio;
+      sum.surrogate += std::exp(clamped ? kMaxLogRatio : log_ratio[i]) * advantage;
+      sum.mean_kl += kl[i];
+      sum.max_kl = larger(sum.max_kl, kl[i]);
+      sum.entropy += entropy[i];
+    }
+  }
+
   const Distribution<Scalar>& distribution_;
   Linearization<Scalar> at_;
   RowMatrix<Scalar> actions_;
   Vector<double> advantages_;
+  int n_threads_;
 };
 
 }  // namespace trpo_fast

@@ -4,16 +4,10 @@
 #include <cmath>
 #include <cstdint>
 
-#include "../types.hpp"
+#include "../kernels/packets.hpp"
+#include "../padded_matrix.hpp"
 
 namespace trpo_fast {
-
-template <class Scalar>
-struct AdamState {
-  Vector<Scalar> first_moment;   // (P,)
-  Vector<Scalar> second_moment;  // (P,)
-  std::int64_t n_steps;
-};
 
 struct AdamOptions {
   double learning_rate;
@@ -22,23 +16,30 @@ struct AdamOptions {
   double epsilon = 1e-5;
 };
 
-// One step: theta and state are updated in place.
+// Step number n_steps (from 1), in one pass; everything but the gradient is updated in place. Sizes are whole cache
+// lines.
 template <class Scalar>
-void adam_step(const AdamOptions& options, const Vector<Scalar>& gradient, AdamState<Scalar>& state,
-               Vector<Scalar>& theta) {
-  ++state.n_steps;
-  const auto beta1 = static_cast<Scalar>(options.beta1);
-  const auto beta2 = static_cast<Scalar>(options.beta2);
-  const double correction1 = 1.0 - std::pow(options.beta1, double(state.n_steps));
-  const double correction2 = 1.0 - std::pow(options.beta2, double(state.n_steps));
-  const auto rate = static_cast<Scalar>(options.learning_rate / correction1);
-  const auto root_scale = static_cast<Scalar>(1.0 / std::sqrt(correction2));
-  const auto epsilon = static_cast<Scalar>(options.epsilon);
-  auto m = state.first_moment.array();
-  auto v = state.second_moment.array();
-  m = beta1 * m + (Scalar(1) - beta1) * gradient.array();
-  v = beta2 * v + (Scalar(1) - beta2) * gradient.array().square();
-  theta.array() -= rate * m / (v.sqrt() * root_scale + epsilon);
+void adam_step(const AdamOptions& options, std::int64_t n_steps, const Vector<Scalar>& gradient,
+               Vector<Scalar>& first_moment, Vector<Scalar>& second_moment, Vector<Scalar>& theta) {
+  using Packet = FullPacket<Scalar>;
+  const auto constant = [](double value) { return simd::pset1<Packet>(static_cast<Scalar>(value)); };
+  const Packet rate = constant(-options.learning_rate / (1.0 - std::pow(options.beta1, double(n_steps))));
+  const Packet root_scale = constant(1.0 / std::sqrt(1.0 - std::pow(options.beta2, double(n_steps))));
+  const Packet beta1 = constant(options.beta1), rest1 = constant(1.0 - options.beta1);
+  const Packet beta2 = constant(options.beta2), rest2 = constant(1.0 - options.beta2);
+  const Packet epsilon = constant(options.epsilon);
+  for (Index i = 0; i < gradient.size(); i += kLanes<Packet>) {
+    const Packet g = simd::ploadu<Packet>(gradient.data() + i);
+    // m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2
+    const Packet m = simd::pmadd(beta1, simd::ploadu<Packet>(first_moment.data() + i), simd::pmul(rest1, g));
+    const Packet v =
+        simd::pmadd(beta2, simd::ploadu<Packet>(second_moment.data() + i), simd::pmul(rest2, simd::pmul(g, g)));
+    // theta -= rate m / (sqrt(v / correction2) + epsilon)
+    const Packet step = simd::pdiv(m, simd::pmadd(simd::psqrt(v), root_scale, epsilon));
+    simd::pstoreu(theta.data() + i, simd::pmadd(rate, step, simd::ploadu<Packet>(theta.data() + i)));
+    simd::pstoreu(first_moment.data() + i, m);
+    simd::pstoreu(second_moment.data() + i, v);
+  }
 }
 
 }  // namespace trpo_fast

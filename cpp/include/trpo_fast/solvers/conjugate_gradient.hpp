@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "linear_operator.hpp"
+#include "vector_math.hpp"
 
 namespace trpo_fast {
 
@@ -30,7 +31,7 @@ inline CGResult conjugate_gradient(LinearOperator& a, ConstVectorView<double> b,
   CGResult result{Vector<double>::Zero(b.size()), 0, 0.0, 0.0, CGStatus::max_iter};
   // A's products may be float32: solve for b / ||b||, so that the scale of b does not matter.
   Vector<double> rhs = b;
-  const double scale = rhs.stableNorm();
+  const double scale = norm(rhs);
   if (!std::isfinite(scale) || scale == 0.0) {
     result.status = scale == 0.0 ? CGStatus::zero_rhs : CGStatus::non_finite;
     result.residual_norm = scale;
@@ -44,33 +45,34 @@ inline CGResult conjugate_gradient(LinearOperator& a, ConstVectorView<double> b,
   Vector<double> ap(b.size());
   if (preconditioner != nullptr) preconditioner->multiply(r.data(), z.data());
   Vector<double> p = z;  // 1
-  double rz = r.dot(z);
-  double residual_norm = r.norm();
+  double rz = dot(r, z);
+  double residual_norm = std::sqrt(dot(r, r));
   if (!std::isfinite(rz)) result.status = CGStatus::non_finite;
   if (rz <= 0.0) result.status = CGStatus::negative_curvature;
   while (result.status == CGStatus::max_iter && result.n_iter < max_iter) {
     a.multiply(p.data(), ap.data());
     ++result.n_iter;
-    const double pap = p.dot(ap);
+    const double pap = dot(p, ap);
     const double alpha = rz / pap;  // 3
     if (!std::isfinite(pap) || !std::isfinite(alpha)) result.status = CGStatus::non_finite;
     if (pap <= 0.0) result.status = CGStatus::negative_curvature;
     if (result.status != CGStatus::max_iter) break;
     x += alpha * p;   // 4
     r -= alpha * ap;  // 5
-    residual_norm = r.norm();
+    residual_norm = std::sqrt(dot(r, r));
     if (residual_norm <= rtol) result.status = CGStatus::converged;
     if (preconditioner != nullptr) {
       preconditioner->multiply(r.data(), z.data());
     } else {
       z = r;
     }
-    const double rz_next = r.dot(z);
+    const double rz_next = dot(r, z);
     p = z + (rz_next / rz) * p;  // 6, 7
     rz = rz_next;
   }
 
-  result.quadratic_form = x.dot(rhs - r) * scale * scale;  // x^T A x = x^T (b - r)
+  ap = rhs - r;
+  result.quadratic_form = dot(x, ap) * scale * scale;  // x^T A x = x^T (b - r)
   x *= scale;
   result.residual_norm = residual_norm * scale;
   return result;

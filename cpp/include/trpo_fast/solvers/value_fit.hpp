@@ -1,7 +1,8 @@
-// The critic's fit: epochs of minibatch Adam on the squared error, in one call.
+// ValueFit: epochs of minibatch Adam on the critic's squared error, in one call.
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include "../network/linearization.hpp"
 #include "../objectives/squared_error.hpp"
@@ -9,52 +10,102 @@
 
 namespace trpo_fast {
 
-struct ValueFitResult {
-  double loss;  // mean squared error over the last epoch, each minibatch before its step
+// Where Adam starts, each (P,).
+template <class Scalar>
+struct AdamState {
+  ConstVectorView<Scalar> theta;
+  ConstVectorView<Scalar> first_moment;
+  ConstVectorView<Scalar> second_moment;
   std::int64_t n_steps;
-  bool finite;  // theta, both moments and the loss
 };
 
-// order holds n_epochs * N row numbers, drawn by the caller; consecutive batch_size of an epoch are a minibatch.
 template <class Scalar>
-ValueFitResult fit_value_function(const Network<Scalar>& network,
-                                  ConstMatrixView<Scalar> x,            // (N, input_size), normalised observations
-                                  ConstVectorView<Scalar> targets,      // (N,)
-                                  ConstMatrixView<std::int64_t> order,  // (n_epochs, N)
-                                  Index batch_size, const AdamOptions& options, AdamState<Scalar>& state,
-                                  Vector<Scalar>& theta  // (P,)
-) {
-  const Index n = x.rows();
-  RowMatrix<Scalar> x_batch(std::min(batch_size, n), x.cols());
-  Vector<Scalar> target_batch(x_batch.rows());
-  Vector<Scalar> value_bar(x_batch.rows());
-  Vector<Scalar> gradient(network.num_params());
-  typename Linearization<Scalar>::Workspace workspace(network);
-  ValueFitResult result{0.0, 0, true};
-  for (Index epoch = 0; epoch < order.rows(); ++epoch) {
-    double loss = 0.0;
-    for (Index begin = 0; begin < n; begin += batch_size) {
-      const Index rows_in_batch = std::min(batch_size, n - begin);
-      for (Index i = 0; i < rows_in_batch; ++i) {
-        const Index row = order(epoch, begin + i);
-        x_batch.row(i) = x.row(row);
-        target_batch[i] = targets[row];
-      }
-      const Linearization<Scalar> at(network, {theta.data(), theta.size()}, view(block(x_batch, {0, rows_in_batch})));
-      loss += squared_error<Scalar>({at.output().data(), rows_in_batch}, {target_batch.data(), rows_in_batch},
-                                    Scalar(1) / static_cast<Scalar>(rows_in_batch), {value_bar.data(), rows_in_batch});
-      gradient.setZero();
-      for_each_block(rows_in_batch, [&](Rows rows) {
-        at.vjp(rows, {value_bar.data() + rows.begin, rows.size(), 1}, gradient.data(), workspace);
-      });
-      adam_step(options, gradient, state, theta);
-      ++result.n_steps;
-    }
-    result.loss = loss / double(n);
+class ValueFit {
+ public:
+  // order holds n_epochs * N row numbers, drawn by the caller; consecutive batch_size of an epoch are a minibatch.
+  ValueFit(const Network<Scalar>& network,
+           ConstMatrixView<Scalar> x,            // (N, input_size), normalised observations
+           ConstVectorView<Scalar> targets,      // (N,)
+           ConstMatrixView<std::int64_t> order,  // (n_epochs, N)
+           Index batch_size, const AdamOptions& options, const AdamState<Scalar>& state)
+      : network_(network),
+        x_(x),
+        targets_(targets),
+        order_(order),
+        batch_size_(std::min(batch_size, x.rows())),
+        options_(options),
+        n_steps_(state.n_steps),
+        at_(network, kBlockRows),
+        workspace_(network),
+        value_bar_(kBlockRows, 1),
+        gradient_(network.packed_size()),
+        first_moment_(Vector<Scalar>::Zero(network.packed_size())),
+        second_moment_(Vector<Scalar>::Zero(network.packed_size())) {
+    network.pack(state.theta.data(), at_.packed().data());
+    network.pack(state.first_moment.data(), first_moment_.data());
+    network.pack(state.second_moment.data(), second_moment_.data());
   }
-  result.finite = std::isfinite(result.loss) && theta.allFinite() && state.first_moment.allFinite() &&
-                  state.second_moment.allFinite();
-  return result;
-}
+
+  // Every step, or as many as there are until poll(), called before each, throws.
+  template <class Poll>
+  void run(Poll&& poll) {
+    for (Index epoch = 0; epoch < order_.rows(); ++epoch) {
+      loss_ = 0.0;
+      for (Index begin = 0; begin < x_.rows(); begin += batch_size_) {
+        poll();
+        step(order_.row(epoch).data() + begin, std::min(batch_size_, x_.rows() - begin));
+      }
+      loss_ /= double(x_.rows());
+    }
+  }
+
+  double loss() const { return loss_; }  // mean squared error over the last epoch, each minibatch before its step
+  bool finite() const {
+    return std::isfinite(loss_) && at_.packed().allFinite() && first_moment_.allFinite() && second_moment_.allFinite();
+  }
+  std::int64_t n_steps() const { return n_steps_; }
+  void read(VectorView<Scalar> theta, VectorView<Scalar> first_moment, VectorView<Scalar> second_moment) const {
+    network_.unpack(at_.packed().data(), theta.data());
+    network_.unpack(first_moment_.data(), first_moment.data());
+    network_.unpack(second_moment_.data(), second_moment.data());
+  }
+
+ private:
+  // One minibatch, block by block: forward, error, backward; then Adam.
+  void step(const std::int64_t* rows, Index count) {
+    at_.pack_reverse();
+    gradient_.setZero();
+    const Scalar scale = Scalar(1) / static_cast<Scalar>(count);
+    for_each_block({0, count}, [&](Rows batch_rows) {
+      const Rows block{0, batch_rows.size()};
+      Scalar targets[kBlockRows];
+      for (Index i = 0; i < block.end; ++i) {
+        const Index row = rows[batch_rows.begin + i];
+        at_.input({i, i + 1}) = x_.row(row);
+        targets[i] = targets_[row];
+      }
+      at_.forward(block);
+      const Panel<Scalar> value_bar = value_bar_.panel(0, block.size());
+      loss_ += squared_error<Scalar>(at_.output(block), targets, scale, value_bar);
+      at_.vjp(block, value_bar, gradient_.data(), workspace_);
+    });
+    adam_step(options_, ++n_steps_, gradient_, first_moment_, second_moment_, at_.packed());
+  }
+
+  const Network<Scalar>& network_;
+  RowMatrix<Scalar> x_;  // copies: the fit may outlive the call that asked for it
+  Vector<Scalar> targets_;
+  RowMatrix<std::int64_t> order_;
+  Index batch_size_;
+  AdamOptions options_;
+  std::int64_t n_steps_;
+  double loss_ = 0.0;
+  Linearization<Scalar> at_;  // of one block at a time
+  typename Linearization<Scalar>::Workspace workspace_;
+  PaddedMatrix<Scalar> value_bar_;
+  Vector<Scalar> gradient_;  // these three in packed order, as at_.packed()
+  Vector<Scalar> first_moment_;
+  Vector<Scalar> second_moment_;
+};
 
 }  // namespace trpo_fast

@@ -1,0 +1,83 @@
+// The matrix products of a layer, on blocks of rows and packed panels. Every element is one sum in a fixed order, begun
+// with the bias or with what is there: it does not depend on the row's place in a block, nor on the block.
+#pragma once
+
+#include "panels.hpp"
+#include "register_block.hpp"
+
+namespace trpo_fast {
+
+// One product A B of a sum.
+template <class Scalar>
+struct MatrixProduct {
+  const Scalar* a;  // (rows, depth), row-major
+  Index a_stride;
+  const Scalar* b;  // panels of b_rows rows: the depth rows of B come last; what precedes them is a bias
+  Index b_rows;
+  Index depth;
+
+  const Scalar* panel(Index column, Index width) const { return b + column * b_rows + (b_rows - depth) * width; }
+};
+
+namespace detail {
+
+// f(first row, number of rows as a constant): blocks of at most Most rows that cover them
+template <int Most, class Function>
+void for_each_row_block(Index begin, Index end, Function&& f) {
+  for (; end - begin >= Most; begin += Most) f(begin, std::integral_constant<int, Most>{});
+  if constexpr (Most > 1) {
+    if (begin < end) for_each_row_block<Most - 1>(begin, end, f);
+  }
+}
+
+}  // namespace detail
+
+// y = finish(bias + A1 B1 + A2 B2), with the bias above B1's panels, if it has one, and without A2 B2 where A2 is null.
+// finish(packet, row, column) sees each packet of results before it is stored.
+template <class Scalar, class Finish>
+void multiply(Index rows,
+              Index columns,                        // n
+              const MatrixProduct<Scalar>& first,   // A1 B1
+              const MatrixProduct<Scalar>& second,  // A2 B2
+              Panel<Scalar> y,                      // (rows, n)
+              Finish&& finish) {
+  for_each_panel<Scalar>(columns, [&](auto shape, Index column) {
+    using Shape = decltype(shape);
+    const Scalar* bias = first.b_rows > first.depth ? first.b + column * first.b_rows : nullptr;
+    const Scalar* b1 = first.panel(column, Shape::kWidth);
+    const Scalar* b2 = second.a != nullptr ? second.panel(column, Shape::kWidth) : nullptr;
+    detail::for_each_row_block<Shape::kRows>(0, rows, [&](Index row, auto block_rows) {
+      RegisterBlock<typename Shape::Packet, decltype(block_rows)::value, Shape::kPackets> block;
+      block.set_rows(bias);
+      block.accumulate(first.a + row * first.a_stride, first.a_stride, 1, b1, Shape::kWidth, first.depth);
+      if (b2 != nullptr) {
+        block.accumulate(second.a + row * second.a_stride, second.a_stride, 1, b2, Shape::kWidth, second.depth);
+      }
+      block.store(y.data() + row * y.outerStride() + column, y.outerStride(),
+                  [&](const auto& packet, Index i, Index j) { return finish(packet, row + i, column + j); });
+    });
+  });
+}
+
+// C += A^T B over the rows of a block, C in panels whose first row is left alone (it is a bias)
+template <class Scalar>
+void add_outer_products(Index rows,
+                        const Scalar* a,  // (rows, m)
+                        Index a_stride, Index m,
+                        const Scalar* b,  // (rows, n)
+                        Index b_stride, Index n,
+                        Scalar* c  // panels of (1 + m, n)
+) {
+  for_each_panel<Scalar>(n, [&](auto shape, Index column) {
+    using Shape = decltype(shape);
+    Scalar* panel = c + column * (1 + m) + Shape::kWidth;
+    detail::for_each_row_block<Shape::kRows>(0, m, [&](Index k, auto block_rows) {
+      RegisterBlock<typename Shape::Packet, decltype(block_rows)::value, Shape::kPackets> block;
+      block.load(panel + k * Shape::kWidth, Shape::kWidth);
+      block.accumulate(a + k, 1, a_stride, b + column, b_stride, rows);
+      block.store(panel + k * Shape::kWidth, Shape::kWidth, [](const auto& packet, Index, Index) { return packet; });
+    });
+  });
+}
+
+}  // namespace trpo_fast

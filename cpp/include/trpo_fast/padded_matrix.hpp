@@ -1,0 +1,41 @@
+// PaddedMatrix: rows that begin on cache lines, with room for whole packets. What lies beyond a row's last column is
+// padding.
+#pragma once
+
+#include "types.hpp"
+
+namespace trpo_fast {
+
+// `size` rounded up to whole cache lines
+template <class Scalar>
+constexpr Index padded(Index size) {
+  constexpr Index line = 64 / sizeof(Scalar);
+  return (size + line - 1) / line * line;
+}
+
+template <class Scalar>
+class PaddedMatrix {
+ public:
+  PaddedMatrix() = default;
+  PaddedMatrix(Index rows, Index cols)
+      : rows_(rows), cols_(cols), stride_(padded<Scalar>(cols)), data_(Vector<Scalar>::Zero(rows * stride_)) {}
+  explicit PaddedMatrix(ConstMatrixView<Scalar> m) : PaddedMatrix(m.rows(), m.cols()) { panel(0, rows_) = m; }
+
+  Index rows() const { return rows_; }
+  Index cols() const { return cols_; }
+
+  Panel<Scalar> panel(Index first_row, Index count) {
+    return {data_.data() + first_row * stride_, count, cols_, Eigen::OuterStride<>(stride_)};
+  }
+  ConstPanel<Scalar> panel(Index first_row, Index count) const {
+    return {data_.data() + first_row * stride_, count, cols_, Eigen::OuterStride<>(stride_)};
+  }
+
+ private:
+  Index rows_ = 0;
+  Index cols_ = 0;
+  Index stride_ = 0;
+  Vector<Scalar> data_;
+};
+
+}  // namespace trpo_fast
