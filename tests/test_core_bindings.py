@@ -51,8 +51,10 @@ def bound(dtype):
     network, gaussian = make_network(k), k.DiagGaussian(2)
     critic = k.Network([k.Dense(3, 2, "relu"), k.Dense(2, 1, "identity")])
     normalizer = core.Normalizer(double(3), np.ones(3), 2.0)
+    action_range = core.ActionRange(-np.ones(2), np.ones(2), np.zeros(2, dtype=np.int64))
     theta, x, phi, actions = scalar(P), scalar(N, 3), scalar(N, 4), scalar(N, 2)
     both, out = {"network": network, "distribution": gaussian}, ("out",)
+    actor = {**both, "normalizer": normalizer, "action_range": action_range, "theta": theta}
     linearization = k.Linearization(network, theta, x)
     surrogate = k.SurrogateObjective(network, gaussian, theta, x, actions, double(N), 2)
     fisher = k.FisherOperator(network, gaussian, theta, x, 0.1, 2)
@@ -62,6 +64,11 @@ def bound(dtype):
     fit = {"network": critic, "x": x, "targets": scalar(N), "order": order, "batch_size": 70, "learning_rate": 0.01}
     return {
         "Normalizer": Bound(core.Normalizer, {"mean": double(3), "inv_std": double(3), "clip": 10.0}),
+        "ActionRange": Bound(
+            core.ActionRange, {"low": double(3), "high": double(3), "start": np.arange(3)}
+        ),
+        "copy_if_fit": Bound(core.copy_if_fit, {"values": double(N, 3), "out": double(N, 3)}, out),
+        "to_env": Bound(k.to_env, {"action_range": action_range, "actions": scalar(N, 2), "out": double(N, 2)}, out),
         "normalize": Bound(k.normalize, {"normalizer": normalizer, "x": double(N, 3), "out": scalar(N, 3)}, out),
         "Dense": Bound(k.Dense, {"input_size": 3, "output_size": 2, "activation": "tanh"}),
         "AppendLogStd": Bound(k.AppendLogStd, {"size": 2}),
@@ -113,11 +120,11 @@ def bound(dtype):
         "ValueFit.start": Bound(k.ValueFit(**fit, **state, n_steps=0).start, {}),
         "ValueFit.finish": Bound(k.ValueFit(**fit, **state, n_steps=0).finish, {}),
         "ValueFit.read": Bound(k.ValueFit(**fit, **state, n_steps=0).read, state, tuple(state)),
-        "Actor": Bound(k.Actor, both),
+        "Actor": Bound(k.Actor, actor),
         "Actor.act": Bound(
-            k.Actor(network, gaussian).act,
-            {"normalizer": normalizer, "theta": theta, "observations": double(N, 3), "noise": actions, "out": actions},
-            out,
+            k.Actor(**actor).act,
+            {"observations": double(N, 3), "noise": actions, "out": actions, "env_actions": double(N, 2)},
+            ("out", "env_actions"),
         ),
     }  # fmt: skip
 
@@ -159,7 +166,13 @@ RELAID = {  # the same values, laid out otherwise: refused by the core, taken by
 }
 LEGAL = {
     ("Actor.act", "noise", "None"),  # the most probable action
+    ("Actor.act", "env_actions", "None"),  # not wanted
+    ("Actor.act", "env_actions", "the other float"),  # that of a space is taken
+    ("to_env", "out", "the other float"),
     ("Normalizer", "mean", "one column more"),  # inv_std is then the one that does not fit
+    ("ActionRange", "low", "one column more"),
+    *(("copy_if_fit", "values", corruption) for corruption in (*CORRUPT, *RELAID)),  # answered with False
+    *(("copy_if_fit", "out", corruption) for corruption in ("one dimension more", "one column more", "empty")),
 }
 ARRAYS = [(n, a) for n, row in TABLE["float64"].items() for a, v in row.arguments.items() if isinstance(v, np.ndarray)]
 OUTPUTS = [(name, output) for name, row in TABLE["float64"].items() for output in row.outputs]
@@ -257,6 +270,7 @@ OBJECT = (None, 1, FOREIGN)
 BAD_SCALARS = {
     "Normalizer": {"clip": (0.0, -1.0, nan, None, "1", 1j)},
     "normalize": {"normalizer": (None, 1)},
+    "to_env": {"action_range": (None, 1)},
     "Dense": {"input_size": SIZE, "output_size": SIZE, "activation": ("Tanh", "", None, 1)},
     "AppendLogStd": {"size": SIZE},
     "Network": {"layers": ([], [None], [1], None, 1)},
@@ -273,8 +287,7 @@ BAD_SCALARS = {
     "ValueFit": {
         "network": OBJECT, "batch_size": COUNT, "learning_rate": REAL, "n_steps": (-1, 2**70, 1.5, nan, None, "1")
     },
-    "Actor": {"network": OBJECT, "distribution": OBJECT},
-    "Actor.act": {"normalizer": (None, 1)},
+    "Actor": {"network": OBJECT, "distribution": OBJECT, "normalizer": (None, 1), "action_range": (None, 1)},
 }  # fmt: skip
 
 
@@ -353,10 +366,26 @@ def test_parts_that_do_not_fit_together_are_refused(dtype):
         k.Network([k.Dense(3, 4, "tanh"), k.Dense(3, 1, "tanh")])
     small = core.Normalizer(np.zeros(2), np.ones(2), 1.0)
     with pytest.raises(ValueError, match="^normalizer: expected size 3, got 2"):
-        rows["Actor.act"].call(**{**rows["Actor.act"].arguments, "normalizer": small})
+        rows["Actor"].call(**{**rows["Actor"].arguments, "normalizer": small})
+    large = core.ActionRange(np.zeros(3), np.ones(3), np.zeros(3, dtype=np.int64))
+    with pytest.raises(ValueError, match="^action_range: expected size 2, got 3"):
+        rows["Actor"].call(**{**rows["Actor"].arguments, "action_range": large})
     solve = rows["conjugate_gradient"]
     with pytest.raises(ValueError, match=f"^preconditioner: expected size {P}, got 3"):
         solve.call(**{**solve.arguments, "preconditioner": core.CallableOperator(3, np.copy)})
+
+
+@pytest.mark.parametrize("corruption", ["nothing", *CORRUPT, *RELAID, "nan", "inf", "-inf", "above 1e18"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_only_plain_floats_of_the_same_shape_that_are_fit_are_copied(corruption, dtype):
+    values, out = np.linspace(-9.0, 9.0, 36).reshape(12, 3).astype(dtype), np.zeros((12, 3))
+    unfit = {"nan": nan, "inf": inf, "-inf": -inf, "above 1e18": 1.001e18}
+    values[7, 2] = unfit.get(corruption, values[7, 2])
+    given = {**CORRUPT, **RELAID}.get(corruption, np.copy)(values)
+    fit = corruption in ("nothing", "the other float")
+    assert core.copy_if_fit(given, out) is fit
+    if fit:
+        np.testing.assert_array_equal(out, given)
 
 
 BAD_PRODUCTS = {
@@ -410,6 +439,7 @@ def public(case):
     return {
         "Policy.normalize": (policy.normalize, {"observations": observations}),
         "Policy.dist_params": (policy.dist_params, {"theta": theta, "observations": observations}),
+        "Policy.forward": (policy.forward, {"theta": theta, "inputs": observations}),
         "Policy.log_prob": (
             policy.log_prob, {"theta": theta, "observations": observations, "actions": case.actions}
         ),

@@ -1,12 +1,27 @@
-// Normalizer: raw observations to network inputs, x_hat = clip((x - mean) inv_std, -clip, clip), rounded once.
+// Raw observations: which are fit to be learned from, and the Normalizer that makes network inputs of them.
 #pragma once
 
+#include <cmath>
 #include <utility>
 
 #include "types.hpp"
 
 namespace trpo_fast {
 
+constexpr double kMaxMagnitude = 1e18;  // its square is still a float
+
+// out = x, and whether every entry is finite and of magnitude up to kMaxMagnitude
+template <class T>
+bool copy_if_fit(ConstVectorView<T> x, VectorView<double> out) {
+  bool fit = true;
+  for (Index i = 0; i < x.size(); ++i) {
+    out[i] = x[i];
+    fit &= std::abs(out[i]) <= kMaxMagnitude;  // a NaN is not
+  }
+  return fit;
+}
+
+// x_hat = clip((x - mean) inv_std, -clip, clip), rounded once
 class Normalizer {
  public:
   Normalizer(Vector<double> mean, Vector<double> inv_std, double clip)

@@ -11,12 +11,15 @@ from . import float32, float64
 
 __all__: list[str] = [
     "EIGEN_VERSION",
+    "MAX_MAGNITUDE",
     "SIMD",
+    "ActionRange",
     "CGStatus",
     "CallableOperator",
     "LinearOperator",
     "Normalizer",
     "conjugate_gradient",
+    "copy_if_fit",
     "float32",
     "float64",
     "get_num_threads",
@@ -30,6 +33,12 @@ class Normalizer:
     def __init__(
         self, mean: typing.Any, inv_std: typing.Any, clip: typing.SupportsFloat | typing.SupportsIndex
     ) -> None: ...
+
+class ActionRange:
+    """
+    start + clip(action, low, high)
+    """
+    def __init__(self, low: typing.Any, high: typing.Any, start: typing.Any) -> None: ...
 
 class CGStatus:
     """
@@ -101,8 +110,15 @@ def conjugate_gradient(
     Solve a x = b; a dict of x, n_iter, residual_norm, quadratic_form and status
     """
 
+def copy_if_fit(values: typing.Any, out: typing.Any) -> bool:
+    """
+    out = values, and True, if values are a plain array of out's shape in float32 or float64 that is finite
+    with magnitudes up to MAX_MAGNITUDE
+    """
+
 def get_num_threads() -> int: ...
 def set_num_threads(n_threads: typing.SupportsInt | typing.SupportsIndex) -> None: ...
 
 EIGEN_VERSION: str
+MAX_MAGNITUDE: float = 1e18
 SIMD: str

@@ -25,6 +25,7 @@ __all__: list[str] = [
     "SurrogateObjective",
     "ValueFit",
     "normalize",
+    "to_env",
 ]
 
 class Layer:
@@ -193,22 +194,28 @@ class ValueFit:
 
 class Actor:
     """
-    Normalise, forward, sample: one call an environment step
+    A policy at one theta, ready to act
     """
-    def __init__(self, network: Network, distribution: Distribution) -> None: ...
-    def act(
+    def __init__(
         self,
+        network: Network,
+        distribution: Distribution,
         normalizer: trpo_fast._trpo_fast_core.Normalizer,
+        action_range: trpo_fast._trpo_fast_core.ActionRange,
         theta: typing.Any,
-        observations: typing.Any,
-        noise: typing.Any,
-        out: typing.Any,
-    ) -> None:
+    ) -> None: ...
+    def act(self, observations: typing.Any, noise: typing.Any, out: typing.Any, env_actions: typing.Any = None) -> None:
         """
-        out = actions sampled with the given noise, or the most probable ones if noise is None
+        out = actions sampled with the given noise, or the most probable ones if noise is None;
+        env_actions = the same as an environment takes them
         """
 
 def normalize(normalizer: trpo_fast._trpo_fast_core.Normalizer, x: typing.Any, out: typing.Any) -> None:
     """
     out = normalised observations, rounded once
+    """
+
+def to_env(action_range: trpo_fast._trpo_fast_core.ActionRange, actions: typing.Any, out: typing.Any) -> None:
+    """
+    out = actions as an environment takes them
     """
