@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks import ours
-from benchmarks.machine import Setting, has_threads, threads
-from benchmarks.measure import OURS, Contender, NotMeasuredError, Options, Row, compare, spread, time_in_turns
+from benchmarks.machine import Setting
+from benchmarks.measure import OURS, Contender, Options, Row, compare, spread, time_in_turns
 from benchmarks.peers import contenders
 from benchmarks.peers.numpy_peer import bare_products
 from benchmarks.problems import TOLERANCE, PolicyProblem, policy_problem
+from trpo_fast import set_num_threads
 
 SETTINGS = (Setting(1), Setting(2), Setting(1, avx2=True))
 SMALL, LARGE = (17, 64, 64, 6), (348, 256, 256, 17)
@@ -45,20 +46,10 @@ def products(p: PolicyProblem, setting: Setting, options: Options) -> Iterator[R
 
 def on_one_thread(p: PolicyProblem, v: np.ndarray, n_threads: int) -> Contender:
     """Ours on one thread beside ours on ``n_threads``."""
-    if not has_threads():
-        raise NotMeasuredError("trpo_fast has one thread so far")
-    threads(1)
+    set_num_threads(1)
     (contender,) = ours.fisher_product(p, v)
-    threads(n_threads)
-
-    def call() -> np.ndarray:
-        threads(1)
-        try:
-            return contender.call()
-        finally:
-            threads(n_threads)
-
-    return Contender(f"{OURS}, 1 thread", "", call)
+    set_num_threads(n_threads)
+    return contender._replace(name=f"{OURS}, 1 thread")
 
 
 def numpy_control(p: PolicyProblem, v: np.ndarray, options: Options) -> Row:

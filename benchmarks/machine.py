@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import trpo_fast
 from benchmarks.measure import NotMeasuredError
 
 MIN_SCALING = 1.95  # of two spinning threads over one, before a figure of two threads counts
@@ -46,17 +45,6 @@ class Setting(NamedTuple):
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def has_threads() -> bool:
-    """Whether trpo_fast can run on more than one thread."""
-    return hasattr(trpo_fast, "set_num_threads")
-
-
-def threads(n: int) -> None:
-    """Let trpo_fast use ``n`` threads, if it can."""
-    if has_threads():
-        trpo_fast.set_num_threads(n)
 
 
 class Others:

@@ -7,7 +7,9 @@ import numpy as np
 
 from benchmarks.measure import OURS, Contender
 from benchmarks.problems import CriticProblem, PolicyProblem, Spaces
-from trpo_fast import TRPO, Batch, FisherOperator, TRPOConfig, conjugate_gradient, trpo_update
+from trpo_fast import TRPO, Batch, FisherOperator, Policy, TRPOConfig, conjugate_gradient, trpo_update
+from trpo_fast.environments import make_environments
+from trpo_fast.rollout import RolloutCollector
 
 
 def fisher_product(p: PolicyProblem, v: np.ndarray) -> list[Contender]:
@@ -51,28 +53,31 @@ def fresh_model(p: PolicyProblem) -> TRPO:
 
 def act(p: PolicyProblem) -> list[Contender]:
     """``predict``, and the call with a preallocated output; theta must be ``fresh_model``'s."""
-    model, row, out = fresh_model(p), p.observations[:1], np.empty((1, p.sizes[-1]), p.theta.dtype)
+    model, actor, row = fresh_model(p), p.policy.actor(p.theta), p.observations[:1]
+    out = np.empty((1, p.sizes[-1]), p.theta.dtype)
 
     def call() -> np.ndarray:
-        p.policy.act(p.theta, row, None, out)
+        actor.act(row, None, out)
         return out
 
     return [
         Contender(OURS, "predict", lambda: model.predict(row, deterministic=True)[0]),
-        Contender(f"{OURS}, out=", "Policy.act", call),
+        Contender(f"{OURS}, out=", "Actor.act", call),
     ]
 
 
 def collect(task: str, n_envs: int, n_steps: int, seed: int) -> list[Contender]:
     """Rollouts from ``seed``: the actions as the environments got them, and the rewards, (n_steps, n_envs, ...)."""
-    model = TRPO("MlpPolicy", task, n_envs=n_envs, seed=seed)
-    collector, codec = model._collector, model.policy.codec
+    environments = make_environments(task, n_envs)
+    policy = Policy(environments.observation_space, environments.action_space)
+    collector = RolloutCollector(environments, policy, np.random.SeedSequence(seed), 100)
+    theta = policy.initial_parameters(seed)
 
     def call() -> tuple[np.ndarray, np.ndarray]:
         collector.reset(seed)
-        rollout = collector.collect(model.theta, n_steps, lambda n: True)
-        actions = codec.to_env(rollout.actions.reshape(n_steps * n_envs, -1))
-        return actions.reshape(n_steps, n_envs, *actions.shape[1:]), rollout.rewards
+        rollout = collector.collect(theta, n_steps)
+        actions = policy.codec.to_env(rollout.actions.reshape(n_steps * n_envs, -1))
+        return actions.reshape(n_steps, n_envs, *actions.shape[1:]), rollout.trajectories.rewards
 
     return [Contender(OURS, "", call)]
 

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.machine import Setting, check_scaling, threads
+from benchmarks.machine import Setting, check_scaling
 from benchmarks.measure import NotMeasuredError, Options, Row
 from benchmarks.report import line
+from trpo_fast import set_num_threads
 
 
 def rows(question: str, setting: Setting, options: Options) -> Iterator[Row]:
     """The question's rows; if the machine could not give what the setting asks for, one row that says so."""
     try:
         check_scaling(setting.threads)
-        threads(setting.threads)
+        set_num_threads(setting.threads)
         measured = []
         for row in import_module(f"benchmarks.{question}").measure(setting, options):
             measured.append(row)

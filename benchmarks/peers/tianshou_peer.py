@@ -28,6 +28,8 @@ def make_algorithm(p: PolicyProblem) -> TRPO:
         actor=actor,
         dist_fn=lambda loc_scale: Independent(Normal(*loc_scale), 1),
         action_space=p.policy.action_space,
+        action_scaling=False,
+        action_bound_method=None,
     )
     algorithm = TRPO(
         policy=policy, critic=ContinuousCritic(preprocess_net=nets[1]), optim=AdamOptimizerFactory(lr=1e-3)
