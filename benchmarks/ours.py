@@ -36,11 +36,12 @@ def fit_critic(c: CriticProblem) -> list[Contender]:
 
 def update(p: PolicyProblem, c: CriticProblem, config: TRPOConfig) -> list[Contender]:
     batch = Batch(p.observations, p.actions, p.advantages, c.targets)
-    (fit,) = fit_critic(c)
+    options = {"batch_size": c.batch_size, "learning_rate": c.learning_rate}
 
     def call() -> tuple[np.ndarray, np.ndarray]:
+        fitting = c.value_function.begin_fit(c.state, c.inputs, c.targets, c.order, **options)
         theta, _ = trpo_update(p.policy, p.theta, batch, config)
-        return theta - p.theta, fit.call()
+        return theta - p.theta, fitting.result().state.theta
 
     return [Contender(OURS, "", call)]
 
