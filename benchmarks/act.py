@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks import ours
+from benchmarks.cpp_act import act_in_cpp
 from benchmarks.machine import Setting
-from benchmarks.measure import OURS, Options, Row, compare
+from benchmarks.measure import OURS, NotMeasuredError, Options, Row, compare
 from benchmarks.peers import contenders
 from benchmarks.problems import PolicyProblem, policy_problem
 
@@ -19,7 +20,10 @@ def measure(setting: Setting, options: Options) -> Iterator[Row]:
     expected = p.oracle.dist_params(p.theta.astype(np.float64), p.inputs.astype(np.float64))[:, : p.sizes[-1]]
     calls = [*ours.act(p), *contenders("act", p)]
     yield from compare(p.name, calls, expected, TOLERANCE, options.seconds)
-    yield {"case": p.name, "contender": f"{OURS}, C++", "not measured": "benchmarks/cpp has no driver yet"}
+    try:
+        yield {"case": p.name, **act_in_cpp(p, expected, TOLERANCE)}
+    except NotMeasuredError as reason:
+        yield {"case": p.name, "contender": f"{OURS}, C++", "not measured": str(reason)}
 
 
 def model_problem(sizes: tuple[int, ...]) -> PolicyProblem:

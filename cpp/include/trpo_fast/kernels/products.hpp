@@ -40,7 +40,7 @@ void multiply(Index rows,
               Index columns,                        // n
               const MatrixProduct<Scalar>& first,   // A1 B1
               const MatrixProduct<Scalar>& second,  // A2 B2
-              Panel<Scalar> y,                      // (rows, n)
+              const Panel<Scalar>& y,               // (rows, n)
               Finish&& finish) {
   for_each_panel<Scalar>(columns, [&](auto shape, Index column) {
     using Shape = decltype(shape);
@@ -55,7 +55,7 @@ void multiply(Index rows,
       if (b2 != nullptr) {
         block.accumulate(second.a + row * second.a_stride, second.a_stride, 1, b2, Shape::kWidth, second.depth);
       }
-      block.store(y.data() + row * y.outerStride() + column, y.outerStride(),
+      block.store(const_cast<Scalar*>(y.data()) + row * y.outerStride() + column, y.outerStride(),
                   [&](const auto& packet, Index i, Index j) { return finish(packet, row + i, column + j); });
     });
   });

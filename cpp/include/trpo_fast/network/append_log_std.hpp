@@ -81,7 +81,7 @@ class AppendLogStd final : public Layer<Scalar> {
 
   // y = [x, s] in every row, x = 0 where it has no data; x goes first: its last packet may reach into s
   template <class Function>
-  void write(ConstPanel<Scalar> x, Panel<Scalar> y, Function&& s) const {
+  void write(const ConstPanel<Scalar>& x, Panel<Scalar>& y, Function&& s) const {
     for_each_packet([&](auto packet, Index j) {
       using Packet = decltype(packet);
       for (Index row = 0; row < y.rows(); ++row) {

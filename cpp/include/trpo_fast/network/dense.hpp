@@ -59,7 +59,7 @@ class Dense final : public Layer<Scalar> {
            Panel<Scalar> dy) const override {
     // dz = x dW^T + db + dx W^T;   dy = phi'(z) dz
     const MatrixProduct<Scalar> moved{dx.data(), dx.outerStride(), block.packed, 1 + in_, in_};
-    const ConstPanel<Scalar> kept = this->kept(block);
+    const ConstPanel<Scalar>& kept = this->kept(block);
     with_activation(activation_, [&](auto phi) {
       multiply<false>(dy.rows(), out_, affine(block.x, dpacked), moved, dy,
                       [&](const auto& dz, Index row, Index column) {
@@ -86,7 +86,7 @@ class Dense final : public Layer<Scalar> {
  private:
   // y_bar *= phi'(z);   b_bar += its columns' sums
   template <Activation kActivation>
-  void reverse_activation(ConstPanel<Scalar> kept, Panel<Scalar> y_bar, Scalar* packed_bar) const {
+  void reverse_activation(const ConstPanel<Scalar>& kept, const Panel<Scalar>& y_bar, Scalar* packed_bar) const {
     for_each_panel<Scalar>(out_, [&](auto shape, Index column) {
       using Packet = typename decltype(shape)::Packet;
       constexpr int n_packets = shape.kPackets;
@@ -114,11 +114,11 @@ class Dense final : public Layer<Scalar> {
   }
 
   // [1, x] [b; W^T]
-  MatrixProduct<Scalar> affine(ConstPanel<Scalar> x, const Scalar* packed) const {
+  MatrixProduct<Scalar> affine(const ConstPanel<Scalar>& x, const Scalar* packed) const {
     return {x.data(), x.outerStride(), packed, 1 + in_, in_};
   }
   // what phi' is computed from
-  ConstPanel<Scalar> kept(const LayerBlock<Scalar>& block) const {
+  const ConstPanel<Scalar>& kept(const LayerBlock<Scalar>& block) const {
     return keeps_derivative(activation_) ? block.cache : block.y;
   }
 
