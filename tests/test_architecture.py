@@ -27,7 +27,7 @@ LAYERS = [
     ["metrics", "model_file"],
     ["learner"],
     ["__init__"],
-    ["cli"],
+    ["cli", "integrations"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEADERS = sorted((ROOT / "cpp" / "include").rglob("*.hpp"))
