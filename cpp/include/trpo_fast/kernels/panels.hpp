@@ -28,9 +28,6 @@ struct PanelShape {
   using Packet = PacketType;
   static constexpr int kPackets = kNumPackets;
   static constexpr int kRows = block_rows(kNumPackets);
-  // How many sums share a forward pass's element, so that a single row does not wait for each addition in turn; there
-  // are as many rows fewer.
-  static constexpr int kChains = kNumPackets == 1 ? 4 : 2;
   static constexpr Index kWidth = kNumPackets * kLanes<Packet>;
 };
 

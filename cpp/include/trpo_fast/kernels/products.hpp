@@ -33,9 +33,9 @@ void for_each_row_block(Index begin, Index end, Function&& f) {
 }  // namespace detail
 
 // y = finish(bias + A1 B1 + A2 B2), with the bias above B1's panels, if it has one, and without A2 B2 where A2 is null.
-// finish(packet, row, column) sees each packet of results before it is stored. kChained: every element is several sums
-// (RegisterBlock), for what may have a single row.
-template <bool kChained, class Scalar, class Finish>
+// finish(packet, row, column) sees each packet of results before it is stored. Every element is kChains sums, and the
+// fewer rows are worked on at a time (RegisterBlock).
+template <int kChains, class Scalar, class Finish>
 void multiply(Index rows,
               Index columns,                        // n
               const MatrixProduct<Scalar>& first,   // A1 B1
@@ -44,12 +44,11 @@ void multiply(Index rows,
               Finish&& finish) {
   for_each_panel<Scalar>(columns, [&](auto shape, Index column) {
     using Shape = decltype(shape);
-    constexpr int chains = kChained ? Shape::kChains : 1;
     const Scalar* bias = first.b_rows > first.depth ? first.b + column * first.b_rows : nullptr;
     const Scalar* b1 = first.panel(column, Shape::kWidth);
     const Scalar* b2 = second.a != nullptr ? second.panel(column, Shape::kWidth) : nullptr;
-    detail::for_each_row_block<Shape::kRows / chains>(0, rows, [&](Index row, auto block_rows) {
-      RegisterBlock<typename Shape::Packet, decltype(block_rows)::value, Shape::kPackets, chains> block;
+    detail::for_each_row_block<Shape::kRows / kChains>(0, rows, [&](Index row, auto block_rows) {
+      RegisterBlock<typename Shape::Packet, decltype(block_rows)::value, Shape::kPackets, kChains> block;
       block.set_rows(bias);
       block.accumulate(first.a + row * first.a_stride, first.a_stride, 1, b1, Shape::kWidth, first.depth);
       if (b2 != nullptr) {

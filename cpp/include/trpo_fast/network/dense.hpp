@@ -45,13 +45,19 @@ class Dense final : public Layer<Scalar> {
 
   void forward(const Scalar* packed, ConstPanel<Scalar> x, Panel<Scalar> y, Panel<Scalar> cache) const override {
     // y = phi(x W^T + b)
+    // several sums an element, for a policy that acts on a single row; their number may depend on the layer alone
     with_activation(activation_, [&](auto phi) {
-      multiply<true, Scalar>(x.rows(), out_, affine(x, packed), {}, y, [&](const auto& z, Index row, Index column) {
+      const auto finish = [&](const auto& z, Index row, Index column) {
         auto derivative = z;
         const auto value = activate<phi>(z, derivative);
         if constexpr (keeps_derivative(phi)) simd::pstoreu(at(cache, row, column), derivative);
         return value;
-      });
+      };
+      if (out_ <= kNarrow) {
+        multiply<4, Scalar>(x.rows(), out_, affine(x, packed), {}, y, finish);
+      } else {
+        multiply<2, Scalar>(x.rows(), out_, affine(x, packed), {}, y, finish);
+      }
     });
   }
 
@@ -61,11 +67,10 @@ class Dense final : public Layer<Scalar> {
     const MatrixProduct<Scalar> moved{dx.data(), dx.outerStride(), block.packed, 1 + in_, in_};
     const ConstPanel<Scalar>& kept = this->kept(block);
     with_activation(activation_, [&](auto phi) {
-      multiply<false>(dy.rows(), out_, affine(block.x, dpacked), moved, dy,
-                      [&](const auto& dz, Index row, Index column) {
-                        using Packet = std::decay_t<decltype(dz)>;
-                        return times_derivative<phi>(dz, simd::ploadu<Packet>(at(kept, row, column)));
-                      });
+      multiply<1>(dy.rows(), out_, affine(block.x, dpacked), moved, dy, [&](const auto& dz, Index row, Index column) {
+        using Packet = std::decay_t<decltype(dz)>;
+        return times_derivative<phi>(dz, simd::ploadu<Packet>(at(kept, row, column)));
+      });
     });
   }
 
@@ -78,8 +83,8 @@ class Dense final : public Layer<Scalar> {
                        out_, packed_bar);
     // Reverse: z = x W^T + b, its x
     if (x_bar.data() != nullptr) {
-      multiply<false, Scalar>(y_bar.rows(), in_, {y_bar.data(), y_bar.outerStride(), block.reverse, out_, out_}, {},
-                              x_bar, [](const auto& sum, Index, Index) { return sum; });
+      multiply<1, Scalar>(y_bar.rows(), in_, {y_bar.data(), y_bar.outerStride(), block.reverse, out_, out_}, {}, x_bar,
+                          [](const auto& sum, Index, Index) { return sum; });
     }
   }
 
@@ -121,6 +126,8 @@ class Dense final : public Layer<Scalar> {
   const ConstPanel<Scalar>& kept(const LayerBlock<Scalar>& block) const {
     return keeps_derivative(activation_) ? block.cache : block.y;
   }
+
+  static constexpr Index kNarrow = 16;  // columns that leave most of a register block idle
 
   Index in_;
   Index out_;
