@@ -37,7 +37,7 @@ class KFACPreconditioner(KernelOperator):
     Attributes
     ----------
     identity_layers : tuple of int
-        Layers for which the identity had to stand in: their moments are not finite, or cannot be inverted.
+        Layers, counted from 0, for which the identity stands in: their moments are not finite or cannot be inverted.
 
     Raises
     ------

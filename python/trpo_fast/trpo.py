@@ -23,7 +23,7 @@ from trpo_fast.surrogate import SurrogateObjective
 from trpo_fast.validation import float_array
 
 NO_VALUE = float("nan")
-KFAC_SUB_SAMPLING = 4  # more rows of the Fisher matrix do not make a better preconditioner (docs/algorithm.md)
+KFAC_SUB_SAMPLING = 4  # more rows of the Fisher matrix hardly make a better preconditioner (docs/algorithm.md)
 
 
 class Batch(NamedTuple):

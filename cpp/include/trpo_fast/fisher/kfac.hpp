@@ -42,7 +42,7 @@ class KFACPreconditioner final : public LinearOperator {
 
   Index size() const override { return num_params_; }
 
-  // Layers whose block could not be had or inverted
+  // Layers for which the identity stands in: without an affine map, or with moments that cannot be inverted
   std::vector<Index> identity_layers() const {
     std::vector<Index> layers;
     for (std::size_t l = 0; l < layers_.size(); ++l) {

@@ -1,10 +1,10 @@
 // KroneckerBlock: the block of the Fisher matrix that belongs to an affine map z = x W^T + b, taken to be G (x) A
-// (Martens & Grosse 2015, arXiv:1503.05671), damped and inverted. With V = [W b]:
+// (Martens & Grosse 2015, arXiv:1503.05671), damped and inverted. With V = [W b], A = E[[x 1] [x 1]^T] and
+// G = E[z_bar z_bar^T]:
 //
-//   V -> (G + sqrt(damping)/pi I)^-1 V (A + pi sqrt(damping) I)^-1     A = E[x1 x1^T], x1 = [x 1];   G = E[z_bar
-//   z_bar^T]
+//   V -> (G + sqrt(damping)/pi I)^-1 V (A + pi sqrt(damping) I)^-1,   pi^2 = (tr A / dim A) / (tr G / dim G)
 //
-// where pi^2 = (tr A / dim A) / (tr G / dim G) (their Section 6.3).
+// (their Section 6.3).
 #pragma once
 
 #include <Eigen/Cholesky>

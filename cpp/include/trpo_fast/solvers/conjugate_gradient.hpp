@@ -10,10 +10,10 @@
 namespace trpo_fast {
 
 enum class CGStatus {
-  converged,      // the residual is below rtol * ||b||
-  slow_progress,  // the last product raised the predicted improvement by less than progress_rtol: the usual good end
-  max_iter,       // max_iter products were spent: the usual end without progress_rtol
-  zero_rhs,       // b = 0, so x = 0
+  converged,           // the residual is below rtol * ||b||
+  slow_progress,       // the predicted improvement grew by less than progress_rtol: the usual good end
+  max_iter,            // max_iter products were spent: the usual end without progress_rtol
+  zero_rhs,            // b = 0, so x = 0
   negative_curvature,  // p^T A p <= 0: A is not positive definite; x is the last good iterate
   non_finite,          // a NaN or Inf appeared; x is the last good iterate
 };
@@ -28,8 +28,8 @@ struct CGResult {
 
 // preconditioner: z = M^-1 r, or null for none.
 //
-// progress_rtol: where the step of the trust region is x / sqrt(x^T A x), b^T(step) = sqrt(b^T x) is the improvement
-// that it predicts. It grows with every product; stop once a product adds less than this part of it. 0: never.
+// progress_rtol: the step x / sqrt(x^T A x) of a trust region predicts the improvement b^T(step) = sqrt(b^T x), which
+// grows with every product; stop once a product adds less than this part of it. 0: never.
 inline CGResult conjugate_gradient(LinearOperator& a, ConstVectorView<double> b, Index max_iter, double rtol,
                                    LinearOperator* preconditioner = nullptr, double progress_rtol = 0.0) {
   CGResult result{Vector<double>::Zero(b.size()), 0, 0.0, 0.0, CGStatus::max_iter};
@@ -66,8 +66,9 @@ inline CGResult conjugate_gradient(LinearOperator& a, ConstVectorView<double> b,
     r -= alpha * ap;  // 5
     residual_norm = std::sqrt(dot(r, r));
     const double bx_next = bx + alpha * rz;
-    if (std::sqrt(bx_next) - std::sqrt(bx) < progress_rtol * std::sqrt(bx_next))
+    if (std::sqrt(bx_next) - std::sqrt(bx) < progress_rtol * std::sqrt(bx_next)) {
       result.status = CGStatus::slow_progress;
+    }
     if (residual_norm <= rtol) result.status = CGStatus::converged;
     bx = bx_next;
     if (preconditioner != nullptr) {
