@@ -14,6 +14,7 @@ from trpo_fast import (
     Batch,
     FisherOperator,
     InvalidArgumentError,
+    KFACPreconditioner,
     SurrogateObjective,
     TRPOConfig,
     ValueFunction,
@@ -58,6 +59,7 @@ def bound(dtype):
     linearization = k.Linearization(network, theta, x)
     surrogate = k.SurrogateObjective(network, gaussian, theta, x, actions, double(N), 2)
     fisher = k.FisherOperator(network, gaussian, theta, x, 0.1, 2)
+    kfac = k.KFACPreconditioner(network, gaussian, theta, x, actions, 0.1, 2)
     taken = {"phi": phi, "actions": actions}
     state = {"theta": scalar(11), "first_moment": scalar(11), "second_moment": np.abs(scalar(11))}
     order = np.stack([rng.permutation(N), np.arange(N)])
@@ -109,12 +111,17 @@ def bound(dtype):
         "FisherOperator": Bound(
             k.FisherOperator, {**both, "theta": theta, "x": x, "damping": 0.1, "n_threads": 2}
         ),
+        "KFACPreconditioner": Bound(
+            k.KFACPreconditioner,
+            {**both, "theta": theta, "x": x, "actions": actions, "damping": 0.1, "n_threads": 2},
+        ),
         "LinearOperator.multiply": Bound(fisher.multiply, {"v": double(P), "out": double(P)}, out),
         "get_num_threads": Bound(core.get_num_threads, {}),
         "set_num_threads": Bound(core.set_num_threads, {"n_threads": core.get_num_threads()}),
         "CallableOperator": Bound(core.CallableOperator, {"size": 3, "product": np.copy}),
         "conjugate_gradient": Bound(
-            core.conjugate_gradient, {"a": fisher, "b": double(P), "max_iter": 5, "rtol": 1e-9, "preconditioner": None}
+            core.conjugate_gradient,
+            {"a": fisher, "b": double(P), "max_iter": 5, "rtol": 1e-9, "preconditioner": kfac, "progress_rtol": 0.0},
         ),
         "ValueFit": Bound(k.ValueFit, {**fit, **state, "n_steps": 0}),
         "ValueFit.start": Bound(k.ValueFit(**fit, **state, n_steps=0).start, {}),
@@ -281,9 +288,12 @@ BAD_SCALARS = {
     "Product": {"factors": ([], [None], [1], None, 1)},
     "SurrogateObjective": {"network": OBJECT, "distribution": OBJECT, "n_threads": THREADS},
     "FisherOperator": {"network": OBJECT, "distribution": OBJECT, "damping": REAL, "n_threads": THREADS},
+    "KFACPreconditioner": {"network": OBJECT, "distribution": OBJECT, "damping": REAL, "n_threads": THREADS},
     "set_num_threads": {"n_threads": THREADS},
     "CallableOperator": {"size": SIZE, "product": (None, 1)},
-    "conjugate_gradient": {"a": (None, np.eye(3)), "max_iter": COUNT, "rtol": REAL, "preconditioner": (1, np.eye(3))},
+    "conjugate_gradient": {
+        "a": (None, np.eye(3)), "max_iter": COUNT, "rtol": REAL, "preconditioner": (1, np.eye(3)), "progress_rtol": REAL
+    },
     "ValueFit": {
         "network": OBJECT, "batch_size": COUNT, "learning_rate": REAL, "n_steps": (-1, 2**70, 1.5, nan, None, "1")
     },
@@ -336,6 +346,7 @@ def test_what_is_no_action_of_a_discrete_distribution_is_refused(kind, bad, dtyp
         lambda: distribution.log_ratio(phi, phi, actions, out),
         lambda: distribution.log_prob_vjp(phi, actions, np.ones(N), phi.copy()),
         lambda: k.SurrogateObjective(network, distribution, *batch),
+        lambda: k.KFACPreconditioner(network, distribution, *batch[:3], 0.1, 1),
     ):
         with pytest.raises(ValueError, match=r"^actions: expected .*, got row 3 outside it"):
             call()
@@ -357,7 +368,7 @@ def test_a_row_number_out_of_range_is_refused(bad, dtype):
 def test_parts_that_do_not_fit_together_are_refused(dtype):
     k, rows = kernels(dtype), TABLE[dtype]
     wide = k.DiagGaussian(3)
-    for name in ("Actor", "FisherOperator", "SurrogateObjective"):
+    for name in ("Actor", "FisherOperator", "KFACPreconditioner", "SurrogateObjective"):
         with pytest.raises(ValueError, match="^network: expected output size 6, got 4"):
             rows[name].call(**{**rows[name].arguments, "distribution": wide})
     with pytest.raises(ValueError, match="^network: expected output size 1, got 4"):
@@ -453,6 +464,10 @@ def public(case):
             {"observations": observations},
         ),
         "FisherOperator.matvec": (F.matvec, {"v": v}),
+        "KFACPreconditioner": (
+            lambda theta, observations, actions: KFACPreconditioner(policy, theta, observations, actions, 0.1) @ ones,
+            {"theta": theta, "observations": observations, "actions": case.actions},
+        ),
         "SurrogateObjective": (lambda **arrays: objective(**arrays).gradient(), {"theta": theta, **batch}),
         "SurrogateObjective.evaluate": (
             lambda theta_new: np.array(objective(theta, **batch).evaluate(theta_new)), {"theta_new": theta * 1.01}

@@ -339,6 +339,8 @@ BAD_SETTINGS = {
     "kl_reduction": NO_CHOICE,
     "cg_max_steps": (*NO_INTEGER, 0, -3),
     "cg_damping": (*NO_NUMBER, True, -0.1),
+    "cg_preconditioner": NO_CHOICE,
+    "cg_progress_rtol": (*NO_NUMBER, True, -0.1, 1.1),
     "step_norm": NO_CHOICE,
     "sub_sampling_factor": (*NO_INTEGER, 0, -1),
     "line_search_max_iter": (*NO_INTEGER, 0, -1),

@@ -19,6 +19,7 @@ from trpo_fast.errors import (
     UnsupportedSpaceError,
 )
 from trpo_fast.fisher import FisherOperator
+from trpo_fast.kfac import KFACPreconditioner
 from trpo_fast.learner import TRPO
 from trpo_fast.line_search import LineSearchResult, backtracking_line_search
 from trpo_fast.policy import Policy
@@ -36,6 +37,7 @@ __all__ = [
     "EnvironmentFaultError",
     "FisherOperator",
     "InvalidArgumentError",
+    "KFACPreconditioner",
     "LineSearchResult",
     "MissingExtraError",
     "PendingFit",

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from trpo_fast._ext import core, kernels
-from trpo_fast.errors import InvalidArgumentError
+from trpo_fast._ext import kernels
+from trpo_fast.kernel_operator import KernelOperator
 from trpo_fast.policy import Policy
 from trpo_fast.surrogate import SurrogateObjective
 from trpo_fast.threads import resolve_threads
-from trpo_fast.validation import check_integer, check_real, describe, float_array
+from trpo_fast.validation import check_integer, check_real
 
 
-class FisherOperator:
+class FisherOperator(KernelOperator):
     """F v = mean_n J_n^T M(phi_n) J_n v + damping v: the Hessian of the mean KL divergence at theta.
 
     J is the network's Jacobian and M the Fisher matrix of the distribution in its own parameters, so F is symmetric
@@ -48,14 +47,11 @@ class FisherOperator:
         theta = policy.check_theta(theta)
         observations = policy.check_observations(observations)
         inputs = policy.normalize(observations if rows is None else observations[rows])
-        damping = check_real("damping", damping, at_least=0.0)
-        self._take(
-            kernels(policy.dtype).FisherOperator(
-                policy.network, policy.distribution, theta, inputs, damping, resolve_threads(n_threads)
-            ),
-            policy,
-            damping,
+        self.damping = check_real("damping", damping, at_least=0.0)
+        kernel = kernels(policy.dtype).FisherOperator(
+            policy.network, policy.distribution, theta, inputs, self.damping, resolve_threads(n_threads)
         )
+        super().__init__(kernel, policy.dtype)
 
     @classmethod
     def at(
@@ -70,26 +66,7 @@ class FisherOperator:
             observations = objective.observations
             return cls(policy, objective.theta, observations, damping, slice(None, None, every), n_threads)
         operator = cls.__new__(cls)
+        operator.damping = damping
         kernel = kernels(policy.dtype).FisherOperator(objective.kernel, damping, resolve_threads(n_threads))
-        operator._take(kernel, policy, damping)
+        KernelOperator.__init__(operator, kernel, policy.dtype)
         return operator
-
-    def _take(self, kernel: core.LinearOperator, policy: Policy, damping: float) -> None:
-        self.kernel = kernel
-        self.damping = damping
-        self.shape = (policy.num_params, policy.num_params)
-        self.dtype = policy.dtype
-
-    def matvec(self, v: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """F v. ``v`` is (P,) or (P, 1), float32 or float64; the result has its shape and dtype."""
-        size = self.shape[0]
-        if isinstance(v, np.ndarray) and v.shape == (size, 1):
-            return self.matvec(v[:, 0])[:, None]
-        if not isinstance(v, np.ndarray) or v.shape != (size,):
-            raise InvalidArgumentError("v", f"a float32 or float64 array of shape ({size},)", describe(v))
-        out = np.empty(size)
-        self.kernel.multiply(float_array("v", v, (size,), np.float64), out)
-        return out.astype(v.dtype, copy=False)
-
-    __matmul__ = matvec
-    rmatvec = matvec  # F is symmetric

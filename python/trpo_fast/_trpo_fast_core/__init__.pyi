@@ -46,6 +46,8 @@ class CGStatus:
 
       converged
 
+      slow_progress
+
       max_iter
 
       zero_rhs
@@ -60,6 +62,7 @@ class CGStatus:
     max_iter: typing.ClassVar[CGStatus]
     negative_curvature: typing.ClassVar[CGStatus]
     non_finite: typing.ClassVar[CGStatus]
+    slow_progress: typing.ClassVar[CGStatus]
     zero_rhs: typing.ClassVar[CGStatus]
     @typing.overload
     def __eq__(self, other: CGStatus) -> bool: ...
@@ -105,6 +108,7 @@ def conjugate_gradient(
     max_iter: typing.SupportsInt | typing.SupportsIndex,
     rtol: typing.SupportsFloat | typing.SupportsIndex,
     preconditioner: LinearOperator | None = None,
+    progress_rtol: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> dict:
     """
     Solve a x = b; a dict of x, n_iter, residual_norm, quadratic_form and status

@@ -18,6 +18,7 @@ __all__: list[str] = [
     "DiagGaussian",
     "Distribution",
     "FisherOperator",
+    "KFACPreconditioner",
     "Layer",
     "Linearization",
     "Network",
@@ -169,6 +170,23 @@ class FisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
         damping: typing.SupportsFloat | typing.SupportsIndex,
         n_threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
+
+class KFACPreconditioner(trpo_fast._trpo_fast_core.LinearOperator):
+    """
+    M^-1 v, about (F + damping)^-1 v
+    """
+    def __init__(
+        self,
+        network: Network,
+        distribution: Distribution,
+        theta: typing.Any,
+        x: typing.Any,
+        actions: typing.Any,
+        damping: typing.SupportsFloat | typing.SupportsIndex,
+        n_threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    @property
+    def identity_layers(self) -> list[int]: ...
 
 class ValueFit:
     """

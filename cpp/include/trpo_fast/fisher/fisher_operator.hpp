@@ -1,5 +1,5 @@
 // FisherOperator: F v = mean_n J_n^T M(phi_n) J_n v + damping v, the Hessian of the mean KL divergence at theta.
-// One of the two places where a network meets a distribution.
+// One of the places where a network meets a distribution.
 //
 //        vjp     multiply_fisher     jvp
 #pragma once

@@ -60,6 +60,26 @@ void multiply(Index rows,
   });
 }
 
+// y = A B with B as it lies, row-major: for a B that is used too seldom to be worth packing. Rows of B and y are
+// padded.
+template <class Scalar>
+void multiply(ConstPanel<Scalar> a,  // (rows, depth)
+              ConstPanel<Scalar> b,  // (depth, n)
+              Panel<Scalar> y        // (rows, n)
+) {
+  for_each_panel<Scalar>(b.cols(), [&](auto shape, Index column) {
+    using Shape = decltype(shape);
+    detail::for_each_row_block<Shape::kRows>(0, a.rows(), [&](Index row, auto block_rows) {
+      RegisterBlock<typename Shape::Packet, decltype(block_rows)::value, Shape::kPackets> block;
+      block.set_rows(nullptr);
+      block.accumulate(a.data() + row * a.outerStride(), a.outerStride(), 1, b.data() + column, b.outerStride(),
+                       a.cols());
+      block.store(y.data() + row * y.outerStride() + column, y.outerStride(),
+                  [](const auto& packet, Index, Index) { return packet; });
+    });
+  });
+}
+
 // C += A^T B over the rows of a block, C in panels whose first row is left alone (it is a bias)
 template <class Scalar>
 void add_outer_products(Index rows,

@@ -23,6 +23,7 @@ class AppendLogStd final : public Layer<Scalar> {
   Index input_size() const override { return size_; }
   Index output_size() const override { return 2 * size_; }
   Index num_params() const override { return size_; }
+  AffineMap affine_map() const override { return {0, size_}; }  // a bias alone
   Index packed_size() const override { return size_; }
   void packed_order(std::int32_t* order) const override { std::iota(order, order + size_, 0); }
 
@@ -53,16 +54,18 @@ class AppendLogStd final : public Layer<Scalar> {
     // Reverse: y = [x, clamp(s)]
     for_each_packet([&](auto packet, Index j) {
       using Packet = decltype(packet);
-      Packet sum = simd::pset1<Packet>(Scalar(0));
+      const Packet slope = simd::ploadu<Packet>(at.reverse + j);
+      Packet sum = simd::ploadu<Packet>(packed_bar + j);
       for (Index row = 0; row < y_bar.rows(); ++row) {
-        const Scalar* from = y_bar.data() + row * y_bar.outerStride();
-        sum = simd::padd(sum, simd::ploadu<Packet>(from + size_ + j));
+        Scalar* from = y_bar.data() + row * y_bar.outerStride();
         if (x_bar.data() != nullptr) {
           simd::pstoreu(x_bar.data() + row * x_bar.outerStride() + j, simd::ploadu<Packet>(from + j));
         }
+        const Packet s_bar = simd::pmul(slope, simd::ploadu<Packet>(from + size_ + j));
+        simd::pstoreu(from + size_ + j, s_bar);
+        sum = simd::padd(sum, s_bar);
       }
-      const Packet slope = simd::ploadu<Packet>(at.reverse + j);
-      simd::pstoreu(packed_bar + j, simd::pmadd(slope, sum, simd::ploadu<Packet>(packed_bar + j)));
+      simd::pstoreu(packed_bar + j, sum);
     });
   }
 

@@ -19,6 +19,7 @@ class Dense final : public Layer<Scalar> {
   Index input_size() const override { return in_; }
   Index output_size() const override { return out_; }
   Index num_params() const override { return out_ * in_ + out_; }
+  AffineMap affine_map() const override { return {in_, out_}; }
   Index cache_size() const override { return keeps_derivative(activation_) ? out_ : 0; }
   Index packed_size() const override { return (1 + in_) * panel_columns<Scalar>(out_); }
   Index reverse_size() const override { return out_ * panel_columns<Scalar>(in_); }

@@ -1,12 +1,10 @@
 // SurrogateObjective: L(theta') = mean_n ratio_n A_n, ratio_n = pi(a_n | s_n; theta') / pi(a_n | s_n; theta)
-// (Schulman et al. 2015, Eq. 14), with the KL divergence that bounds it. One of the two places where a network meets a
+// (Schulman et al. 2015, Eq. 14), with the KL divergence that bounds it. One of the places where a network meets a
 // distribution.
 #pragma once
 
 #include <cmath>
 #include <memory>
-#include <stdexcept>
-#include <string>
 #include <vector>
 
 #include "../distributions/distribution.hpp"
@@ -41,11 +39,7 @@ class SurrogateObjective {
         actions_(actions),
         advantages_(advantages),
         n_threads_(n_threads) {
-    const Index row = distribution.first_invalid_action(panel(actions));
-    if (row >= 0) {
-      throw std::invalid_argument("actions: expected an action of the action space, got row " + std::to_string(row) +
-                                  " outside it");
-    }
+    check_actions(distribution, actions);
   }
 
   // The network at theta and x, for a Fisher operator at the same place.
