@@ -4,6 +4,7 @@
 // Packed: s. Reverse: clamp'(s), 1 or 0.
 #pragma once
 
+#include <algorithm>
 #include <numeric>
 
 #include "../kernels/panels.hpp"
@@ -85,14 +86,21 @@ class AppendLogStd final : public Layer<Scalar> {
   // y = [x, s] in every row, x = 0 where it has no data; x goes first: its last packet may reach into s
   template <class Function>
   void write(const ConstPanel<Scalar>& x, Panel<Scalar>& y, Function&& s) const {
-    for_each_packet([&](auto packet, Index j) {
-      using Packet = decltype(packet);
+    const bool x_has_padding = x.outerStride() >= panel_columns<Scalar>(size_);  // a caller's batch may have none
+    if (x.data() != nullptr && !x_has_padding) {
       for (Index row = 0; row < y.rows(); ++row) {
-        const Packet from = x.data() != nullptr ? simd::ploadu<Packet>(x.data() + row * x.outerStride() + j)
-                                                : simd::pset1<Packet>(Scalar(0));
-        simd::pstoreu(y.data() + row * y.outerStride() + j, from);
+        std::copy_n(x.data() + row * x.outerStride(), size_, y.data() + row * y.outerStride());
       }
-    });
+    } else {
+      for_each_packet([&](auto packet, Index j) {
+        using Packet = decltype(packet);
+        for (Index row = 0; row < y.rows(); ++row) {
+          const Packet from = x.data() != nullptr ? simd::ploadu<Packet>(x.data() + row * x.outerStride() + j)
+                                                  : simd::pset1<Packet>(Scalar(0));
+          simd::pstoreu(y.data() + row * y.outerStride() + j, from);
+        }
+      });
+    }
     for_each_packet([&](auto packet, Index j) {
       const auto value = s(packet, j);
       for (Index row = 0; row < y.rows(); ++row) simd::pstoreu(y.data() + row * y.outerStride() + size_ + j, value);

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -69,13 +70,12 @@ class ThreadPool {
   // itself.
   template <class Function>
   void run(Index n_tasks, int n_threads, Function&& f) {
-    const std::unique_lock<std::mutex> lock(batch_mutex_, std::try_to_lock);
     n_threads = static_cast<int>(std::min<Index>(n_threads, n_tasks));
-    if (n_threads <= 1 || !lock.owns_lock()) {
+    if (n_threads > 1) start_workers(n_threads - 1);
+    if (n_threads <= 1 || busy_.exchange(true)) {
       for (Index task = 0; task < n_tasks; ++task) f(task, 0);
       return;
     }
-    start_workers(n_threads - 1);
     batch_.call = [](void* function, Index task, int thread) {
       (*static_cast<std::remove_reference_t<Function>*>(function))(task, thread);
     };
@@ -92,6 +92,7 @@ class ThreadPool {
       next_task_.store(n_tasks);
     }
     close();
+    busy_.store(false);
     if (error) std::rethrow_exception(error);
   }
 
@@ -135,7 +136,11 @@ class ThreadPool {
     const std::lock_guard<std::mutex> lock(start_mutex_);
     while (n_workers_.load() < std::min(wanted, kMaxThreads - 1)) {
       const int thread = n_workers_.load() + 1;
-      std::thread([this, thread] { live(thread); }).detach();
+      try {
+        std::thread([this, thread] { live(thread); }).detach();
+      } catch (const std::system_error&) {
+        return;  // no more to be had: those there are do the work
+      }
       n_workers_.store(thread, std::memory_order_release);
     }
   }
@@ -192,8 +197,8 @@ class ThreadPool {
     return calls_.load();
   }
 
-  std::mutex batch_mutex_;  // one batch at a time
-  Batch batch_;             // written before open(), read by workers that found it open
+  std::atomic<bool> busy_{false};  // one batch at a time; no mutex: a task of it may ask, too
+  Batch batch_;                    // written before open(), read by workers that found it open
   std::atomic<Index> next_task_{0};
   std::atomic<bool> open_{false};
   std::atomic<int> joined_{0};

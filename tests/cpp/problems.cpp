@@ -1,0 +1,41 @@
+// The one file that instantiates layers and distributions: their products take long to compile.
+#include "problems.hpp"
+
+#include "trpo_fast/distributions/bernoulli.hpp"
+#include "trpo_fast/distributions/categorical.hpp"
+#include "trpo_fast/distributions/diag_gaussian.hpp"
+#include "trpo_fast/distributions/product.hpp"
+#include "trpo_fast/network/append_log_std.hpp"
+#include "trpo_fast/network/dense.hpp"
+
+namespace trpo_fast::tests {
+
+template <class Scalar>
+Network<Scalar> make_network(const NetworkSpec& spec) {
+  std::vector<std::shared_ptr<const Layer<Scalar>>> layers;
+  for (std::size_t l = 0; l + 1 < spec.sizes.size(); ++l) {
+    const bool last = l + 2 == spec.sizes.size();
+    layers.push_back(std::make_shared<Dense<Scalar>>(spec.sizes[l], spec.sizes[l + 1],
+                                                     last ? Activation::identity : spec.activation));
+  }
+  if (spec.log_std) layers.push_back(std::make_shared<AppendLogStd<Scalar>>(spec.sizes.back()));
+  return Network<Scalar>(layers);
+}
+
+template <class Scalar>
+std::shared_ptr<const Distribution<Scalar>> make_distribution(const Factors& factors) {
+  std::vector<std::shared_ptr<const Distribution<Scalar>>> parts;
+  for (const Factor& f : factors) {
+    if (f.kind == Kind::gaussian) parts.push_back(std::make_shared<DiagGaussian<Scalar>>(f.size));
+    if (f.kind == Kind::categorical) parts.push_back(std::make_shared<Categorical<Scalar>>(f.size));
+    if (f.kind == Kind::bernoulli) parts.push_back(std::make_shared<Bernoulli<Scalar>>(f.size));
+  }
+  return parts.size() == 1 ? parts.front() : std::make_shared<Product<Scalar>>(parts);
+}
+
+template Network<float> make_network(const NetworkSpec&);
+template Network<double> make_network(const NetworkSpec&);
+template std::shared_ptr<const Distribution<float>> make_distribution(const Factors&);
+template std::shared_ptr<const Distribution<double>> make_distribution(const Factors&);
+
+}  // namespace trpo_fast::tests

@@ -1,0 +1,132 @@
+// Networks, distributions and batches at random, and the list of those that every property runs over.
+#pragma once
+
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "check.hpp"
+#include "reference.hpp"
+#include "trpo_fast/distributions/distribution.hpp"
+#include "trpo_fast/network/linearization.hpp"
+#include "trpo_fast/network/network.hpp"
+
+namespace trpo_fast::tests {
+
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : engine_(seed) {}
+  double normal() { return std::normal_distribution<double>()(engine_); }
+  double uniform(double low, double high) { return std::uniform_real_distribution<double>(low, high)(engine_); }
+  Index below(Index n) { return static_cast<Index>(engine_() % static_cast<std::uint64_t>(n)); }
+
+  template <class Scalar>
+  RowMatrix<Scalar> matrix(Index rows, Index cols, double scale = 1.0) {
+    return RowMatrix<Scalar>::NullaryExpr(rows, cols, [&] { return static_cast<Scalar>(scale * normal()); });
+  }
+  template <class Scalar>
+  Vector<Scalar> vector(Index size, double scale = 1.0) {
+    return Vector<Scalar>::NullaryExpr(size, [&] { return static_cast<Scalar>(scale * normal()); });
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+template <class Scalar>
+Network<Scalar> make_network(const NetworkSpec& spec);
+template <class Scalar>
+std::shared_ptr<const Distribution<Scalar>> make_distribution(const Factors& factors);
+
+template <class Scalar>
+RowMatrix<Scalar> random_actions(const Factors& factors, Index n, Random& random) {
+  RowMatrix<Scalar> actions(n, make_distribution<Scalar>(factors)->action_size());
+  for (Index row = 0; row < n; ++row) {
+    Index column = 0;
+    for (const Factor& f : factors) {
+      for (Index j = 0; j < f.action_size(); ++j) {
+        const double bounded = static_cast<double>(random.below(f.kind == Kind::categorical ? f.size : 2));
+        actions(row, column++) = static_cast<Scalar>(f.kind == Kind::gaussian ? random.normal() : bounded);
+      }
+    }
+  }
+  return actions;
+}
+
+struct PolicySpec {
+  const char* name;
+  NetworkSpec network;
+  Factors factors;
+};
+
+// Widths that are multiples of nothing, every activation, every distribution.
+inline const std::vector<PolicySpec>& policy_specs() {
+  static const std::vector<PolicySpec> specs{
+      {"linear gaussian", {{5, 3}, Activation::identity, true}, {{Kind::gaussian, 3}}},
+      {"tanh gaussian", {{5, 7, 2}, Activation::tanh, true}, {{Kind::gaussian, 2}}},
+      {"relu categorical", {{3, 9, 4}, Activation::relu, false}, {{Kind::categorical, 4}}},
+      {"elu bernoulli", {{4, 5, 6, 3}, Activation::elu, false}, {{Kind::bernoulli, 3}}},
+      {"silu product",
+       {{2, 6, 7}, Activation::silu, false},
+       {{Kind::categorical, 2}, {Kind::bernoulli, 1}, {Kind::gaussian, 1}, {Kind::categorical, 2}}},
+  };
+  return specs;
+}
+
+// A policy and a batch of its actions.
+template <class Scalar>
+struct Problem {
+  NetworkSpec spec;
+  Factors factors;
+  Random random;
+  Network<Scalar> network;
+  std::shared_ptr<const Distribution<Scalar>> distribution;
+  Vector<Scalar> theta;       // (P,)
+  RowMatrix<Scalar> x;        // (N, input_size)
+  RowMatrix<Scalar> actions;  // (N, A)
+  Vector<double> advantages;  // (N,)
+
+  Problem(const PolicySpec& policy, Index n_rows, std::uint64_t seed = 1)
+      : spec(policy.network),
+        factors(policy.factors),
+        random(seed),
+        network(make_network<Scalar>(spec)),
+        distribution(make_distribution<Scalar>(factors)),
+        theta(random.vector<Scalar>(network.num_params(), 0.5)),
+        x(random.matrix<Scalar>(n_rows, network.input_size())),
+        actions(random_actions<Scalar>(factors, n_rows, random)),
+        advantages(random.vector<double>(n_rows)) {}
+
+  std::shared_ptr<const Linearization<Scalar>> linearization(int n_threads) const {
+    return std::make_shared<const Linearization<Scalar>>(network, theta.data(), view(x), n_threads);
+  }
+  ConstVectorView<Scalar> theta_view() const { return {theta.data(), theta.size()}; }
+  ConstVectorView<double> advantages_view() const { return {advantages.data(), advantages.size()}; }
+};
+
+template <class T, class Array>
+std::vector<T> widened(const Array& values) {
+  std::vector<T> out;
+  for (Index i = 0; i < values.size(); ++i) out.push_back(static_cast<T>(values[i]));
+  return out;
+}
+
+// The Jacobian of phi with respect to theta at one row: column i is d phi / d theta_i, (P, K).
+template <class Real>
+std::vector<std::vector<Real>> reference_jacobian(const NetworkSpec& spec, const std::vector<Real>& theta,
+                                                  const std::vector<Real>& x) {
+  std::vector<Dual<Real>> at(theta.begin(), theta.end());
+  const std::vector<Dual<Real>> inputs(x.begin(), x.end());
+  std::vector<std::vector<Real>> jacobian;
+  for (Dual<Real>& parameter : at) {
+    parameter.slope = 1;
+    std::vector<Real> column;
+    for (const Dual<Real>& phi : reference_forward(spec, at, inputs)) column.push_back(phi.slope);
+    jacobian.push_back(column);
+    parameter.slope = 0;
+  }
+  return jacobian;
+}
+
+}  // namespace trpo_fast::tests

@@ -1,0 +1,145 @@
+// Networks: forward, jvp and vjp against the oracle, and the same bits of a row wherever it stands.
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "problems.hpp"
+#include "trpo_fast/network/evaluator.hpp"
+#include "trpo_fast/network/linearization.hpp"
+
+namespace trpo_fast::tests {
+namespace {
+
+constexpr Index kRows = 70;  // a block and a bit
+
+template <class Scalar>
+double tolerance() {
+  return 40.0 * double(std::numeric_limits<Scalar>::epsilon());
+}
+
+template <class Scalar>
+std::vector<Scalar> row_of(ConstPanel<Scalar> m, Index row) {
+  const Scalar* begin = m.data() + row * m.outerStride();
+  return {begin, begin + m.cols()};
+}
+
+template <class Scalar>
+bool same_rows(const std::vector<Scalar>& a, const std::vector<Scalar>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same_bits<Scalar>);
+}
+
+TEST_BOTH(forward_jvp_and_vjp_agree_with_the_oracle) {
+  using Real = Wide<Scalar>;
+  for (const PolicySpec& policy : policy_specs()) {
+    Problem<Scalar> p(policy, kRows);
+    const Linearization<Scalar> at(p.network, p.theta.data(), view(p.x), 1);
+    typename Linearization<Scalar>::Workspace workspace(p.network);
+    const Vector<Scalar> v = p.random.template vector<Scalar>(p.theta.size());
+    Vector<Scalar> v_packed = Vector<Scalar>::Zero(p.network.packed_size());
+    p.network.pack(v.data(), v_packed.data());
+    PaddedMatrix<Scalar> phi_bar(kBlockRows, p.network.output_size());
+    const std::vector<Real> theta = widened<Real>(p.theta);
+    for_each_block({0, kRows}, [&](Rows rows) {
+      Panel<Scalar> u = phi_bar.panel(0, rows.size());
+      u = p.random.template matrix<Scalar>(rows.size(), u.cols());
+      const RowMatrix<Scalar> u_before = u, dphi = at.jvp(rows, v_packed.data(), workspace);
+      Vector<Scalar> bar_packed = Vector<Scalar>::Zero(p.network.packed_size());
+      Vector<Real> theta_bar = Vector<Real>::Zero(p.theta.size());
+      at.vjp(rows, u, bar_packed.data(), workspace);
+      Vector<Scalar> bar(p.theta.size());
+      p.network.unpack(bar_packed.data(), bar.data());
+      for (Index i = 0; i < rows.size(); ++i) {
+        const std::vector<Real> x = widened<Real>(p.x.row(rows.begin + i));
+        const auto jacobian = reference_jacobian(p.spec, theta, x);
+        std::vector<Real> expected(static_cast<std::size_t>(u.cols()), Real(0));
+        for (std::size_t k = 0; k < jacobian.size(); ++k) {
+          for (std::size_t j = 0; j < expected.size(); ++j) {
+            expected[j] += jacobian[k][j] * Real(v[Index(k)]);
+            theta_bar[Index(k)] += jacobian[k][j] * Real(u_before(i, Index(j)));
+          }
+        }
+        const auto phi = reference_forward(p.spec, theta, x);
+        CHECK(is_close(row_of(at.output(rows), i), phi, tolerance<Scalar>()), "net", policy.name, "row", i);
+        CHECK(is_close(dphi.row(i), expected, tolerance<Scalar>()), "net", policy.name, "row", i);
+      }
+      CHECK(is_close(bar, theta_bar, tolerance<Scalar>()), "net", policy.name, "block at", rows.begin);
+    });
+  }
+}
+
+// Beyond the clamp of log_std its derivative is 0.
+TEST_BOTH(log_std_is_clamped) {
+  const Network<Scalar> network = make_network<Scalar>({{2, 3}, Activation::identity, true});
+  Vector<Scalar> theta = Vector<Scalar>::Zero(network.num_params());
+  theta.tail(3) << Scalar(-25), Scalar(1), Scalar(7);
+  const RowMatrix<Scalar> x = RowMatrix<Scalar>::Ones(5, 2);
+  const Linearization<Scalar> at(network, theta.data(), view(x), 1);
+  typename Linearization<Scalar>::Workspace workspace(network);
+  Vector<Scalar> v = Vector<Scalar>::Zero(network.packed_size());
+  network.pack(Vector<Scalar>(Vector<Scalar>::Ones(theta.size())).data(), v.data());
+  const RowMatrix<Scalar> dphi = at.jvp({0, 5}, v.data(), workspace);
+  PaddedMatrix<Scalar> phi_bar(5, 6);
+  phi_bar.panel(0, 5).setOnes();
+  Vector<Scalar> packed_bar = Vector<Scalar>::Zero(network.packed_size()), bar(theta.size());
+  at.vjp({0, 5}, phi_bar.panel(0, 5), packed_bar.data(), workspace);
+  network.unpack(packed_bar.data(), bar.data());
+  const double expected[] = {-20.0, 1.0, 2.0}, slope[] = {0.0, 1.0, 0.0};
+  for (Index j = 0; j < 3; ++j) {
+    for (Index i = 0; i < 5; ++i) {
+      CHECK(at.output({0, 5})(i, 3 + j) == Scalar(expected[j]), "row", i, "j", j);
+      CHECK(dphi(i, 3 + j) == Scalar(slope[j]), "row", i, "j", j);
+    }
+    CHECK(bar[bar.size() - 3 + j] == Scalar(5 * slope[j]), "j", j);
+  }
+}
+
+// A batch of the caller's has no padding: AddressSanitizer watches its end.
+TEST_BOTH(inputs_need_no_padding) {
+  Random random(12);
+  for (Index size = 1; size <= 20; ++size) {
+    for (const NetworkSpec& spec :
+         {NetworkSpec{{size}, Activation::identity, true}, NetworkSpec{{size, 3}, Activation::identity, false}}) {
+      const Network<Scalar> network = make_network<Scalar>(spec);
+      const Vector<Scalar> theta = random.vector<Scalar>(network.num_params(), 0.5);
+      const RowMatrix<Scalar> x = random.matrix<Scalar>(1, size);
+      RowMatrix<Scalar> y(1, network.output_size());
+      forward(network, theta.data(), view(x), MatrixView<Scalar>(y.data(), 1, y.cols()), 1);
+      const auto expected = reference_forward(spec, widened<Scalar>(theta), widened<Scalar>(x.row(0)));
+      CHECK(is_close(y.row(0), expected, tolerance<Scalar>()), "size", size, "log_std", spec.log_std);
+    }
+  }
+}
+
+TEST_BOTH(a_row_has_the_same_bits_in_every_block) {
+  for (const Activation activation : {Activation::tanh, Activation::relu, Activation::elu, Activation::silu}) {
+    for (const std::vector<Index>& sizes : {std::vector<Index>{17, 64, 64, 6}, {3, 13, 37, 2}, {1, 1, 1}}) {
+      const PolicySpec policy{"", {sizes, activation, true}, {{Kind::gaussian, sizes.back()}}};
+      Problem<Scalar> p(policy, kBlockRows);
+      const Linearization<Scalar> at(p.network, p.theta.data(), view(p.x), 1);
+      typename Linearization<Scalar>::Workspace workspace(p.network);
+      Vector<Scalar> v = Vector<Scalar>::Zero(p.network.packed_size());
+      p.network.pack(p.theta.data(), v.data());
+      const Rows all{0, kBlockRows};
+      const ConstPanel<Scalar> phi = at.output(all);
+      const RowMatrix<Scalar> dphi = at.jvp(all, v.data(), workspace);
+
+      Evaluator<Scalar> evaluator(p.network);
+      evaluator.set_theta(p.theta.data());
+      typename Evaluator<Scalar>::Workspace outputs(p.network, kBlockRows);
+      for (Index count = 1; count <= 13; ++count) {
+        for (Index begin = 0; begin + count <= kBlockRows; begin += count) {
+          const Rows rows{begin, begin + count};
+          const ConstPanel<Scalar> y = evaluator.forward(panel(block(view(p.x), rows)), outputs);
+          const ConstPanel<Scalar> dy = view(at.jvp(rows, v.data(), workspace));
+          for (Index i = 0; i < count; ++i) {
+            CHECK(same_rows(row_of(y, i), row_of(phi, begin + i)), "rows", count, "row", begin + i);
+            CHECK(same_rows(row_of(dy, i), row_of(panel(view(dphi)), begin + i)), "rows", count, "row", begin + i);
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace trpo_fast::tests

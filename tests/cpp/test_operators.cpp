@@ -1,0 +1,118 @@
+// The Fisher operator and the surrogate objective: where networks meet distributions.
+#include <limits>
+#include <vector>
+
+#include "problems.hpp"
+#include "trpo_fast/fisher/fisher_operator.hpp"
+#include "trpo_fast/objectives/surrogate.hpp"
+
+namespace trpo_fast::tests {
+namespace {
+
+constexpr Index kRows = 70;
+
+// mean_n J_n^T M(phi_n) J_n + damping I
+template <class Scalar>
+Eigen::MatrixXd reference_fisher(const Problem<Scalar>& p, double damping) {
+  using Real = Wide<Scalar>;
+  const std::vector<Real> theta = widened<Real>(p.theta);
+  const std::size_t size = theta.size();
+  Eigen::Matrix<Real, Eigen::Dynamic, Eigen::Dynamic> sum(p.theta.size(), p.theta.size());
+  sum.setZero();
+  for (Index n = 0; n < p.x.rows(); ++n) {
+    const std::vector<Real> x = widened<Real>(p.x.row(n)), phi = reference_forward(p.spec, theta, x);
+    const auto jacobian = reference_jacobian(p.spec, theta, x);
+    for (std::size_t i = 0; i < size; ++i) {
+      const std::vector<Real> moved = reference_metric_product(p.factors, phi.data(), jacobian[i].data());
+      for (std::size_t j = 0; j < size; ++j) {
+        for (std::size_t k = 0; k < phi.size(); ++k) sum(Index(j), Index(i)) += jacobian[j][k] * moved[k];
+      }
+    }
+  }
+  Eigen::MatrixXd fisher = (sum / Real(p.x.rows())).template cast<double>();
+  fisher.diagonal().array() += damping;
+  return fisher;
+}
+
+TEST_BOTH(fisher_operator_is_the_mean_of_jacobian_metric_jacobian) {
+  const double tolerance = 20.0 * double(std::numeric_limits<Scalar>::epsilon()), damping = 0.125;
+  for (const PolicySpec& policy : policy_specs()) {
+    const Problem<Scalar> p(policy, kRows);
+    FisherOperator<Scalar> fisher(*p.distribution, p.linearization(1), damping, 1);
+    const Eigen::MatrixXd expected = reference_fisher(p, damping);
+    Eigen::MatrixXd dense(expected.rows(), expected.cols());
+    const Eigen::MatrixXd identity = Eigen::MatrixXd::Identity(dense.rows(), dense.cols());
+    for (Index i = 0; i < dense.cols(); ++i) fisher.multiply(identity.col(i).data(), dense.col(i).data());
+    CHECK((dense - expected).norm() <= tolerance * expected.norm(), "policy", policy.name);
+    CHECK((dense - dense.transpose()).norm() <= tolerance * expected.norm(), "policy", policy.name);
+  }
+}
+
+// A theta nearby
+template <class Scalar>
+Vector<Scalar> moved_theta(Problem<Scalar>& p) {
+  return p.theta + p.random.template vector<Scalar>(p.theta.size(), 0.01);
+}
+
+TEST_BOTH(surrogate_agrees_with_the_oracle) {
+  using Real = Wide<Scalar>;
+  const double tolerance = 200.0 * double(std::numeric_limits<Scalar>::epsilon());
+  for (const PolicySpec& policy : policy_specs()) {
+    Problem<Scalar> p(policy, kRows);
+    const SurrogateObjective<Scalar> objective(p.network, *p.distribution, p.theta_view(), view(p.x), view(p.actions),
+                                               p.advantages_view(), 1);
+    const Vector<Scalar> theta_new = moved_theta(p);
+    const SurrogateValue value = objective.evaluate(theta_new.data());
+    std::vector<Real> sums(4, Real(0));
+    double scale = 1.0;
+    for (Index n = 0; n < kRows; ++n) {
+      const std::vector<Real> x = widened<Real>(p.x.row(n));
+      const std::vector<Real> old = reference_forward(p.spec, widened<Real>(p.theta), x);
+      const std::vector<Real> phi = reference_forward(p.spec, widened<Real>(theta_new), x);
+      const Scalar* action = p.actions.row(n).data();
+      const auto [kl, entropy] = reference_kl_and_entropy(p.factors, old.data(), phi.data());
+      const Real log_ratio =
+          reference_log_prob(p.factors, phi.data(), action) - reference_log_prob(p.factors, old.data(), action);
+      sums[0] += std::exp(log_ratio) * Real(p.advantages[n]) / kRows;
+      scale += double(std::exp(log_ratio)) / kRows;
+      sums[1] += kl / kRows;
+      sums[2] = std::max(sums[2], kl);
+      sums[3] += entropy / kRows;
+    }
+    const std::vector<double> got{value.surrogate, value.mean_kl, value.max_kl, value.entropy};
+    for (std::size_t i = 0; i < 4; ++i) {
+      CHECK(std::abs(got[i] - double(sums[i])) <= tolerance * scale, "policy", policy.name, "term", i, "got", got[i]);
+    }
+    const SurrogateValue still = objective.evaluate(p.theta.data());
+    CHECK(still.mean_kl == 0.0 && still.max_kl == 0.0, "policy", policy.name, "KL", still.mean_kl);
+    CHECK(std::abs(still.surrogate - p.advantages.mean()) < 1e-14, "policy", policy.name);
+  }
+}
+
+TEST_BOTH(gradient_agrees_with_the_oracle) {
+  using Real = Wide<Scalar>;
+  for (const PolicySpec& policy : policy_specs()) {
+    const Problem<Scalar> p(policy, kRows);
+    const SurrogateObjective<Scalar> objective(p.network, *p.distribution, p.theta_view(), view(p.x), view(p.actions),
+                                               p.advantages_view(), 1);
+    Vector<double> gradient(p.theta.size());
+    objective.gradient(gradient.data());
+    const std::vector<Real> wide_theta = widened<Real>(p.theta);
+    std::vector<Dual<Real>> theta(wide_theta.begin(), wide_theta.end());
+    std::vector<Real> expected;
+    for (Dual<Real>& parameter : theta) {
+      parameter.slope = 1;
+      Real slope(0);
+      for (Index n = 0; n < kRows; ++n) {
+        const auto phi = reference_forward(p.spec, theta, widened<Dual<Real>>(p.x.row(n)));
+        slope += reference_log_prob(p.factors, phi.data(), p.actions.row(n).data()).slope * Real(p.advantages[n]);
+      }
+      expected.push_back(slope / kRows);
+      parameter.slope = 0;
+    }
+    CHECK(is_close(gradient, expected, 100.0 * double(std::numeric_limits<Scalar>::epsilon())), "policy", policy.name);
+  }
+}
+
+}  // namespace
+}  // namespace trpo_fast::tests
