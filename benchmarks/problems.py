@@ -1,12 +1,10 @@
-"""The problems that the benchmarks share, and how they are timed: results are compared first, then A B A B, medians."""
+"""The problems that the benchmarks share, and where results are kept."""
 
 import json
 import os
 import platform
-import statistics
 import sys
-import time
-from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +14,7 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 import gymnasium as gym
 import numpy as np
 
-from trpo_fast import Policy
+from trpo_fast import CriticState, Policy, ValueFunction
 from trpo_fast.diagnostics import versions
 
 sys.path.insert(0, str(Path(__file__).parent / "baselines"))
@@ -24,85 +22,111 @@ sys.path.insert(0, str(Path(__file__).parent / "baselines"))
 import numpy_trpo
 
 RESULTS = Path(__file__).parent / "results"
-SIZES = {"Hopper": (11, 3), "HalfCheetah": (17, 6)}  # observation and action dimensions, hidden layers 64-64
+TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # of a product or gradient, relative
 
 
-class Problem(NamedTuple):
-    """A policy at its initial parameters, a batch, and the NumPy baseline of the same policy."""
+class Spaces(gym.Env):
+    """An environment that is its spaces, never stepped."""
 
+    def __init__(self, observation_space: gym.Space, action_space: gym.Space) -> None:
+        self.observation_space, self.action_space = observation_space, action_space
+
+
+class PolicyProblem(NamedTuple):
+    """A Gaussian tanh policy at its initial parameters, a batch, and the NumPy oracle of the same policy."""
+
+    sizes: tuple[int, ...]  # (obs_dim, hidden..., action_dim)
     policy: Policy
-    theta: np.ndarray
-    observations: np.ndarray
-    inputs: np.ndarray  # normalised, in float64: what the baseline takes
-    actions: np.ndarray
-    advantages: np.ndarray
-    baseline: numpy_trpo.Policy
+    theta: np.ndarray  # (P,)
+    observations: np.ndarray  # (N, obs_dim), raw
+    inputs: np.ndarray  # (N, obs_dim), normalised, of the policy's dtype
+    actions: np.ndarray  # (N, action_dim)
+    advantages: np.ndarray  # (N,)
+    damping: float
+    oracle: numpy_trpo.Policy
+
+    @property
+    def name(self) -> str:
+        return f"{'-'.join(map(str, self.sizes))} N={len(self.inputs)} {self.policy.dtype}"
+
+    @property
+    def product_flops(self) -> int:
+        """Of one Fisher-vector product: 4 W + 4 W2 a row, W weights in all, W2 without the first layer."""
+        return len(self.inputs) * (4 * _weights(self.sizes) + 4 * _weights(self.sizes[1:]))
 
 
-def make_problem(name: str, n: int, dtype: str, seed: int = 7) -> Problem:
-    obs_dim, action_dim = SIZES[name]
+class CriticProblem(NamedTuple):
+    """A tanh critic, its regression targets, and the order of the rows in minibatches."""
+
+    sizes: tuple[int, ...]  # (obs_dim, hidden..., 1)
+    value_function: ValueFunction
+    state: CriticState
+    inputs: np.ndarray  # (N, obs_dim)
+    targets: np.ndarray  # (N,)
+    order: np.ndarray  # (n_epochs, N)
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+
+    @property
+    def n_steps(self) -> int:
+        """Adam steps of one fit."""
+        return len(self.order) * -(-len(self.inputs) // self.batch_size)
+
+    @property
+    def step_flops(self) -> int:
+        """Of one minibatch: 4 W + 2 W2 a row."""
+        return self.batch_size * (4 * _weights(self.sizes) + 2 * _weights(self.sizes[1:]))
+
+    def minibatches(self) -> np.ndarray:
+        """Rows of each Adam step, (n_steps, batch_size); N must be a multiple of the batch size."""
+        return self.order.reshape(-1, self.batch_size)
+
+
+def _weights(sizes: tuple[int, ...]) -> int:
+    return sum(fan_in * fan_out for fan_in, fan_out in pairwise(sizes))
+
+
+def policy_problem(sizes: tuple[int, ...], n: int, dtype: str, damping: float = 0.1, seed: int = 7) -> PolicyProblem:
+    obs_dim, *widths, action_dim = sizes
     rng = np.random.default_rng(seed)
-    policy = Policy(gym.spaces.Box(-np.inf, np.inf, (obs_dim,)), gym.spaces.Box(-1.0, 1.0, (action_dim,)), dtype=dtype)
-    theta = policy.initial_parameters(seed)
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
+    action_space = gym.spaces.Box(-1.0, 1.0, (action_dim,), np.float32)
+    policy = Policy(observation_space, action_space, net_arch=widths, dtype=dtype)
     observations = rng.standard_normal((n, obs_dim))
-    actions = rng.standard_normal((n, action_dim)).astype(dtype)
-    baseline = numpy_trpo.Policy(obs_dim, numpy_trpo.Gaussian(action_dim))
-    inputs = policy.normalize(observations).astype(np.float64)
-    return Problem(policy, theta, observations, inputs, actions, rng.standard_normal(n), baseline)
-
-
-def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
-    return float(np.linalg.norm(actual - expected) / np.linalg.norm(expected))
-
-
-def time_in_turns(contenders: dict[str, Callable[[], Any]], seconds: float = 2.0) -> dict[str, list[float]]:
-    """Seconds a call, the contenders in turn (A B A B) until ``seconds`` are spent on each; at least 7 calls."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for call in contenders.values():
-        call()  # warm up
-    while any(sum(t) < seconds or len(t) < 7 for t in times.values()):
-        for name, call in contenders.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - start)
-    return times
-
-
-def row(problem: str, n: int, dtype: str, error: float, times: dict[str, list[float]]) -> dict[str, Any]:
-    """One line of a table: medians, the median of the ratios of neighbouring calls, and their spread."""
-    ours, baseline = times["trpo_fast"], times["numpy"]
-    ratios = [b / a for a, b in zip(ours, baseline, strict=True)]
-    return {
-        "problem": problem,
-        "n": n,
-        "dtype": dtype,
-        "error": error,
-        "trpo_fast_ms": 1e3 * statistics.median(ours),
-        "numpy_ms": 1e3 * statistics.median(baseline),
-        "ratio": statistics.median(ratios),
-        "ratio_p10_p90": [float(q) for q in np.quantile(ratios, [0.1, 0.9])],
-        "calls": len(ours),
-    }
-
-
-def report(name: str, rows: list[dict[str, Any]]) -> None:
-    """Print the rows as Markdown and ``save`` them."""
-    print(
-        "| problem | N | dtype | error | trpo_fast | NumPy float64 | ratio (p10-p90) |\n|---|---|---|---|---|---|---|"
+    return PolicyProblem(
+        sizes,
+        policy,
+        policy.initial_parameters(seed),
+        observations,
+        policy.normalize(observations),
+        rng.standard_normal((n, action_dim)).astype(dtype),
+        rng.standard_normal(n),
+        damping,
+        numpy_trpo.Policy(obs_dim, numpy_trpo.Gaussian(action_dim), widths),
     )
-    for r in rows:
-        low, high = r["ratio_p10_p90"]
-        print(
-            f"| {r['problem']} | {r['n']} | {r['dtype']} | {r['error']:.1e} | {r['trpo_fast_ms']:.2f} ms "
-            f"| {r['numpy_ms']:.2f} ms | {r['ratio']:.1f} ({low:.1f}-{high:.1f}) |"
-        )
-    save(name, rows)
 
 
-def save(name: str, rows: list[dict[str, Any]]) -> None:
+def critic_problem(inputs: np.ndarray, n_epochs: int = 10, seed: int = 7) -> CriticProblem:
+    """A 64-64 critic on ``inputs`` (N, obs_dim), which also give the dtype.
+
+    The order is what sb3-contrib's train() draws after ``numpy.random.seed(seed)``: one permutation for the policy's
+    batch, which it does not need, and one an epoch.
+    """
+    n, obs_dim = inputs.shape
+    stream = np.random.RandomState(seed)
+    order = np.stack([stream.permutation(n) for _ in range(n_epochs + 1)])[1:]
+    space = gym.spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
+    value_function = ValueFunction(space, normalize_returns=False, dtype=inputs.dtype)
+    targets = np.random.default_rng(seed).standard_normal(n)
+    return CriticProblem(
+        (obs_dim, 64, 64, 1), value_function, value_function.initial_state(seed), inputs, targets, order
+    )
+
+
+def save(name: str, rows: list[dict[str, Any]], command: str | None = None) -> None:
     """Write the rows, with the machine and the command, to results/NAME.json."""
     machine = {"processor": _processor(), "cores": os.cpu_count(), "load": os.getloadavg()[0], **versions()}
-    result = {"command": f"python benchmarks/{name}.py", "threads": 1, "machine": machine, "rows": rows}
+    result = {"command": command or f"python benchmarks/{name}.py", "machine": machine, "rows": rows}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
 

@@ -63,6 +63,27 @@ def test_preconditioner_cuts_iterations_and_not_the_answer():
     assert relative_error(better.x, np.linalg.solve(A, b)) < 1e-5
 
 
+@pytest.mark.parametrize("progress_rtol", [0.2, 0.02, 0.002])
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("preconditioned", [False, True])
+def test_stops_when_the_predicted_improvement_grows_slowly(preconditioned, scale, progress_rtol):
+    A, b = spd(40, condition=100.0)
+    b, M = scale * b, np.diag(1.0 / np.diag(A)) if preconditioned else None
+    products = range(1, 41)
+    predicted = [np.sqrt(b @ conjugate_gradient(A, b, max_iter=k, preconditioner=M).x) for k in products]
+    growth = np.diff(predicted) / predicted[1:]  # of products 2, 3, ...
+    result = conjugate_gradient(A, b, max_iter=40, preconditioner=M, progress_rtol=progress_rtol)
+    assert result.status is CGStatus.SLOW_PROGRESS
+    assert result.n_iter == 2 + np.argmax(growth < progress_rtol)
+
+
+def test_a_solution_is_converged_however_slow_the_last_step():
+    A, b = np.diag([1.0, 1.0, 1e6]), np.array([1.0, 1.0, 1e-3])
+    result = conjugate_gradient(A, b, progress_rtol=0.5)
+    assert result.status is CGStatus.CONVERGED
+    assert relative_error(A @ result.x, b) < 1e-9
+
+
 def test_statuses():
     n = 4
     assert conjugate_gradient(np.eye(n), np.zeros(n)).status is CGStatus.ZERO_RHS
@@ -116,6 +137,11 @@ def test_misuse_and_errors_of_the_operator():
         conjugate_gradient(np.eye(3), np.ones(3), max_iter=0)
     with pytest.raises(InvalidArgumentError, match="^rtol: "):
         conjugate_gradient(np.eye(3), np.ones(3), rtol=float("nan"))
+    for bad in (-0.1, 1.1, None):
+        with pytest.raises(InvalidArgumentError, match="^progress_rtol: "):
+            conjugate_gradient(np.eye(3), np.ones(3), progress_rtol=bad)
+    with pytest.raises(InvalidArgumentError, match=r"^preconditioner: expected an operator of shape \(3, 3\)"):
+        conjugate_gradient(np.eye(3), np.ones(3), preconditioner=np.eye(4))
     with pytest.raises(InvalidArgumentError, match="^F: "):
         conjugate_gradient("F", np.ones(3))
     with pytest.raises(ZeroDivisionError):

@@ -14,6 +14,7 @@ from trpo_fast import (
     Batch,
     FisherOperator,
     InvalidArgumentError,
+    KFACPreconditioner,
     SurrogateObjective,
     TRPOConfig,
     ValueFunction,
@@ -51,17 +52,25 @@ def bound(dtype):
     network, gaussian = make_network(k), k.DiagGaussian(2)
     critic = k.Network([k.Dense(3, 2, "relu"), k.Dense(2, 1, "identity")])
     normalizer = core.Normalizer(double(3), np.ones(3), 2.0)
+    action_range = core.ActionRange(-np.ones(2), np.ones(2), np.zeros(2, dtype=np.int64))
     theta, x, phi, actions = scalar(P), scalar(N, 3), scalar(N, 4), scalar(N, 2)
     both, out = {"network": network, "distribution": gaussian}, ("out",)
+    actor = {**both, "normalizer": normalizer, "action_range": action_range, "theta": theta}
     linearization = k.Linearization(network, theta, x)
     surrogate = k.SurrogateObjective(network, gaussian, theta, x, actions, double(N), 2)
     fisher = k.FisherOperator(network, gaussian, theta, x, 0.1, 2)
+    kfac = k.KFACPreconditioner(network, gaussian, theta, x, actions, 0.1, 2)
     taken = {"phi": phi, "actions": actions}
     state = {"theta": scalar(11), "first_moment": scalar(11), "second_moment": np.abs(scalar(11))}
     order = np.stack([rng.permutation(N), np.arange(N)])
     fit = {"network": critic, "x": x, "targets": scalar(N), "order": order, "batch_size": 70, "learning_rate": 0.01}
     return {
         "Normalizer": Bound(core.Normalizer, {"mean": double(3), "inv_std": double(3), "clip": 10.0}),
+        "ActionRange": Bound(
+            core.ActionRange, {"low": double(3), "high": double(3), "start": np.arange(3)}
+        ),
+        "copy_if_fit": Bound(core.copy_if_fit, {"values": double(N, 3), "out": double(N, 3)}, out),
+        "to_env": Bound(k.to_env, {"action_range": action_range, "actions": scalar(N, 2), "out": double(N, 2)}, out),
         "normalize": Bound(k.normalize, {"normalizer": normalizer, "x": double(N, 3), "out": scalar(N, 3)}, out),
         "Dense": Bound(k.Dense, {"input_size": 3, "output_size": 2, "activation": "tanh"}),
         "AppendLogStd": Bound(k.AppendLogStd, {"size": 2}),
@@ -102,22 +111,27 @@ def bound(dtype):
         "FisherOperator": Bound(
             k.FisherOperator, {**both, "theta": theta, "x": x, "damping": 0.1, "n_threads": 2}
         ),
+        "KFACPreconditioner": Bound(
+            k.KFACPreconditioner,
+            {**both, "theta": theta, "x": x, "actions": actions, "damping": 0.1, "n_threads": 2},
+        ),
         "LinearOperator.multiply": Bound(fisher.multiply, {"v": double(P), "out": double(P)}, out),
         "get_num_threads": Bound(core.get_num_threads, {}),
         "set_num_threads": Bound(core.set_num_threads, {"n_threads": core.get_num_threads()}),
         "CallableOperator": Bound(core.CallableOperator, {"size": 3, "product": np.copy}),
         "conjugate_gradient": Bound(
-            core.conjugate_gradient, {"a": fisher, "b": double(P), "max_iter": 5, "rtol": 1e-9, "preconditioner": None}
+            core.conjugate_gradient,
+            {"a": fisher, "b": double(P), "max_iter": 5, "rtol": 1e-9, "preconditioner": kfac, "progress_rtol": 0.0},
         ),
         "ValueFit": Bound(k.ValueFit, {**fit, **state, "n_steps": 0}),
         "ValueFit.start": Bound(k.ValueFit(**fit, **state, n_steps=0).start, {}),
         "ValueFit.finish": Bound(k.ValueFit(**fit, **state, n_steps=0).finish, {}),
         "ValueFit.read": Bound(k.ValueFit(**fit, **state, n_steps=0).read, state, tuple(state)),
-        "Actor": Bound(k.Actor, both),
+        "Actor": Bound(k.Actor, actor),
         "Actor.act": Bound(
-            k.Actor(network, gaussian).act,
-            {"normalizer": normalizer, "theta": theta, "observations": double(N, 3), "noise": actions, "out": actions},
-            out,
+            k.Actor(**actor).act,
+            {"observations": double(N, 3), "noise": actions, "out": actions, "env_actions": double(N, 2)},
+            ("out", "env_actions"),
         ),
     }  # fmt: skip
 
@@ -159,7 +173,13 @@ RELAID = {  # the same values, laid out otherwise: refused by the core, taken by
 }
 LEGAL = {
     ("Actor.act", "noise", "None"),  # the most probable action
+    ("Actor.act", "env_actions", "None"),  # not wanted
+    ("Actor.act", "env_actions", "the other float"),  # that of a space is taken
+    ("to_env", "out", "the other float"),
     ("Normalizer", "mean", "one column more"),  # inv_std is then the one that does not fit
+    ("ActionRange", "low", "one column more"),
+    *(("copy_if_fit", "values", corruption) for corruption in (*CORRUPT, *RELAID)),  # answered with False
+    *(("copy_if_fit", "out", corruption) for corruption in ("one dimension more", "one column more", "empty")),
 }
 ARRAYS = [(n, a) for n, row in TABLE["float64"].items() for a, v in row.arguments.items() if isinstance(v, np.ndarray)]
 OUTPUTS = [(name, output) for name, row in TABLE["float64"].items() for output in row.outputs]
@@ -257,6 +277,7 @@ OBJECT = (None, 1, FOREIGN)
 BAD_SCALARS = {
     "Normalizer": {"clip": (0.0, -1.0, nan, None, "1", 1j)},
     "normalize": {"normalizer": (None, 1)},
+    "to_env": {"action_range": (None, 1)},
     "Dense": {"input_size": SIZE, "output_size": SIZE, "activation": ("Tanh", "", None, 1)},
     "AppendLogStd": {"size": SIZE},
     "Network": {"layers": ([], [None], [1], None, 1)},
@@ -267,14 +288,16 @@ BAD_SCALARS = {
     "Product": {"factors": ([], [None], [1], None, 1)},
     "SurrogateObjective": {"network": OBJECT, "distribution": OBJECT, "n_threads": THREADS},
     "FisherOperator": {"network": OBJECT, "distribution": OBJECT, "damping": REAL, "n_threads": THREADS},
+    "KFACPreconditioner": {"network": OBJECT, "distribution": OBJECT, "damping": REAL, "n_threads": THREADS},
     "set_num_threads": {"n_threads": THREADS},
     "CallableOperator": {"size": SIZE, "product": (None, 1)},
-    "conjugate_gradient": {"a": (None, np.eye(3)), "max_iter": COUNT, "rtol": REAL, "preconditioner": (1, np.eye(3))},
+    "conjugate_gradient": {
+        "a": (None, np.eye(3)), "max_iter": COUNT, "rtol": REAL, "preconditioner": (1, np.eye(3)), "progress_rtol": REAL
+    },
     "ValueFit": {
         "network": OBJECT, "batch_size": COUNT, "learning_rate": REAL, "n_steps": (-1, 2**70, 1.5, nan, None, "1")
     },
-    "Actor": {"network": OBJECT, "distribution": OBJECT},
-    "Actor.act": {"normalizer": (None, 1)},
+    "Actor": {"network": OBJECT, "distribution": OBJECT, "normalizer": (None, 1), "action_range": (None, 1)},
 }  # fmt: skip
 
 
@@ -323,6 +346,7 @@ def test_what_is_no_action_of_a_discrete_distribution_is_refused(kind, bad, dtyp
         lambda: distribution.log_ratio(phi, phi, actions, out),
         lambda: distribution.log_prob_vjp(phi, actions, np.ones(N), phi.copy()),
         lambda: k.SurrogateObjective(network, distribution, *batch),
+        lambda: k.KFACPreconditioner(network, distribution, *batch[:3], 0.1, 1),
     ):
         with pytest.raises(ValueError, match=r"^actions: expected .*, got row 3 outside it"):
             call()
@@ -344,7 +368,7 @@ def test_a_row_number_out_of_range_is_refused(bad, dtype):
 def test_parts_that_do_not_fit_together_are_refused(dtype):
     k, rows = kernels(dtype), TABLE[dtype]
     wide = k.DiagGaussian(3)
-    for name in ("Actor", "FisherOperator", "SurrogateObjective"):
+    for name in ("Actor", "FisherOperator", "KFACPreconditioner", "SurrogateObjective"):
         with pytest.raises(ValueError, match="^network: expected output size 6, got 4"):
             rows[name].call(**{**rows[name].arguments, "distribution": wide})
     with pytest.raises(ValueError, match="^network: expected output size 1, got 4"):
@@ -353,10 +377,26 @@ def test_parts_that_do_not_fit_together_are_refused(dtype):
         k.Network([k.Dense(3, 4, "tanh"), k.Dense(3, 1, "tanh")])
     small = core.Normalizer(np.zeros(2), np.ones(2), 1.0)
     with pytest.raises(ValueError, match="^normalizer: expected size 3, got 2"):
-        rows["Actor.act"].call(**{**rows["Actor.act"].arguments, "normalizer": small})
+        rows["Actor"].call(**{**rows["Actor"].arguments, "normalizer": small})
+    large = core.ActionRange(np.zeros(3), np.ones(3), np.zeros(3, dtype=np.int64))
+    with pytest.raises(ValueError, match="^action_range: expected size 2, got 3"):
+        rows["Actor"].call(**{**rows["Actor"].arguments, "action_range": large})
     solve = rows["conjugate_gradient"]
     with pytest.raises(ValueError, match=f"^preconditioner: expected size {P}, got 3"):
         solve.call(**{**solve.arguments, "preconditioner": core.CallableOperator(3, np.copy)})
+
+
+@pytest.mark.parametrize("corruption", ["nothing", *CORRUPT, *RELAID, "nan", "inf", "-inf", "above 1e18"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_only_plain_floats_of_the_same_shape_that_are_fit_are_copied(corruption, dtype):
+    values, out = np.linspace(-9.0, 9.0, 36).reshape(12, 3).astype(dtype), np.zeros((12, 3))
+    unfit = {"nan": nan, "inf": inf, "-inf": -inf, "above 1e18": 1.001e18}
+    values[7, 2] = unfit.get(corruption, values[7, 2])
+    given = {**CORRUPT, **RELAID}.get(corruption, np.copy)(values)
+    fit = corruption in ("nothing", "the other float")
+    assert core.copy_if_fit(given, out) is fit
+    if fit:
+        np.testing.assert_array_equal(out, given)
 
 
 BAD_PRODUCTS = {
@@ -410,6 +450,7 @@ def public(case):
     return {
         "Policy.normalize": (policy.normalize, {"observations": observations}),
         "Policy.dist_params": (policy.dist_params, {"theta": theta, "observations": observations}),
+        "Policy.forward": (policy.forward, {"theta": theta, "inputs": observations}),
         "Policy.log_prob": (
             policy.log_prob, {"theta": theta, "observations": observations, "actions": case.actions}
         ),
@@ -423,6 +464,10 @@ def public(case):
             {"observations": observations},
         ),
         "FisherOperator.matvec": (F.matvec, {"v": v}),
+        "KFACPreconditioner": (
+            lambda theta, observations, actions: KFACPreconditioner(policy, theta, observations, actions, 0.1) @ ones,
+            {"theta": theta, "observations": observations, "actions": case.actions},
+        ),
         "SurrogateObjective": (lambda **arrays: objective(**arrays).gradient(), {"theta": theta, **batch}),
         "SurrogateObjective.evaluate": (
             lambda theta_new: np.array(objective(theta, **batch).evaluate(theta_new)), {"theta_new": theta * 1.01}

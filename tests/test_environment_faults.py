@@ -125,6 +125,18 @@ def test_a_fault_of_a_single_environment_names_it_and_harms_nothing(field, corru
     assert error.env_index == 1
 
 
+@pytest.mark.parametrize("wrap", [lambda envs: envs, SyncVectorEnv], ids=["single", "vector"])
+def test_of_two_faults_at_once_the_observation_is_named_and_that_of_the_first_environment(wrap):
+    class Exploding(CountingEnv):
+        def step(self, action):
+            observation, _, *rest = super().step(action)
+            return observation + np.nan, np.nan, *rest
+
+    with pytest.raises(EnvironmentFaultError) as caught:
+        make_model(wrap([CountingEnv, Exploding, Exploding])).learn(1)
+    assert (caught.value.env_index, caught.value.step, caught.value.field) == (1, 1, "observation")
+
+
 def test_after_a_fault_of_a_reset_everything_is_reset_again(monkeypatch):
     envs = [CountingEnv(), CountingEnv(env_id=1)]
     model = make_model([lambda: envs[0], lambda: envs[1]]).learn(1)
@@ -327,6 +339,8 @@ BAD_SETTINGS = {
     "kl_reduction": NO_CHOICE,
     "cg_max_steps": (*NO_INTEGER, 0, -3),
     "cg_damping": (*NO_NUMBER, True, -0.1),
+    "cg_preconditioner": NO_CHOICE,
+    "cg_progress_rtol": (*NO_NUMBER, True, -0.1, 1.1),
     "step_norm": NO_CHOICE,
     "sub_sampling_factor": (*NO_INTEGER, 0, -1),
     "line_search_max_iter": (*NO_INTEGER, 0, -1),

@@ -10,6 +10,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import trpo_fast
 from trpo_fast import InvalidArgumentError
+from trpo_fast.environment_interface import Trajectories
 from trpo_fast.environments import SingleEnvironments, make_environments
 from trpo_fast.vector_environments import VectorEnvironments, autoreset_mode
 
@@ -29,22 +30,30 @@ def choose(observations):
     return observations.sum(axis=1).astype(np.int64) % 3
 
 
+def begin(environments, n_steps=N_STEPS):
+    """Memory for ``n_steps`` steps, and a reset."""
+    into = Trajectories.of_steps(n_steps, environments.num_envs, (3,))
+    into.observations[0] = environments.reset(seed=7)
+    return into
+
+
 def play(environments, n_steps=N_STEPS):
     """The valid transitions of every environment."""
-    observations = environments.reset(seed=7)
+    into = begin(environments, n_steps)
     transitions = [[] for _ in range(environments.num_envs)]
-    for _ in range(n_steps):
-        actions = choose(observations)
-        step = environments.step(actions)
-        assert set(step.final_observations) == set(np.flatnonzero(step.truncated))
-        for i in np.flatnonzero(step.valid):
-            following = step.final_observations[i] if step.truncated[i] else step.observations[i]
-            known = step.truncated[i] or not step.terminated[i]
-            before, after = (tuple(row.tolist()) for row in (observations[i], following))
-            flags = bool(step.terminated[i]), bool(step.truncated[i])
-            transition = Transition(before, (actions[i],), step.rewards[i], *flags, after if known else None)
+    for t in range(n_steps):
+        actions = choose(into.observations[t])
+        n_transitions = environments.step(actions, t, into)
+        assert n_transitions == into.valid[t].sum()
+        truncated = {(t, i) for i in np.flatnonzero(into.truncated[t])}
+        assert {key for key in into.final_observations if key[0] == t} == truncated
+        for i in np.flatnonzero(into.valid[t]):
+            flags = bool(into.terminated[t, i]), bool(into.truncated[t, i])
+            following = into.final_observations[t, i] if flags[1] else into.observations[t + 1, i]
+            before, after = (tuple(row.tolist()) for row in (into.observations[t, i], following))
+            known = flags[1] or not flags[0]
+            transition = Transition(before, (actions[i],), into.rewards[t, i], *flags, after if known else None)
             transitions[i].append(transition)
-        observations = step.observations
     environments.close()
     return transitions
 
@@ -56,15 +65,16 @@ def test_single_environments_tell_what_happened():
 
 def test_single_environments_are_reset_at_once():
     environments = make_environments(counting_factories(N_ENVS), n_envs=1)
-    np.testing.assert_array_equal(environments.reset(seed=0), [[i, 0, 0] for i in range(N_ENVS)])
+    into = begin(environments)
+    np.testing.assert_array_equal(into.observations[0], [[i, 0, 0] for i in range(N_ENVS)])
     ends = np.zeros(N_ENVS, dtype=int)
-    for _ in range(N_STEPS):
-        step = environments.step(np.zeros(N_ENVS, dtype=np.int64))
-        done = step.terminated | step.truncated
+    for t in range(N_STEPS):
+        assert environments.step(np.zeros(N_ENVS, dtype=np.int64), t, into) == N_ENVS
+        done = into.terminated[t] | into.truncated[t]
         ends += done
-        assert step.valid.all()
-        np.testing.assert_array_equal(step.observations[:, 1], ends)
-        np.testing.assert_array_equal(step.observations[:, 2] == 0, done)
+        np.testing.assert_array_equal(into.observations[t + 1, :, 1], ends)
+        np.testing.assert_array_equal(into.observations[t + 1, :, 2] == 0, done)
+    assert into.valid.all()
 
 
 @pytest.mark.parametrize("vector", [False, True])
@@ -93,14 +103,13 @@ def test_only_the_step_after_an_end_is_invalid_and_only_in_next_step_mode(make):
     env = make(counting_factories(N_ENVS))
     next_step = autoreset_mode(env) is AutoresetMode.NEXT_STEP
     environments = make_environments(env, n_envs=1)
-    environments.reset(seed=0)
+    into = begin(environments)
     ended = np.zeros(N_ENVS, dtype=bool)
-    for _ in range(N_STEPS):
-        step = environments.step(np.full(N_ENVS, 2))
-        np.testing.assert_array_equal(step.valid, ~ended if next_step else np.ones(N_ENVS, dtype=bool))
-        ended = step.terminated | step.truncated
-        assert not ended[~step.valid].any()
-        assert step.rewards.dtype == step.observations.dtype == np.float64
+    for t in range(N_STEPS):
+        environments.step(np.full(N_ENVS, 2), t, into)
+        np.testing.assert_array_equal(into.valid[t], ~ended if next_step else np.ones(N_ENVS, dtype=bool))
+        ended = into.terminated[t] | into.truncated[t]
+        assert not ended[~into.valid[t]].any()
     environments.close()
 
 
@@ -108,28 +117,29 @@ def test_only_the_step_after_an_end_is_invalid_and_only_in_next_step_mode(make):
 def test_what_a_reset_step_claims_is_ignored(part, junk):
     env = FaultyVectorEnv(SyncVectorEnv(counting_factories(2, lengths=(1,))), part, junk, at=2)
     environments = make_environments(env, n_envs=1)
-    environments.reset(seed=0)
-    for valid in (True, False, True):
-        step = environments.step(np.zeros(2, dtype=np.int64))
-        assert step.valid.tolist() == [valid, valid]
-        assert (step.terminated | step.truncated).tolist() == [valid, valid]
-        assert step.rewards.all() == valid
+    into = begin(environments)
+    for t, valid in enumerate((True, False, True)):
+        assert environments.step(np.zeros(2, dtype=np.int64), t, into) == (2 if valid else 0)
+        assert into.valid[t].tolist() == [valid, valid]
+        assert (into.terminated | into.truncated)[t].tolist() == [valid, valid]
+        assert into.rewards[t].all() == valid
 
 
 @pytest.mark.parametrize("make", [SyncVectorEnv, FakeEnvPool, FakeALEVectorEnv])
 def test_a_second_reset_forgets_that_an_episode_ended(make):
     environments = make_environments(make(counting_factories(2, lengths=(1,))), n_envs=1)
     for _ in range(2):
-        environments.reset(seed=0)
-        assert environments.step(np.zeros(2, dtype=np.int64)).valid.all()
+        assert environments.step(np.zeros(2, dtype=np.int64), 0, begin(environments)) == 2
 
 
 def test_environments_made_from_an_id_are_single_ones():
     environments = make_environments("CartPole-v1", n_envs=2, env_kwargs={"sutton_barto_reward": True})
     assert isinstance(environments, SingleEnvironments)
     assert environments.num_envs == 2
+    into = Trajectories.of_steps(1, 2, (4,))
     environments.reset(seed=0)
-    np.testing.assert_array_equal(environments.step(np.zeros(2, dtype=np.int64)).rewards, 0.0)
+    environments.step(np.zeros(2, dtype=np.int64), 0, into)
+    np.testing.assert_array_equal(into.rewards, 0.0)
 
 
 def test_an_asynchronous_pool_is_refused():

@@ -141,6 +141,62 @@ def test_actions_are_clipped_into_the_space_on_their_way_to_the_environment_only
     assert batch.actions.dtype == expected
 
 
+@pytest.mark.parametrize("space", ACTION_SPACES.values(), ids=ACTION_SPACES)
+@pytest.mark.parametrize("wrap", [FACTORIES["single"], FACTORIES["NEXT_STEP"]], ids=["single", "vector"])
+def test_an_environment_may_keep_the_actions_it_is_given_and_change_them(space, wrap):
+    class Keeping(CountingEnv):
+        def step(self, action):
+            result = super().step(action)
+            kept.append((np.copy(action), action))
+            return result
+
+    class Changing(CountingEnv):
+        def step(self, action):
+            result = super().step(action)
+            if isinstance(action, np.ndarray):
+                action[...] = 0
+            return result
+
+    kept, plain, changing = [], CountingEnv(action_space=space), Changing(action_space=space)
+    (expected,), _ = collect([plain], wrap, n_steps=30)
+    collect([Keeping(action_space=space)], wrap, n_steps=30, rollouts=2)
+    for then, now in kept:
+        np.testing.assert_array_equal(then, now)
+    (batch,), _ = collect([changing], wrap, n_steps=30)
+    np.testing.assert_array_equal(batch.actions, expected.actions)
+
+
+class Observing(gym.ObservationWrapper):
+    """The same observations in another dtype and shape."""
+
+    def __init__(self, env, dtype, shape, layout=np.copy):
+        super().__init__(env)
+        self.observation_space = gym.spaces.Box(-100, 100, shape, dtype)
+        self.dtype, self.shape, self.layout = dtype, shape, layout
+
+    def observation(self, observation):
+        return self.layout(observation.astype(self.dtype).reshape(self.shape))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "layout"),
+    [
+        (np.float64, (3,), np.copy),
+        (np.int16, (3,), np.copy),
+        (np.float32, (3, 1), np.copy),
+        (np.float16, (1, 3, 1), np.copy),
+        (np.float64, (3,), lambda a: np.repeat(a, 2)[::2]),
+    ],
+)
+@pytest.mark.parametrize("wrap", FACTORIES.values(), ids=FACTORIES)
+def test_observations_of_any_real_dtype_shape_and_layout_are_the_same(wrap, dtype, shape, layout):
+    (expected,), _ = collect([make() for make in counting_factories(3)], wrap, n_steps=20)
+    envs = [Observing(make(), dtype, shape, layout) for make in counting_factories(3)]
+    (batch,), _ = collect(envs, wrap, n_steps=20)
+    for name in ("observations", "advantages", "returns"):
+        np.testing.assert_array_equal(getattr(batch, name), getattr(expected, name))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("space", ACTION_SPACES.values(), ids=ACTION_SPACES)
 def test_actions_survive_the_way_through_batch_and_kernel_rows(space, dtype):

@@ -19,6 +19,7 @@ CONFIGS = [
     TRPOConfig(target_kl=0.2, cg_damping=0.0),
     TRPOConfig(target_kl=1e-6, cg_max_steps=3, step_norm="damped"),
     TRPOConfig(sub_sampling_factor=4, cg_damping=1e-3),
+    TRPOConfig(cg_preconditioner="kfac", cg_progress_rtol=0.01),
     TRPOConfig(target_kl=5.0, line_search_max_iter=2, line_search_shrinking_factor=0.1),
 ]
 

@@ -1,12 +1,93 @@
+#include <algorithm>
 #include <memory>
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "trpo_fast/action_range.hpp"
 #include "trpo_fast/actor.hpp"
 
 namespace trpo_fast::bindings {
+namespace {
+
+// f(actions for an environment): float32 and float64 are taken for a box, int64 for choices
+template <class Function>
+void with_env_actions(const py::object& object, const char* name, Index rows, Index cols, Function&& f) {
+  if (is_array_of<float>(object)) {
+    f(matrix_out<float>(object, name, rows, cols));
+  } else if (is_array_of<std::int64_t>(object)) {
+    f(matrix_out<std::int64_t>(object, name, rows, cols));
+  } else {
+    f(matrix_out<double>(object, name, rows, cols));
+  }
+}
+
+template <class T>
+bool copy_if_fit_from(const py::array& values, VectorView<double> out) {
+  return copy_if_fit<T>({static_cast<const T*>(values.data()), out.size()}, out);
+}
+
+// False leaves it to the caller to find out what `values` are: any other layout, dtype or type, or not fit.
+bool copy_if_fit_object(const py::object& values, const py::object& out) {
+  if (!is_array_of<double>(out) || !is_plain(py::reinterpret_borrow<py::array>(out))) {
+    refuse_array<double>(out, "out", kAnySize, kAnySize);
+  }
+  auto to = py::reinterpret_borrow<py::array>(out);
+  const VectorView<double> out_view(writeable_data<double>(to, "out"), to.size());
+  if (!py::isinstance<py::array>(values)) return false;
+  const auto from = py::reinterpret_borrow<py::array>(values);
+  const bool alike = from.ndim() == to.ndim() && std::equal(from.shape(), from.shape() + from.ndim(), to.shape());
+  if (!alike || !is_plain(from)) return false;
+  if (is_array_of<double>(values)) return copy_if_fit_from<double>(from, out_view);
+  return is_array_of<float>(values) && copy_if_fit_from<float>(from, out_view);
+}
+
+template <class Scalar>
+void bind_actor_class(py::module_& module) {
+  struct Prepared {  // an actor, and what the environments take of its actions
+    Index obs_size, action_size;
+    ActionRange range;
+    Actor<Scalar> actor;
+  };
+  py::class_<Prepared>(module, "Actor", py::module_local(), "A policy at one theta, ready to act")
+      .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution,
+                       const Normalizer& normalizer, const ActionRange& action_range, const py::object& theta) {
+             expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
+             expect_size("normalizer", "size", network.input_size(), normalizer.size());
+             expect_size("action_range", "size", distribution.action_size(), action_range.size());
+             const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
+             return std::unique_ptr<Prepared>(new Prepared{network.input_size(),
+                                                           distribution.action_size(),
+                                                           action_range,
+                                                           {network, distribution, normalizer, theta_in.data()}});
+           }),
+           py::arg("network"), py::arg("distribution"), py::arg("normalizer"), py::arg("action_range"),
+           py::arg("theta"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
+      .def(
+          "act",
+          [](Prepared& self, const py::object& observations, const py::object& noise, const py::object& out,
+             const py::object& env_actions) {
+            const auto x = matrix_in<double>(observations, "observations", kAnySize, self.obs_size);
+            const auto actions = matrix_out<Scalar>(out, "out", x.rows(), self.action_size);
+            const auto noise_in = noise.is_none() ? ConstMatrixView<Scalar>(nullptr, 0, 0)
+                                                  : matrix_in<Scalar>(noise, "noise", x.rows(), self.action_size);
+            if (env_actions.is_none()) return self.actor.act(x, noise_in, actions);
+            with_env_actions(env_actions, "env_actions", x.rows(), self.action_size, [&](auto taken) {
+              self.actor.act(x, noise_in, actions);
+              self.range.apply(view(actions), taken);
+            });
+          },
+          py::arg("observations"), py::arg("noise"), py::arg("out"), py::arg("env_actions") = py::none(),
+          "out = actions sampled with the given noise, or the most probable ones if noise is None;\n"
+          "env_actions = the same as an environment takes them");
+}
+
+}  // namespace
 
 void bind_normalizer(py::module_& module) {
+  module.attr("MAX_MAGNITUDE") = kMaxMagnitude;
+  module.def("copy_if_fit", copy_if_fit_object, py::arg("values"), py::arg("out"),
+             "out = values, and True, if values are a plain array of out's shape in float32 or float64 that is finite\n"
+             "with magnitudes up to MAX_MAGNITUDE");
   py::class_<Normalizer>(module, "Normalizer", py::module_local(), "clip((x - mean) * inv_std, -clip, clip)")
       .def(py::init([](const py::object& mean, const py::object& inv_std, double clip) {
              const auto mean_in = vector_in<double>(mean, "mean", kAnySize);
@@ -15,40 +96,26 @@ void bind_normalizer(py::module_& module) {
              return std::make_unique<Normalizer>(mean_in, inv_std_in, clip);
            }),
            py::arg("mean"), py::arg("inv_std"), py::arg("clip"));
+  py::class_<ActionRange>(module, "ActionRange", py::module_local(), "start + clip(action, low, high)")
+      .def(py::init([](const py::object& low, const py::object& high, const py::object& start) {
+             const auto low_in = vector_in<double>(low, "low", kAnySize);
+             const auto high_in = vector_in<double>(high, "high", low_in.size());
+             return std::make_unique<ActionRange>(low_in, high_in,
+                                                  vector_in<std::int64_t>(start, "start", low_in.size()));
+           }),
+           py::arg("low"), py::arg("high"), py::arg("start"));
 }
 
 template <class Scalar>
 void bind_actor(py::module_& module) {
-  using A = Actor<Scalar>;
-  struct Sized {  // an actor and the sizes its arguments must have
-    Sized(const Network<Scalar>& network, const Distribution<Scalar>& distribution)
-        : num_params(network.num_params()),
-          obs_size(network.input_size()),
-          action_size(distribution.action_size()),
-          actor(network, distribution) {}
-    Index num_params, obs_size, action_size;
-    A actor;
-  };
-  py::class_<Sized>(module, "Actor", py::module_local(), "Normalise, forward, sample: one call an environment step")
-      .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution) {
-             expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
-             return std::make_unique<Sized>(network, distribution);
-           }),
-           py::arg("network"), py::arg("distribution"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
-      .def(
-          "act",
-          [](Sized& self, const Normalizer& normalizer, const py::object& theta, const py::object& observations,
-             const py::object& noise, const py::object& out) {
-            const auto theta_in = vector_in<Scalar>(theta, "theta", self.num_params);
-            const auto x = matrix_in<double>(observations, "observations", kAnySize, self.obs_size);
-            const auto actions = matrix_out<Scalar>(out, "out", x.rows(), self.action_size);
-            const auto noise_in = noise.is_none() ? ConstMatrixView<Scalar>(nullptr, 0, 0)
-                                                  : matrix_in<Scalar>(noise, "noise", x.rows(), self.action_size);
-            expect_size("normalizer", "size", self.obs_size, normalizer.size());
-            self.actor.act(normalizer, theta_in.data(), x, noise_in, actions);
-          },
-          py::arg("normalizer"), py::arg("theta"), py::arg("observations"), py::arg("noise"), py::arg("out"),
-          "out = actions sampled with the given noise, or the most probable ones if noise is None");
+  bind_actor_class<Scalar>(module);
+  module.def(
+      "to_env",
+      [](const ActionRange& action_range, const py::object& actions, const py::object& out) {
+        const auto rows = matrix_in<Scalar>(actions, "actions", kAnySize, action_range.size());
+        with_env_actions(out, "out", rows.rows(), rows.cols(), [&](auto taken) { action_range.apply(rows, taken); });
+      },
+      py::arg("action_range"), py::arg("actions"), py::arg("out"), "out = actions as an environment takes them");
   module.def(
       "normalize",
       [](const Normalizer& normalizer, const py::object& x, const py::object& out) {

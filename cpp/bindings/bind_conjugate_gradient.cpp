@@ -40,6 +40,7 @@ py::dict result_to_dict(const CGResult& result) {
 void bind_conjugate_gradient(py::module_& module) {
   py::enum_<CGStatus>(module, "CGStatus", py::module_local())
       .value("converged", CGStatus::converged)
+      .value("slow_progress", CGStatus::slow_progress)
       .value("max_iter", CGStatus::max_iter)
       .value("zero_rhs", CGStatus::zero_rhs)
       .value("negative_curvature", CGStatus::negative_curvature)
@@ -63,20 +64,22 @@ void bind_conjugate_gradient(py::module_& module) {
            py::arg("size"), py::arg("product"));
   module.def(
       "conjugate_gradient",
-      [](LinearOperator& a, const py::object& b, Index max_iter, double rtol, LinearOperator* preconditioner) {
+      [](LinearOperator& a, const py::object& b, Index max_iter, double rtol, LinearOperator* preconditioner,
+         double progress_rtol) {
         const auto rhs = vector_in<double>(b, "b", a.size());
         at_least<Index>(max_iter, 1, "max_iter");
         at_least(rtol, 0.0, "rtol");
+        at_least(progress_rtol, 0.0, "progress_rtol");
         if (preconditioner != nullptr) expect_size("preconditioner", "size", a.size(), preconditioner->size());
         CGResult result;
         {
           const py::gil_scoped_release release;
-          result = conjugate_gradient(a, rhs, max_iter, rtol, preconditioner);
+          result = conjugate_gradient(a, rhs, max_iter, rtol, preconditioner, progress_rtol);
         }
         return result_to_dict(result);
       },
       py::arg("a"), py::arg("b"), py::arg("max_iter"), py::arg("rtol"), py::arg("preconditioner") = py::none(),
-      "Solve a x = b; a dict of x, n_iter, residual_norm, quadratic_form and status");
+      py::arg("progress_rtol") = 0.0, "Solve a x = b; a dict of x, n_iter, residual_norm, quadratic_form and status");
 }
 
 }  // namespace trpo_fast::bindings

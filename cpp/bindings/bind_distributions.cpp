@@ -22,11 +22,7 @@ ConstMatrixView<Scalar> dist_params_in(const Distribution<Scalar>& self, const p
 template <class Scalar>
 ConstMatrixView<Scalar> actions_in(const Distribution<Scalar>& self, const py::object& actions, Index rows) {
   const auto in = matrix_in<Scalar>(actions, "actions", rows, self.action_size());
-  const Index row = self.first_invalid_action(panel(in));
-  if (row >= 0) {
-    throw py::value_error("actions: expected actions of the distribution, got row " + std::to_string(row) +
-                          " outside it");
-  }
+  check_actions(self, in);
   return in;
 }
 

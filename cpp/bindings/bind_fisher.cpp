@@ -3,6 +3,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "trpo_fast/fisher/fisher_operator.hpp"
+#include "trpo_fast/objectives/surrogate.hpp"
 
 namespace trpo_fast::bindings {
 
@@ -18,10 +19,19 @@ void bind_fisher(py::module_& module) {
              at_least(damping, 0.0, "damping");
              checked_threads(n_threads);
              const py::gil_scoped_release release;
-             return std::make_unique<F>(network, distribution, theta_in, x_in, damping, n_threads);
+             return std::make_unique<F>(
+                 distribution, std::make_shared<const Linearization<Scalar>>(network, theta_in.data(), x_in, n_threads),
+                 damping, n_threads);
            }),
            py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("damping"),
-           py::arg("n_threads"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>());
+           py::arg("n_threads"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
+      .def(py::init([](const SurrogateObjective<Scalar>& objective, double damping, int n_threads) {
+             at_least(damping, 0.0, "damping");
+             checked_threads(n_threads);
+             const py::gil_scoped_release release;
+             return std::make_unique<F>(objective.distribution(), objective.linearization(), damping, n_threads);
+           }),
+           py::arg("objective"), py::arg("damping"), py::arg("n_threads"), py::keep_alive<1, 2>());
 }
 
 template void bind_fisher<float>(py::module_&);

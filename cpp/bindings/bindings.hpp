@@ -17,6 +17,8 @@ void bind_surrogate(pybind11::module_& module);
 template <class Scalar>
 void bind_fisher(pybind11::module_& module);
 template <class Scalar>
+void bind_kfac(pybind11::module_& module);
+template <class Scalar>
 void bind_value_fit(pybind11::module_& module);
 template <class Scalar>
 void bind_actor(pybind11::module_& module);

@@ -25,6 +25,7 @@ void bind_scalar(py::module_ module) {
   bind_distributions<Scalar>(module);
   bind_surrogate<Scalar>(module);
   bind_fisher<Scalar>(module);
+  bind_kfac<Scalar>(module);
   bind_value_fit<Scalar>(module);
   bind_actor<Scalar>(module);
 }
@@ -43,7 +44,7 @@ PYBIND11_MODULE(TRPO_FAST_MODULE, m, py::mod_gil_not_used()) {
       py::arg("n_threads"));
   m.def("get_num_threads", [] { return trpo_fast::default_threads().load(); });
   trpo_fast::bindings::bind_normalizer(m);
-  trpo_fast::bindings::bind_conjugate_gradient(m);  // before the Fisher operators, which derive from its operator
+  trpo_fast::bindings::bind_conjugate_gradient(m);  // before the operators that derive from its own
   bind_scalar<float>(m.def_submodule("float32", "Kernels on single-precision arrays."));
   bind_scalar<double>(m.def_submodule("float64", "Kernels on double-precision arrays."));
 }

@@ -19,13 +19,14 @@ from trpo_fast.errors import (
     UnsupportedSpaceError,
 )
 from trpo_fast.fisher import FisherOperator
+from trpo_fast.kfac import KFACPreconditioner
 from trpo_fast.learner import TRPO
 from trpo_fast.line_search import LineSearchResult, backtracking_line_search
 from trpo_fast.policy import Policy
 from trpo_fast.surrogate import SurrogateObjective, SurrogateValue
 from trpo_fast.threads import get_num_threads, set_num_threads, use_environment_variable
 from trpo_fast.trpo import Batch, UpdateReport, UpdateStatus, trpo_update
-from trpo_fast.value_function import CriticState, ValueFit, ValueFitStatus, ValueFunction
+from trpo_fast.value_function import CriticState, PendingFit, ValueFit, ValueFitStatus, ValueFunction
 
 __all__ = [
     "TRPO",
@@ -36,8 +37,10 @@ __all__ = [
     "EnvironmentFaultError",
     "FisherOperator",
     "InvalidArgumentError",
+    "KFACPreconditioner",
     "LineSearchResult",
     "MissingExtraError",
+    "PendingFit",
     "Policy",
     "PolicyFileError",
     "SurrogateObjective",

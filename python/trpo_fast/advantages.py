@@ -1,5 +1,7 @@
 """Advantages and returns from rewards and values. Rows are time, columns environments."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,12 +34,7 @@ def gae(
     advantages, returns : ndarray, shape (T, n)
     """
     deltas = rewards + gamma * next_values - values
-    decay = gamma * gae_lambda * (1.0 - done)
-    advantages = np.empty_like(deltas)
-    tail = np.zeros(deltas.shape[1])
-    for t in reversed(range(len(deltas))):
-        tail = deltas[t] + decay[t] * tail
-        advantages[t] = tail
+    advantages = _discounted_sums(deltas, gamma * gae_lambda * (1.0 - done))
     return advantages, advantages + values
 
 
@@ -53,12 +50,25 @@ def rewards_to_go(
     Where an episode is cut (truncated, or by the end of the batch) ``next_values`` stands for the missing Gₜ₊₁.
     Parameters and result as for ``gae``.
     """
-    returns = np.empty_like(rewards)
-    tail = next_values[-1]
-    for t in reversed(range(len(rewards))):
-        tail = rewards[t] + gamma * np.where(done[t], next_values[t], tail)
-        returns[t] = tail
+    cut = done.copy()
+    cut[-1] = True
+    returns = _discounted_sums(rewards + gamma * np.where(cut, next_values, 0.0), gamma * (1.0 - cut))
     return returns - values, returns
+
+
+def _discounted_sums(terms: Array, decay: npt.NDArray[Any]) -> Array:
+    """xₜ = termsₜ + decayₜ xₜ₊₁ with nothing after the last row, (T, n) each.
+
+    A loop over plain floats, one environment after the other: NumPy needs longer for a row of a few environments.
+    """
+    sums = np.empty_like(terms)
+    for i in range(terms.shape[1]):
+        tail, tails = 0.0, []
+        for term, factor in zip(terms[::-1, i].tolist(), decay[::-1, i].tolist(), strict=True):
+            tail = term + factor * tail
+            tails.append(tail)
+        sums[::-1, i] = tails
+    return sums
 
 
 def normalize_advantages(advantages: Array) -> Array:

@@ -43,6 +43,12 @@ class TRPOConfig:
     cg_damping: float = 0.1
     """Added to the diagonal of the Fisher matrix while solving."""
 
+    cg_preconditioner: Literal["none", "kfac"] = "none"
+    """Solve the same system in fewer iterations: "kfac" approximates the Fisher matrix layer by layer."""
+
+    cg_progress_rtol: float = 0.0
+    """End conjugate gradient when an iteration raises the predicted improvement by less than this part; 0 never."""
+
     step_norm: Literal["undamped", "damped"] = "undamped"
     """Matrix of the step length sqrt(2 target_kl / x^T F x): F itself (the paper), or F + damping (sb3-contrib)."""
 
@@ -77,6 +83,8 @@ class TRPOConfig:
         check_choice("kl_reduction", self.kl_reduction, ("sum", "mean"))
         check_integer("cg_max_steps", self.cg_max_steps, at_least=1)
         check_real("cg_damping", self.cg_damping, at_least=0.0)
+        check_choice("cg_preconditioner", self.cg_preconditioner, ("none", "kfac"))
+        check_real("cg_progress_rtol", self.cg_progress_rtol, at_least=0.0, at_most=1.0)
         check_choice("step_norm", self.step_norm, ("undamped", "damped"))
         check_integer("sub_sampling_factor", self.sub_sampling_factor, at_least=1)
         check_integer("line_search_max_iter", self.line_search_max_iter, at_least=1)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from trpo_fast._ext import core
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.fisher import FisherOperator
+from trpo_fast.kernel_operator import KernelOperator
 from trpo_fast.validation import check_integer, check_real, describe, float_array
 
 
@@ -20,14 +20,15 @@ class LinearOperator(Protocol):
         """A v, shape (P,)."""
 
 
-Operator = FisherOperator | LinearOperator | npt.NDArray[Any] | Callable[[npt.NDArray[np.float64]], npt.NDArray[Any]]
+Operator = KernelOperator | LinearOperator | npt.NDArray[Any] | Callable[[npt.NDArray[np.float64]], npt.NDArray[Any]]
 
 
 class CGStatus(Enum):
     """How the solver ended."""
 
     CONVERGED = "converged"  # the residual is below rtol * ||b||
-    MAX_ITER = "max_iter"  # max_iter products were spent: the usual end in TRPO
+    SLOW_PROGRESS = "slow_progress"  # a product raised sqrt(b^T x) by less than progress_rtol: the usual good end
+    MAX_ITER = "max_iter"  # max_iter products were spent: the usual end without progress_rtol
     ZERO_RHS = "zero_rhs"  # b = 0, so x = 0
     NEGATIVE_CURVATURE = "negative_curvature"  # A is not positive definite; x is the last good iterate
     NON_FINITE = "non_finite"  # a NaN or Inf appeared; x is the last good iterate
@@ -49,6 +50,7 @@ def conjugate_gradient(
     max_iter: int = 10,
     rtol: float = 1e-10,
     preconditioner: Operator | None = None,
+    progress_rtol: float = 0.0,
 ) -> CGResult:
     """Solve F x = b from x = 0 (Saad 2003, Alg. 9.1), in float64.
 
@@ -61,8 +63,11 @@ def conjugate_gradient(
         Products to spend at most.
     rtol : float
         Stop when ||b - F x|| <= rtol ||b||.
-    preconditioner : as F, optional
-        Its product approximates F^-1 v.
+    preconditioner : KFACPreconditioner, or as F, optional
+        Its product approximates F^-1 v; symmetric, positive definite and the same for every product.
+    progress_rtol : float
+        Stop when a product raises sqrt(b^T x), the improvement that a step of fixed length x^T F x predicts, by less
+        than this part of it: 0.005 is half a percent, 0 never. The scale of b does not matter.
 
     Raises
     ------
@@ -73,24 +78,25 @@ def conjugate_gradient(
     rhs = float_array("b", b, b.shape, np.float64)
     check_integer("max_iter", max_iter, at_least=1)
     check_real("rtol", rtol, at_least=0.0)
+    check_real("progress_rtol", progress_rtol, at_least=0.0, at_most=1.0)
     solved = core.conjugate_gradient(
         _kernel("F", F, rhs.size),
         rhs,
         max_iter,
         rtol,
         None if preconditioner is None else _kernel("preconditioner", preconditioner, rhs.size),
+        progress_rtol,
     )
     return CGResult(**{**solved, "status": CGStatus(solved["status"].name)})
 
 
 def _kernel(name: str, operator: Operator, size: int) -> core.LinearOperator:
-    """The operator as the solver knows it; a FisherOperator runs without returning to Python."""
+    """The operator as the solver knows it; those of the kernels run without returning to Python."""
     shape = getattr(operator, "shape", (size, size))
     if tuple(shape) != (size, size):
         raise InvalidArgumentError(name, f"an operator of shape ({size}, {size})", f"one of shape {tuple(shape)}")
-    if isinstance(operator, FisherOperator):
-        kernel: core.LinearOperator = operator.kernel
-        return kernel
+    if isinstance(operator, KernelOperator):
+        return operator.kernel
     product: Any = getattr(operator, "matvec", operator)
     if isinstance(operator, np.ndarray):
         product = operator.__matmul__

@@ -6,9 +6,9 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast._ext import kernels
+from trpo_fast._ext import core, kernels
 from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
-from trpo_fast.validation import describe
+from trpo_fast.validation import FLOAT_TYPES, describe
 
 _SUPPORTED = "expected Box (floating point, 1-D or more), Discrete, MultiDiscrete (1-D) or MultiBinary"
 
@@ -24,6 +24,15 @@ class ActionCodec:
     space : gymnasium.Space
     dtype : float32 or float64
 
+    Attributes
+    ----------
+    distribution
+        Of the kernels.
+    size : int
+        Columns A of a kernel row, and of its noise.
+    range
+        Of the kernels: what an environment takes for a row.
+
     Raises
     ------
     UnsupportedSpaceError
@@ -31,31 +40,32 @@ class ActionCodec:
     """
 
     def __init__(self, space: gym.Space[Any], dtype: npt.DTypeLike) -> None:
-        core = kernels(dtype)
+        self._kernels = kernel = kernels(dtype)
         self.space = space
         self.dtype = np.dtype(dtype)
         self.is_box = isinstance(space, gym.spaces.Box)
         self._start: Any = 0
+        self._env_dtype: np.dtype[Any] = np.dtype(np.int64)
+        low, high = np.array(0.0), np.array(np.inf)
         if isinstance(space, gym.spaces.Box):
             if not np.issubdtype(space.dtype, np.floating) or not space.shape or 0 in space.shape:
                 raise UnsupportedSpaceError(f"action space: {_SUPPORTED}, got {space}")
-            self.distribution = core.DiagGaussian(int(np.prod(space.shape)))
-            self._low, self._high = space.low.reshape(1, -1), space.high.reshape(1, -1)
+            self.distribution = kernel.DiagGaussian(int(np.prod(space.shape)))
+            self._env_dtype = space.dtype if space.dtype in FLOAT_TYPES else np.dtype(np.float64)
+            low, high = space.low.ravel(), space.high.ravel()
         elif isinstance(space, gym.spaces.Discrete):
             self._start = int(space.start)
-            self.distribution = core.Categorical(int(space.n))
+            self.distribution = kernel.Categorical(int(space.n))
         elif isinstance(space, gym.spaces.MultiDiscrete) and space.nvec.ndim == 1 and space.nvec.size:
             self._start = np.asarray(space.start, dtype=np.int64)
-            self.distribution = core.Product([core.Categorical(int(n)) for n in space.nvec])
+            self.distribution = kernel.Product([kernel.Categorical(int(n)) for n in space.nvec])
         elif isinstance(space, gym.spaces.MultiBinary) and len(space.shape) == 1:
-            self.distribution = core.Bernoulli(int(space.shape[0]))
+            self.distribution = kernel.Bernoulli(int(space.shape[0]))
         else:
             raise UnsupportedSpaceError(f"action space: {_SUPPORTED}, got {space}")
-
-    @property
-    def size(self) -> int:
-        """Columns A of a kernel row, and of its noise."""
-        return int(self.distribution.action_size)
+        self.size = int(self.distribution.action_size)
+        low, high = (np.resize(bound, self.size).astype(np.float64) for bound in (low, high))
+        self.range = core.ActionRange(low, high, np.resize(self._start, self.size).astype(np.int64))
 
     @property
     def sums_independent_dimensions(self) -> bool:
@@ -97,10 +107,17 @@ class ActionCodec:
 
     def to_env(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Kernel rows (N, A) as (N, *space.shape) actions of the space: clipped to its bounds and in its dtype."""
-        if self.is_box:
-            inside: npt.NDArray[Any] = np.clip(rows, self._low, self._high)
-            return inside.astype(self.space.dtype).reshape(-1, *self.space.shape or ())
-        return self.to_batch(rows).astype(self.space.dtype, copy=False)
+        actions = self.empty_env_actions(len(rows))
+        self._kernels.to_env(self.range, rows, actions.reshape(len(rows), self.size))
+        return self.in_space(actions)
+
+    def empty_env_actions(self, *size: int) -> npt.NDArray[Any]:
+        """Memory (*size, *space.shape) for actions of the space, of a dtype that the kernels can write."""
+        return np.empty((*size, *(self.space.shape or ())), dtype=self._env_dtype)
+
+    def in_space(self, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Such actions in the dtype of the space."""
+        return actions.astype(self.space.dtype, copy=False)
 
     def _batch_layout(self) -> tuple[np.dtype[Any], tuple[int, ...]]:
         if self.is_box:

@@ -10,26 +10,35 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._ext import core
 from trpo_fast.errors import EnvironmentFaultError
 from trpo_fast.validation import describe
 
-MAX_MAGNITUDE = 1e18  # its square is still a float32
+MAX_MAGNITUDE: float = core.MAX_MAGNITUDE  # its square is still a float32
 
 
-class StepResult(NamedTuple):
-    """What one step of all n environments gave.
+class Trajectories(NamedTuple):
+    """T steps of n environments, as they happened.
 
-    ``observations`` (n, obs_dim) float64 are the ones to act on next, after any reset. ``final_observations`` holds
-    the true last observation (obs_dim,) of every environment whose episode was truncated. ``valid`` (n,) is False
-    where the step was an autoreset and no transition.
+    ``observations`` (T + 1, n, *shape) float64, raw: [t] are those acted on in step t, after any reset. ``rewards``,
+    ``terminated``, ``truncated`` and ``valid`` (T, n); ``valid`` is False where the step was an autoreset and no
+    transition. ``final_observations`` holds at (t, i) the true last observation (*shape) of a truncated episode.
     """
 
     observations: npt.NDArray[np.float64]
     rewards: npt.NDArray[np.float64]
     terminated: npt.NDArray[np.bool_]
     truncated: npt.NDArray[np.bool_]
-    final_observations: dict[int, npt.NDArray[np.float64]]
     valid: npt.NDArray[np.bool_]
+    final_observations: dict[tuple[int, int], npt.NDArray[np.float64]]
+
+    @classmethod
+    def of_steps(cls, n_steps: int, n_envs: int, shape: tuple[int, ...]) -> "Trajectories":
+        """Memory for ``n_steps`` steps in which no episode ended yet; ``shape`` is that of an observation."""
+        size = (n_steps, n_envs)
+        terminated, truncated = np.zeros((2, *size), dtype=np.bool_)
+        observations = np.empty((n_steps + 1, n_envs, *shape))
+        return cls(observations, np.empty(size), terminated, truncated, np.ones(size, dtype=np.bool_), {})
 
 
 class Environments(Protocol):
@@ -40,48 +49,60 @@ class Environments(Protocol):
     action_space: gym.Space[Any]
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
-        """Start an episode everywhere, environment i with seed + i (None: where its own stream is)."""
+        """Start an episode everywhere, environment i with seed + i (None: where its own stream is).
 
-    def step(self, actions: npt.NDArray[Any]) -> StepResult:
-        """Step everywhere with actions (n, ...) of the action space."""
+        Returns the observations (n, *shape).
+        """
+
+    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> int:
+        """Step everywhere with actions (n, ...) of the action space, which the environments may keep.
+
+        Writes step ``t`` of ``into`` and the observations after it, and returns how many transitions it brought.
+        """
 
     def close(self) -> None:
         """Free what the environments hold."""
 
 
-def check_observation(
-    value: Any, shape: tuple[int, ...], env_index: int, step: int, field: str
+def copy_if_fit(values: Any, out: npt.NDArray[np.float64]) -> bool:
+    """Whether ``values`` are a real array of out's shape, finite and of magnitude up to 1e18; ``out`` receives them."""
+    if core.copy_if_fit(values, out):  # most are floats, one after the other
+        return True
+    is_real = isinstance(values, np.ndarray) and values.shape == out.shape and values.dtype.kind in "fiub"
+    return is_real and core.copy_if_fit(values.astype(np.float64, order="C"), out)
+
+
+def take_observation(
+    value: Any, out: npt.NDArray[np.float64], env_index: int, step: int, field: str
 ) -> npt.NDArray[np.float64]:
-    """``value`` flattened to a (obs_dim,) float64 row.
+    """``out`` (*shape), which receives the observation ``value``.
 
     Raises
     ------
     EnvironmentFaultError
-        If it is not a real array of ``shape`` with finite entries of magnitude up to 1e18.
+        If it is not a real array of that shape with finite entries of magnitude up to 1e18.
     """
-    if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype.kind not in "fiub":
-        expected = f"a real array of shape {shape}"
-        raise EnvironmentFaultError(env_index, step, field, expected, describe(value))
-    row = value.reshape(-1).astype(np.float64)
-    if not np.abs(row).max() <= MAX_MAGNITUDE:
-        worst = int(np.argmax(~(np.abs(row) <= MAX_MAGNITUDE)))
-        expected = f"finite values of magnitude <= {MAX_MAGNITUDE:g}"
-        raise EnvironmentFaultError(env_index, step, field, expected, f"{row[worst]} at index {worst}")
-    return row
+    if copy_if_fit(value, out):
+        return out
+    if not isinstance(value, np.ndarray) or value.shape != out.shape or value.dtype.kind not in "fiub":
+        expected, got = f"a real array of shape {out.shape}", describe(value)
+    else:
+        worst = int(np.argmax(~(np.abs(out.ravel()) <= MAX_MAGNITUDE)))
+        expected, got = f"finite values of magnitude <= {MAX_MAGNITUDE:g}", f"{out.ravel()[worst]} at index {worst}"
+    raise EnvironmentFaultError(env_index, step, field, expected, got)
 
 
 def check_reward(value: Any, env_index: int, step: int) -> float:
     """``value`` as a finite float; arrays, None and text are refused, even where float() would take them."""
-    is_number = isinstance(value, (numbers.Real, np.bool_))
+    is_number = isinstance(value, (float, np.floating, numbers.Real, np.bool_))  # the usual types are found first
     if not (is_number and -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE):
         expected = f"a finite number of magnitude <= {MAX_MAGNITUDE:g}"
         raise EnvironmentFaultError(env_index, step, "reward", expected, describe(value))
     return float(value)
 
 
-def check_flags(terminated: Any, truncated: Any, env_index: int, step: int) -> tuple[bool, bool]:
-    """Both flags as bools."""
-    for name, value in (("terminated", terminated), ("truncated", truncated)):
-        if not isinstance(value, (bool, np.bool_)):
-            raise EnvironmentFaultError(env_index, step, name, "True or False", describe(value))
-    return bool(terminated), bool(truncated)
+def check_flag(value: Any, env_index: int, step: int, field: str) -> bool:
+    """``value``, terminated or truncated, as a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise EnvironmentFaultError(env_index, step, field, "True or False", describe(value))
+    return bool(value)

@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.environment_interface import Environments, StepResult, check_flags, check_observation, check_reward
+from trpo_fast.environment_interface import Environments, Trajectories, check_flag, check_reward, take_observation
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError
 from trpo_fast.validation import check_integer, describe
 from trpo_fast.vector_environments import VectorEnvironments
@@ -73,42 +73,42 @@ class SingleEnvironments:
         self.action_space = first.action_space
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
-        return np.stack([self._reset_one(i, None if seed is None else seed + i) for i in range(self.num_envs)])
+        observations = np.empty((self.num_envs, *(self.observation_space.shape or ())))
+        for i, out in enumerate(observations):
+            self._reset_one(i, None if seed is None else seed + i, out)
+        return observations
 
-    def step(self, actions: npt.NDArray[Any]) -> StepResult:
-        n = self.num_envs
+    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> int:
         self._steps += 1
-        rewards = np.empty(n)
-        ended = np.empty((2, n), dtype=np.bool_)
-        observations, final_observations = [], {}
+        step, observations, rewards = self._steps, into.observations[t + 1], into.rewards[t]
         for i, env in enumerate(self._envs):
             try:
                 observation, reward, terminated, truncated, _ = env.step(actions[i])
             except Exception as error:
-                raise EnvironmentFaultError(i, self._steps, "step", "five values", repr(error)) from error
-            ended[:, i] = check_flags(terminated, truncated, i, self._steps)
-            row = self._check(observation, i, "final observation" if ended[:, i].any() else "observation")
-            rewards[i] = check_reward(reward, i, self._steps)
-            if ended[1, i]:
-                final_observations[i] = row
-            observations.append(self._reset_one(i, None) if ended[:, i].any() else row)
-        valid = np.ones(n, dtype=np.bool_)
-        return StepResult(np.stack(observations), rewards, ended[0], ended[1], final_observations, valid)
+                raise EnvironmentFaultError(i, step, "step", "five values", repr(error)) from error
+            terminated = check_flag(terminated, i, step, "terminated")
+            truncated = check_flag(truncated, i, step, "truncated")
+            field = "final observation" if terminated or truncated else "observation"
+            out = take_observation(observation, observations[i], i, step, field)
+            rewards[i] = check_reward(reward, i, step)
+            if terminated or truncated:
+                into.terminated[t, i], into.truncated[t, i] = terminated, truncated
+                if truncated:
+                    into.final_observations[t, i] = out.copy()
+                self._reset_one(i, None, out)
+        return self.num_envs
 
     def close(self) -> None:
         for env in self._envs:
             env.close()
 
-    def _reset_one(self, i: int, seed: int | None) -> npt.NDArray[np.float64]:
+    def _reset_one(self, i: int, seed: int | None, out: npt.NDArray[np.float64]) -> None:
         try:
             observation, _ = self._envs[i].reset(seed=seed)
         except Exception as error:
             expected = "an observation and an info"
             raise EnvironmentFaultError(i, self._steps, "reset", expected, repr(error)) from error
-        return self._check(observation, i, "reset observation")
-
-    def _check(self, observation: Any, i: int, field: str) -> npt.NDArray[np.float64]:
-        return check_observation(observation, self.observation_space.shape or (), i, self._steps, field)
+        take_observation(observation, out, i, self._steps, "reset observation")
 
 
 class NoEnvironments:
@@ -123,7 +123,7 @@ class NoEnvironments:
     def reset(self, seed: int | None) -> NoReturn:
         raise InvalidArgumentError("env", "an environment to learn in: load(path, env=...)", "none")
 
-    def step(self, actions: npt.NDArray[Any]) -> NoReturn:
+    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> NoReturn:
         self.reset(0)
 
     def close(self) -> None:

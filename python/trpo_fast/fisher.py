@@ -2,17 +2,17 @@
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from trpo_fast._ext import kernels
-from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.kernel_operator import KernelOperator
 from trpo_fast.policy import Policy
+from trpo_fast.surrogate import SurrogateObjective
 from trpo_fast.threads import resolve_threads
-from trpo_fast.validation import check_real, describe, float_array
+from trpo_fast.validation import check_integer, check_real
 
 
-class FisherOperator:
+class FisherOperator(KernelOperator):
     """F v = mean_n J_n^T M(phi_n) J_n v + damping v: the Hessian of the mean KL divergence at theta.
 
     J is the network's Jacobian and M the Fisher matrix of the distribution in its own parameters, so F is symmetric
@@ -48,23 +48,25 @@ class FisherOperator:
         observations = policy.check_observations(observations)
         inputs = policy.normalize(observations if rows is None else observations[rows])
         self.damping = check_real("damping", damping, at_least=0.0)
-        self.shape = (policy.num_params, policy.num_params)
-        self.dtype = policy.dtype
-        core = kernels(policy.dtype)
-        self.kernel = core.FisherOperator(
+        kernel = kernels(policy.dtype).FisherOperator(
             policy.network, policy.distribution, theta, inputs, self.damping, resolve_threads(n_threads)
         )
+        super().__init__(kernel, policy.dtype)
 
-    def matvec(self, v: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """F v. ``v`` is (P,) or (P, 1), float32 or float64; the result has its shape and dtype."""
-        size = self.shape[0]
-        if isinstance(v, np.ndarray) and v.shape == (size, 1):
-            return self.matvec(v[:, 0])[:, None]
-        if not isinstance(v, np.ndarray) or v.shape != (size,):
-            raise InvalidArgumentError("v", f"a float32 or float64 array of shape ({size},)", describe(v))
-        out = np.empty(size)
-        self.kernel.multiply(float_array("v", v, (size,), np.float64), out)
-        return out.astype(v.dtype, copy=False)
+    @classmethod
+    def at(
+        cls, objective: SurrogateObjective, damping: float = 0.0, every: int = 1, n_threads: int | None = None
+    ) -> "FisherOperator":
+        """The operator at an objective's theta, on its observations or ``every`` k-th of them.
 
-    __matmul__ = matvec
-    rmatvec = matvec  # F is symmetric
+        On all of them it shares the objective's forward pass.
+        """
+        policy, damping = objective.policy, check_real("damping", damping, at_least=0.0)
+        if check_integer("every", every, at_least=1) > 1:
+            observations = objective.observations
+            return cls(policy, objective.theta, observations, damping, slice(None, None, every), n_threads)
+        operator = cls.__new__(cls)
+        operator.damping = damping
+        kernel = kernels(policy.dtype).FisherOperator(objective.kernel, damping, resolve_threads(n_threads))
+        KernelOperator.__init__(operator, kernel, policy.dtype)
+        return operator

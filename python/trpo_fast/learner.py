@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
-from trpo_fast.environment_interface import MAX_MAGNITUDE
+from trpo_fast.environment_interface import MAX_MAGNITUDE, copy_if_fit
 from trpo_fast.environments import EnvLike, NoEnvironments, make_environments
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError
 from trpo_fast.metrics import Clock, Metrics, Sink, explained_variance, format_table, rollout_metrics, update_metrics
@@ -16,6 +16,7 @@ from trpo_fast.model_file import check_content, model_content, restore
 from trpo_fast.networks import make_networks
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.observation_statistics import merge_observations
+from trpo_fast.policy import Actor
 from trpo_fast.policy_file import existing_path, load_policy_file, save_policy_file, target_path
 from trpo_fast.progress import progress
 from trpo_fast.rollout import Rollout, RolloutCollector, to_batch
@@ -111,8 +112,8 @@ class TRPO:
         )
         seeds = np.random.SeedSequence(self.seed)
         policy_seed, critic_seed, order_seed, predict_seed, noise_seeds = seeds.spawn(5)
-        self._theta = self.policy.initial_parameters(policy_seed)
-        self._critic = self.value_function.initial_state(critic_seed)
+        theta, critic = self.policy.initial_parameters(policy_seed), self.value_function.initial_state(critic_seed)
+        self._commit(theta, critic, self.policy.normalizer, self.policy.actor(theta))
         self._order_stream = np.random.default_rng(order_seed)
         self._predict_stream = np.random.default_rng(predict_seed)
         self._collector = RolloutCollector(self.env, self.policy, noise_seeds, stats_window_size)
@@ -195,18 +196,21 @@ class TRPO:
             target = self.num_timesteps + total_timesteps
             clock = Clock(self.num_timesteps)
 
-            def after_step(n_transitions: int) -> bool:
+            def count(n_transitions: int) -> bool:
                 self.num_timesteps += n_transitions
                 bar.update(n_transitions)
                 return callback is None or callback({"self": self}, {}) is not False
 
+            every_step = callback is not None or progress_bar
             iteration = 0
             while self.num_timesteps < target:
                 self._between_rollouts = False
-                rollout = self._collector.collect(self._theta, self.config.n_steps, after_step)
+                rollout = self._collector.collect(self._theta, self.config.n_steps, count if every_step else None)
                 if rollout is None:
                     break
                 self._between_rollouts = True
+                if not every_step:
+                    count(rollout.num_transitions)
                 if rollout.num_transitions == 0:  # nothing but the steps of an autoreset
                     continue
                 iteration += 1
@@ -244,16 +248,16 @@ class TRPO:
         except ValueError:  # nested lists of unequal lengths
             array = np.empty(0, dtype=object)
         is_batch = array.ndim == len(shape) + 1
-        if array.dtype.kind not in "fiub" or array.shape[int(is_batch) :] != shape or array.size == 0:
+        if array.dtype.kind not in "fiub" or array.shape[is_batch:] != shape or array.size == 0:
             expected = f"a real array of shape {shape} or (n, {', '.join(map(str, shape))})"
             raise InvalidArgumentError("observation", expected, describe(observation))
-        rows = np.ascontiguousarray(array.reshape(-1, int(np.prod(shape))), dtype=np.float64)
-        if not np.abs(rows).max() <= MAX_MAGNITUDE:
+        rows = np.empty(array.shape)
+        if not copy_if_fit(array, rows):
             raise InvalidArgumentError("observation", f"magnitudes <= {MAX_MAGNITUDE:g}", describe(observation))
-        size = (len(rows), self.policy.codec.size)
+        size = (len(array) if is_batch else 1, self.policy.codec.size)
         noise = None if deterministic else self._predict_stream.standard_normal(size, dtype=self.policy.dtype)
         out = np.empty(size, dtype=self.policy.dtype)
-        self.policy.act(self._theta, rows, noise, out)
+        self._actor.act(rows.reshape(size[0], -1), noise, out)
         actions = self.policy.codec.to_env(out)
         return (actions if is_batch else actions[0]), None
 
@@ -293,34 +297,33 @@ class TRPO:
             expected = "environments with spaces {} and {}".format(*content.spaces)
             got = f"{model.policy.observation_space} and {model.policy.action_space}"
             raise PolicyFileError(f"env: expected {expected}, got {got}")
-        model._theta, model._critic, model.policy.normalizer = restore(model, tensors)
+        theta, critic, normalizer = restore(model, tensors)
+        model._commit(theta, critic, normalizer, model.policy.actor(theta, normalizer))
         model.num_timesteps = content.num_timesteps
         return model
 
     def _update(self, rollout: Rollout) -> Metrics:
-        """One iteration's learning: the policy step, the critic's fit, and last the normaliser's new data."""
+        """One iteration's learning: the policy step beside the critic's fit, and last the normaliser's new data."""
         config, policy, critic = self.config, self.policy, self._critic
 
         def predict_values(observations: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
             return self.value_function.predict(critic, policy.normalize(observations))
 
         batch, values = to_batch(rollout, policy, predict_values, config)
-        theta, report = trpo_update(policy, self._theta, batch, config)
-        order = np.argsort(self._order_stream.random((config.n_critic_updates, len(values))), axis=1)
-        fit = self.value_function.fit(
-            critic,
-            policy.normalize(batch.observations),
-            batch.returns,
-            order,
-            batch_size=config.batch_size,
-            learning_rate=config.learning_rate,
+        inputs = policy.normalize(batch.observations)
+        order = self._order_stream.permuted(np.tile(np.arange(len(values)), (config.n_critic_updates, 1)), axis=1)
+        fitting = self.value_function.begin_fit(
+            critic, inputs, batch.returns, order, batch_size=config.batch_size, learning_rate=config.learning_rate
         )
+        theta, report = trpo_update(policy, self._theta, batch, config)
+        fit = fitting.result()
         max_shift = NORMALIZER_SHARE * trust_region(policy, config)[0]
-        theta, normalizer, normalizer_kl = merge_observations(policy, theta, batch.observations, max_shift)
+        theta, normalizer, normalizer_kl = merge_observations(policy, theta, batch.observations, inputs, max_shift)
+        learned = theta, fit.state, normalizer, policy.actor(theta, normalizer)
         try:
-            self._commit(theta, fit.state, normalizer)
+            self._commit(*learned)
         finally:  # parameters and statistics belong together: Ctrl-C between two assignments must not part them
-            self._commit(theta, fit.state, normalizer)
+            self._commit(*learned)
         self.report = report
         self._n_updates += 1
         return {
@@ -332,10 +335,13 @@ class TRPO:
             "train/std": policy.mean_std(theta),
         }
 
-    def _commit(self, theta: npt.NDArray[Any], critic: CriticState, normalizer: ObservationNormalizer) -> None:
+    def _commit(
+        self, theta: npt.NDArray[Any], critic: CriticState, normalizer: ObservationNormalizer, actor: Actor
+    ) -> None:
         self._theta = theta
         self._critic = critic
         self.policy.normalizer = normalizer
+        self._actor = actor
 
 
 def _fresh_seed() -> int:

@@ -10,9 +10,15 @@ from trpo_fast.policy import Policy
 
 
 def merge_observations(
-    policy: Policy, theta: npt.NDArray[Any], observations: npt.NDArray[np.float64], max_kl: float
+    policy: Policy,
+    theta: npt.NDArray[Any],
+    observations: npt.NDArray[np.float64],
+    inputs: npt.NDArray[Any],
+    max_kl: float,
 ) -> tuple[npt.NDArray[Any], ObservationNormalizer, float]:
     """The normaliser that has seen ``observations`` (N, obs_dim) too, and the theta that goes with it.
+
+    ``inputs`` (N, obs_dim) are the observations under the present normaliser.
 
     New statistics change what theta computes. If that moves the policy by a mean KL divergence above ``max_kl`` nats on
     these rows, theta is rewritten so that the policy stays, but for rounding and clipped inputs. (The first statistics,
@@ -28,7 +34,7 @@ def merge_observations(
     if not policy.normalizer.enabled:
         return theta, policy.normalizer, 0.0
     normalizer = policy.normalizer.merged(observations)
-    before = policy.dist_params(theta, observations)
+    before = policy.forward(theta, inputs)
 
     def shift(theta: npt.NDArray[Any]) -> float:
         return float(policy.kl_divergence(before, policy.dist_params(theta, observations, normalizer)).mean())

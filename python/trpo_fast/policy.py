@@ -1,13 +1,13 @@
 """Policy: a network that puts out distribution parameters, the distribution, and the observation normaliser."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast._ext import kernels
+from trpo_fast._ext import core, kernels
 from trpo_fast.distributions import ActionCodec
 from trpo_fast.mlp import MLP, observation_size
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
@@ -15,6 +15,8 @@ from trpo_fast.validation import check_flag, check_real, float_array, float_dtyp
 
 LOG_STD_INIT = -0.5  # a standard deviation of 0.6
 MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0  # the kernels' clamp
+
+Actor: TypeAlias = core.float32.Actor | core.float64.Actor
 
 
 class Policy:
@@ -80,7 +82,6 @@ class Policy:
         )
         self.network = self._mlp.network
         self.distribution = self.codec.distribution
-        self._actor = kernels(self.dtype).Actor(self.network, self.distribution)
 
     @property
     def num_params(self) -> int:
@@ -123,6 +124,22 @@ class Policy:
         """The theta that is under ``normalizer`` the policy that ``theta`` is under the present one."""
         return self._mlp.rebased(self.check_theta(theta), self.normalizer, normalizer)
 
+    def actor(self, theta: npt.NDArray[Any], normalizer: ObservationNormalizer | None = None) -> Actor:
+        """The policy ``theta`` ready to act. Later changes of theta or of the policy's normaliser do not reach it.
+
+        ``actor.act(observations, noise, out, env_actions=None)`` is ``Policy.act`` with nothing to prepare and nothing
+        allocated. It also fills ``env_actions``, an (n, A) view of what ``codec.empty_env_actions`` gave.
+        ``normalizer`` stands in for the policy's own.
+
+        Raises
+        ------
+        InvalidArgumentError
+        """
+        kernel = (normalizer or self.normalizer).kernel
+        parts = self.network, self.distribution, kernel, self.codec.range
+        actor: Actor = kernels(self.dtype).Actor(*parts, self.check_theta(theta))
+        return actor
+
     def act(
         self,
         theta: npt.NDArray[Any],
@@ -130,7 +147,7 @@ class Policy:
         noise: npt.NDArray[Any] | None,
         out: npt.NDArray[Any],
     ) -> None:
-        """Normalise, forward and sample in one call; nothing is checked in Python and nothing converted.
+        """Normalise, forward and sample once; for more calls with one theta, make an ``actor``. Converts nothing.
 
         Parameters
         ----------
@@ -139,8 +156,13 @@ class Policy:
         noise : ndarray of the policy's dtype, shape (n, A), standard normal; None for the most probable action
         out : ndarray of the policy's dtype, shape (n, A)
             Receives kernel rows (``codec`` turns them into actions).
+
+        Raises
+        ------
+        InvalidArgumentError, TypeError, ValueError
+            If an array has another type, dtype, shape or layout.
         """
-        self._actor.act(self.normalizer.kernel, theta, observations, noise, out)
+        self.actor(theta).act(observations, noise, out)
 
     def dist_params(
         self, theta: npt.NDArray[Any], observations: Any, normalizer: ObservationNormalizer | None = None
@@ -149,7 +171,12 @@ class Policy:
 
         ``normalizer`` stands in for the policy's own.
         """
-        return self._mlp.forward(self.check_theta(theta), self.normalize(observations, normalizer))
+        return self.forward(theta, self.normalize(observations, normalizer))
+
+    def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Distribution parameters phi (N, K) at network inputs (N, obs_dim), as ``normalize`` gives them."""
+        inputs = float_array("inputs", inputs, (None, self._mlp.observation_size), self.dtype)
+        return self._mlp.forward(self.check_theta(theta), inputs)
 
     def log_prob(
         self, theta: npt.NDArray[Any], observations: Any, actions: npt.NDArray[Any]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from trpo_fast.advantages import gae, rewards_to_go
 from trpo_fast.config import TRPOConfig
-from trpo_fast.environment_interface import Environments
+from trpo_fast.environment_interface import Environments, Trajectories
 from trpo_fast.policy import Policy
 from trpo_fast.trpo import Batch
 
@@ -22,26 +22,15 @@ class Episode(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """T steps of n environments, as they happened.
+    """T steps of n environments with one policy: what happened, and the actions (T, n, A) as kernel rows."""
 
-    observations (T, n, obs_dim) raw float64; actions (T, n, A) kernel rows; rewards, terminated, truncated, valid
-    (T, n); last_observations (n, obs_dim), those after the last step; final_observations {(t, i): (obs_dim,)} of
-    truncated episodes.
-    """
-
-    observations: npt.NDArray[np.float64]
+    trajectories: Trajectories
     actions: npt.NDArray[Any]
-    rewards: npt.NDArray[np.float64]
-    terminated: npt.NDArray[np.bool_]
-    truncated: npt.NDArray[np.bool_]
-    valid: npt.NDArray[np.bool_]
-    last_observations: npt.NDArray[np.float64]
-    final_observations: dict[tuple[int, int], npt.NDArray[np.float64]]
 
     @property
     def num_transitions(self) -> int:
         """Transitions, without the steps that an autoreset spent."""
-        return int(self.valid.sum())
+        return int(np.count_nonzero(self.trajectories.valid))
 
 
 class RolloutCollector:
@@ -81,13 +70,16 @@ class RolloutCollector:
         self._returns[:] = 0.0
         self._lengths[:] = 0
 
-    def collect(self, theta: npt.NDArray[Any], n_steps: int, after_step: Callable[[int], bool]) -> Rollout | None:
+    def collect(
+        self, theta: npt.NDArray[Any], n_steps: int, after_step: Callable[[int], bool] | None = None
+    ) -> Rollout | None:
         """``n_steps`` steps of every environment with the policy ``theta``.
 
         Parameters
         ----------
-        after_step : callable
-            Called after every step with the transitions it brought; False ends the rollout, and None is returned.
+        after_step : callable, optional
+            Called after every step with the number of transitions it brought; False ends the rollout, and None is
+            returned.
 
         Raises
         ------
@@ -96,43 +88,44 @@ class RolloutCollector:
         """
         if self._observations is None:
             raise RuntimeError("collect: expected reset() before it")
-        policy, n, size = self._policy, self._environments.num_envs, self._policy.codec.size
+        policy, environments, codec = self._policy, self._environments, self._policy.codec
+        (n, *shape), size = self._observations.shape, codec.size
         noise = np.stack(
             [stream.standard_normal((n_steps, size), dtype=policy.dtype) for stream in self._noise_streams], axis=1
         )
-        observations = np.empty((n_steps, n, self._observations.shape[1]))
+        trajectories = Trajectories.of_steps(n_steps, n, tuple(shape))
+        trajectories.observations[0] = self._observations
+        observations = trajectories.observations.reshape(n_steps + 1, n, -1)
         actions = np.empty((n_steps, n, size), dtype=policy.dtype)
-        rewards = np.empty((n_steps, n))
-        terminated, truncated, valid = np.empty((3, n_steps, n), dtype=np.bool_)
-        final_observations = {}
+        env_actions = codec.empty_env_actions(n_steps, n)
+        env_rows = env_actions.reshape(n_steps, n, size)
+        actor = policy.actor(theta)
         for t in range(n_steps):
-            observations[t] = self._observations
-            policy.act(theta, observations[t], noise[t], actions[t])
-            step = self._environments.step(policy.codec.to_env(actions[t]))
-            rewards[t], terminated[t], truncated[t], valid[t] = (
-                step.rewards, step.terminated, step.truncated, step.valid,
-            )  # fmt: skip
-            final_observations.update({(t, i): row for i, row in step.final_observations.items()})
-            self._observations = step.observations
-            self._count_episodes(step.rewards, step.terminated | step.truncated, step.valid)
-            if not after_step(int(step.valid.sum())):
+            actor.act(observations[t], noise[t], actions[t], env_rows[t])
+            n_transitions = environments.step(codec.in_space(env_actions[t]), t, trajectories)
+            if after_step is not None and not after_step(n_transitions):
                 return None
-        return Rollout(
-            observations, actions, rewards, terminated, truncated, valid, self._observations, final_observations
-        )
+        self._observations = trajectories.observations[-1].copy()
+        self._count_episodes(trajectories)
+        return Rollout(trajectories, actions)
 
-    def _count_episodes(
-        self,
-        rewards: npt.NDArray[np.float64],
-        done: npt.NDArray[np.bool_],
-        valid: npt.NDArray[np.bool_],
-    ) -> None:
-        self._returns += rewards
-        self._lengths += valid
-        for i in np.flatnonzero(done):
+    def _count_episodes(self, trajectories: Trajectories) -> None:
+        """Add the rewards and transitions of a rollout to the episodes they belong to."""
+        begins = np.zeros(len(self._returns), dtype=np.int64)
+
+        def add(i: int, end: int) -> None:
+            steps = slice(begins[i], end), i
+            self._returns[i] += trajectories.rewards[steps].sum()
+            self._lengths[i] += np.count_nonzero(trajectories.valid[steps])
+            begins[i] = end
+
+        for t, i in np.argwhere(trajectories.terminated | trajectories.truncated).tolist():
+            add(i, t + 1)
             self.episodes.append(Episode(float(self._returns[i]), int(self._lengths[i])))
             self.num_episodes += 1
             self._returns[i] = self._lengths[i] = 0
+        for i in range(len(begins)):
+            add(i, len(trajectories.rewards))
 
 
 def to_batch(
@@ -148,20 +141,23 @@ def to_batch(
     predict_values : callable
         Raw observations (N, obs_dim) -> values (N,).
     """
-    n_steps, n, obs_dim = rollout.observations.shape
-    values = predict_values(rollout.observations.reshape(-1, obs_dim)).reshape(n_steps, n)
-    next_values = np.vstack([values[1:], predict_values(rollout.last_observations)])
-    if rollout.final_observations:
-        t, i = np.array(list(rollout.final_observations)).T
-        next_values[t, i] = predict_values(np.stack(list(rollout.final_observations.values())))
-    next_values[rollout.terminated] = 0.0
-    done = rollout.terminated | rollout.truncated
+    trajectories = rollout.trajectories
+    rewards, terminated, keep = trajectories.rewards, trajectories.terminated, trajectories.valid
+    n_steps, n = rewards.shape
+    observations = trajectories.observations.reshape(n_steps + 1, n, -1)
+    values = predict_values(observations.reshape(-1, observations.shape[-1])).reshape(n_steps + 1, n)
+    values, next_values = values[:-1], values[1:].copy()
+    if trajectories.final_observations:
+        t, i = np.array(list(trajectories.final_observations)).T
+        finals = np.stack(list(trajectories.final_observations.values()))
+        next_values[t, i] = predict_values(finals.reshape(len(finals), -1))
+    next_values[terminated] = 0.0
+    done = terminated | trajectories.truncated
     if config.advantage == "gae":
-        advantages, returns = gae(rollout.rewards, values, next_values, done, config.gamma, config.gae_lambda)
+        advantages, returns = gae(rewards, values, next_values, done, config.gamma, config.gae_lambda)
     else:
-        advantages, returns = rewards_to_go(rollout.rewards, values, next_values, done, config.gamma)
-    keep = rollout.valid
+        advantages, returns = rewards_to_go(rewards, values, next_values, done, config.gamma)
     batch = Batch(
-        rollout.observations[keep], policy.codec.to_batch(rollout.actions[keep]), advantages[keep], returns[keep]
+        observations[:-1][keep], policy.codec.to_batch(rollout.actions[keep]), advantages[keep], returns[keep]
     )
     return batch, values[keep]

@@ -49,22 +49,23 @@ class SurrogateObjective:
         advantages: npt.NDArray[Any],
         n_threads: int | None = None,
     ) -> None:
-        self._policy = policy
-        theta = policy.check_theta(theta)
-        inputs = policy.normalize(observations)
+        self.policy = policy
+        self.theta = theta = policy.check_theta(theta).copy()
+        self.observations = policy.check_observations(observations)
+        inputs = policy.normalize(self.observations)
         rows = policy.codec.to_rows(actions, len(inputs))
         advantages = float_array("advantages", advantages, (len(inputs),), np.float64)
         core = kernels(policy.dtype)
-        self._kernel = core.SurrogateObjective(
+        self.kernel = core.SurrogateObjective(
             policy.network, policy.distribution, theta, inputs, rows, advantages, resolve_threads(n_threads)
         )
 
     def gradient(self) -> npt.NDArray[np.float64]:
         """The gradient of L at theta' = theta, shape (P,): the mean of advantage times score."""
-        out = np.empty(self._policy.num_params)
-        self._kernel.gradient(out)
+        out = np.empty(self.policy.num_params)
+        self.kernel.gradient(out)
         return out
 
     def evaluate(self, theta_new: npt.NDArray[Any]) -> SurrogateValue:
         """L, mean and largest KL(theta || theta_new), and entropy, in one pass; non-finite values are passed on."""
-        return SurrogateValue(*self._kernel.evaluate(self._policy.check_theta(theta_new, "theta_new")))
+        return SurrogateValue(*self.kernel.evaluate(self.policy.check_theta(theta_new, "theta_new")))

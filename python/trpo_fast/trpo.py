@@ -16,12 +16,14 @@ from trpo_fast.advantages import has_signal, normalize_advantages
 from trpo_fast.config import TRPOConfig
 from trpo_fast.conjugate_gradient import CGResult, conjugate_gradient
 from trpo_fast.fisher import FisherOperator
+from trpo_fast.kfac import KFACPreconditioner
 from trpo_fast.line_search import backtracking_line_search
 from trpo_fast.policy import Policy
 from trpo_fast.surrogate import SurrogateObjective
 from trpo_fast.validation import float_array
 
 NO_VALUE = float("nan")
+KFAC_SUB_SAMPLING = 4  # more rows of the Fisher matrix hardly make a better preconditioner (docs/algorithm.md)
 
 
 class Batch(NamedTuple):
@@ -116,8 +118,11 @@ def trpo_update(
     if not g.any():
         return theta, report(UpdateStatus.ZERO_GRADIENT)
 
-    F = FisherOperator(policy, theta, observations, damping, rows=slice(None, None, config.sub_sampling_factor))
-    cg = conjugate_gradient(F, g, max_iter=config.cg_max_steps)  # x ≈ F⁻¹ g
+    F = FisherOperator.at(objective, damping, every=config.sub_sampling_factor)
+    M = _preconditioner(policy, theta, batch, damping, config)
+    cg = conjugate_gradient(  # x ≈ F⁻¹ g
+        F, g, max_iter=config.cg_max_steps, preconditioner=M, progress_rtol=config.cg_progress_rtol
+    )
     xFx = _quadratic_form(F, cg, config.step_norm)
     if not (xFx > 0.0 and np.isfinite(xFx) and np.isfinite(cg.x).all()):
         return theta, report(UpdateStatus.SOLVER_FAILED, cg=cg)
@@ -154,6 +159,16 @@ def trust_region(policy: Policy, config: TRPOConfig) -> tuple[float, float]:
     per_dimension = config.kl_reduction == "mean" and policy.codec.sums_independent_dimensions
     scale = policy.codec.size if per_dimension else 1
     return config.target_kl * scale, config.cg_damping * scale
+
+
+def _preconditioner(
+    policy: Policy, theta: npt.NDArray[Any], batch: Batch, damping: float, config: TRPOConfig
+) -> KFACPreconditioner | None:
+    """About the inverse of the damped Fisher matrix, if it is wanted, from every fourth of that matrix's rows."""
+    if config.cg_preconditioner == "none":
+        return None
+    rows = slice(None, None, KFAC_SUB_SAMPLING * config.sub_sampling_factor)
+    return KFACPreconditioner(policy, theta, batch.observations, batch.actions, damping, rows=rows)
 
 
 def _quadratic_form(F: FisherOperator, cg: CGResult, step_norm: str) -> float:

@@ -1,7 +1,7 @@
 """ValueFunction: the critic, a network of its own, fitted by minibatch Adam."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from trpo_fast._ext import kernels
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.mlp import MLP
 from trpo_fast.normalization import RunningMeanStd
+from trpo_fast.threads import get_num_threads
 from trpo_fast.validation import check_integer, check_real, describe, float_array
 
 
@@ -128,6 +129,21 @@ class ValueFunction:
         order : ndarray of int64, shape (n_critic_updates, N)
             For every pass the order of the rows; consecutive ``batch_size`` of them are a minibatch.
         """
+        return self.begin_fit(
+            state, inputs, returns, order, batch_size=batch_size, learning_rate=learning_rate
+        ).result()
+
+    def begin_fit(
+        self,
+        state: CriticState,
+        inputs: npt.NDArray[Any],
+        returns: npt.NDArray[np.float64],
+        order: npt.NDArray[np.int64],
+        *,
+        batch_size: int,
+        learning_rate: float,
+    ) -> "PendingFit":
+        """``fit`` on another thread, if the package may use one (``set_num_threads``); parameters as there."""
         check_integer("batch_size", batch_size, at_least=1)
         check_real("learning_rate", learning_rate, above=0.0)
         inputs = float_array("inputs", inputs, (None, self._mlp.observation_size), self.dtype)
@@ -138,29 +154,43 @@ class ValueFunction:
             raise InvalidArgumentError("order", expected, describe(order))
         order = np.require(order, requirements=["C", "ALIGNED"])
         if not np.isfinite(returns).all():
-            return ValueFit(state, ValueFitStatus.NON_FINITE, float("nan"))
+            return PendingFit(state, None, state.target_statistics, 1.0)
         scale, statistics = 1.0, state.target_statistics
         if self.normalize_returns:
             statistics = statistics.merged(returns[:, None])
             scale = float(statistics.std[0])
             returns = (returns - statistics.mean[0]) / scale
-        theta, m, v = (a.copy() for a in (state.theta, state.first_moment, state.second_moment))
         with np.errstate(over="ignore"):
             targets = returns.astype(self.dtype)
-        fit = kernels(self.dtype).ValueFit(
-            self._mlp.network, inputs, targets, order, batch_size, learning_rate, theta, m, v, state.n_steps
-        )
-        fit.finish()
-        loss, n_steps, finite = fit.read(theta, m, v)
-        loss *= scale**2
+        task = kernels(self.dtype).ValueFit(
+            self._mlp.network, inputs, targets, order, batch_size, learning_rate,
+            state.theta, state.first_moment, state.second_moment, state.n_steps,
+        )  # fmt: skip
+        if get_num_threads() > 1:
+            task.start()
+        return PendingFit(state, task, statistics, scale)
+
+
+class PendingFit:
+    """A fit of the critic that another thread may be doing; ``result`` is what ``ValueFunction.fit`` returns.
+
+    The state it began with is not touched. Dropping it ends the fit at its next minibatch.
+    """
+
+    def __init__(self, state: CriticState, task: Any, statistics: RunningMeanStd, scale: float) -> None:
+        self._state = state
+        self._task = task
+        self._statistics = statistics
+        self._scale = scale  # of the targets, in units of returns
+
+    def result(self) -> ValueFit:
+        """Wait for the end of the fit, or do it here if no other thread has begun."""
+        if self._task is None:
+            return ValueFit(self._state, ValueFitStatus.NON_FINITE, float("nan"))
+        self._task.finish()
+        theta, m, v = (np.empty_like(self._state.theta) for _ in range(3))
+        loss, n_steps, finite = self._task.read(theta, m, v)
+        loss *= self._scale**2
         if not finite or not np.isfinite(loss):
-            return ValueFit(state, ValueFitStatus.NON_FINITE, loss)
-        new = replace(
-            state,
-            theta=theta,
-            first_moment=m,
-            second_moment=v,
-            n_steps=n_steps,
-            target_statistics=statistics,
-        )
-        return ValueFit(new, ValueFitStatus.COMMITTED, loss)
+            return ValueFit(self._state, ValueFitStatus.NON_FINITE, loss)
+        return ValueFit(CriticState(theta, m, v, n_steps, self._statistics), ValueFitStatus.COMMITTED, loss)

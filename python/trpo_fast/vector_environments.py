@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from trpo_fast.environment_interface import StepResult, check_observation, check_reward
+from trpo_fast.environment_interface import Trajectories, check_reward, copy_if_fit, take_observation
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError
 from trpo_fast.validation import describe
 
@@ -34,71 +34,84 @@ class VectorEnvironments:
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
         self._ended[:] = False
-        return self._reset(seed=seed)
+        observations = np.empty((self.num_envs, *(self.observation_space.shape or ())))
+        self._reset(observations, seed=seed)
+        return observations
 
-    def step(self, actions: npt.NDArray[Any]) -> StepResult:
+    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> int:
         self._steps += 1
-        valid = ~self._ended if self._mode is AutoresetMode.NEXT_STEP else np.ones(self.num_envs, dtype=np.bool_)
+        observations = into.observations[t + 1]
         try:
             raw, rewards, terminated, truncated, infos = self._env.step(actions)
         except Exception as error:
             raise EnvironmentFaultError(None, self._steps, "step", "five values", repr(error)) from error
-        observations = self._check(raw, "observation")
-        rewards = self._check_rewards(rewards)
-        terminated = self._check_ended("terminated", terminated) & valid
-        truncated = self._check_ended("truncated", truncated) & valid
-        finals = self._final_observations(observations, np.flatnonzero(truncated), infos)
-        ended = terminated | truncated
-        if self._mode is AutoresetMode.DISABLED and ended.any():
-            fresh = self._reset(options={"reset_mask": ended.copy()})
-            observations = np.where(ended[:, None], fresh, observations)
-        self._ended = ended
-        return StepResult(observations, np.where(valid, rewards, 0.0), terminated, truncated, finals, valid)
+        self._take(raw, observations, "observation")
+        self._take_rewards(rewards, into.rewards[t])
+        terminated = self._check_flags("terminated", terminated)
+        truncated = self._check_flags("truncated", truncated)
+        n_valid = self.num_envs
+        if self._mode is AutoresetMode.NEXT_STEP and np.count_nonzero(self._ended):
+            n_valid -= int(np.count_nonzero(self._ended))
+            into.valid[t] = ~self._ended
+            into.rewards[t, self._ended] = 0.0
+            terminated, truncated = terminated & into.valid[t], truncated & into.valid[t]
+        self._ended = terminated | truncated
+        if np.count_nonzero(self._ended):
+            into.terminated[t], into.truncated[t] = terminated, truncated
+            self._keep_final_observations(observations, infos, t, into)
+            if self._mode is AutoresetMode.DISABLED:
+                fresh = np.empty_like(observations)
+                self._reset(fresh, options={"reset_mask": self._ended.copy()})
+                observations[self._ended] = fresh[self._ended]
+        return n_valid
 
     def close(self) -> None:
         self._env.close()
 
-    def _reset(self, **arguments: Any) -> npt.NDArray[np.float64]:
+    def _reset(self, out: npt.NDArray[np.float64], **arguments: Any) -> None:
         try:
             observations, _ = self._env.reset(**arguments)
         except Exception as error:
             expected = "observations and infos"
             raise EnvironmentFaultError(None, self._steps, "reset", expected, repr(error)) from error
-        return self._check(observations, "reset observation")
+        self._take(observations, out, "reset observation")
 
-    def _final_observations(
-        self, observations: npt.NDArray[np.float64], truncated: npt.NDArray[np.intp], infos: dict[str, Any]
-    ) -> dict[int, npt.NDArray[np.float64]]:
+    def _keep_final_observations(
+        self, observations: npt.NDArray[np.float64], infos: Any, t: int, into: Trajectories
+    ) -> None:
+        truncated = np.flatnonzero(into.truncated[t]).tolist()
         if self._mode is not AutoresetMode.SAME_STEP:
-            return {int(i): observations[i] for i in truncated}
-        shape = self.observation_space.shape or ()
+            into.final_observations.update({(t, i): observations[i].copy() for i in truncated})
+            return
         finals: Any = infos.get("final_obs") if isinstance(infos, dict) else None
-        if len(truncated) and not (isinstance(finals, np.ndarray) and finals.shape[:1] == (self.num_envs,)):
-            i = int(truncated[0])
+        if truncated and not (isinstance(finals, np.ndarray) and finals.shape[:1] == (self.num_envs,)):
             expected = f"an array infos['final_obs'] of {self.num_envs}"
-            raise EnvironmentFaultError(i, self._steps, "final observation", expected, describe(finals))
-        return {
-            int(i): check_observation(finals[i], shape, int(i), self._steps, "final observation") for i in truncated
-        }
+            raise EnvironmentFaultError(truncated[0], self._steps, "final observation", expected, describe(finals))
+        for i in truncated:
+            out = np.empty_like(observations[i])
+            into.final_observations[t, i] = take_observation(finals[i], out, i, self._steps, "final observation")
 
-    def _check(self, observations: Any, field: str) -> npt.NDArray[np.float64]:
-        shape = self.observation_space.shape or ()
+    def _take(self, observations: Any, out: npt.NDArray[np.float64], field: str) -> None:
+        if copy_if_fit(observations, out):
+            return
         if not isinstance(observations, np.ndarray) or observations.shape[:1] != (self.num_envs,):
-            expected = f"an array of shape {(self.num_envs, *shape)}"
+            expected = f"an array of shape {out.shape}"
             raise EnvironmentFaultError(None, self._steps, field, expected, describe(observations))
-        rows = [check_observation(row, shape, i, self._steps, field) for i, row in enumerate(observations)]
-        return np.stack(rows)
+        for i, observation in enumerate(observations):
+            take_observation(observation, out[i], i, self._steps, field)
 
-    def _check_rewards(self, rewards: Any) -> npt.NDArray[np.float64]:
+    def _take_rewards(self, rewards: Any, out: npt.NDArray[np.float64]) -> None:
+        if copy_if_fit(rewards, out):
+            return
         if not isinstance(rewards, np.ndarray) or rewards.shape != (self.num_envs,):
             expected = f"an array of shape ({self.num_envs},)"
             raise EnvironmentFaultError(None, self._steps, "reward", expected, describe(rewards))
-        return np.array([check_reward(reward, i, self._steps) for i, reward in enumerate(rewards)])
+        out[:] = [check_reward(reward, i, self._steps) for i, reward in enumerate(rewards)]
 
-    def _check_ended(self, name: str, flags: Any) -> npt.NDArray[np.bool_]:
+    def _check_flags(self, field: str, flags: Any) -> npt.NDArray[np.bool_]:
         if not isinstance(flags, np.ndarray) or flags.shape != (self.num_envs,) or flags.dtype != np.bool_:
             expected = f"a bool array of shape ({self.num_envs},)"
-            raise EnvironmentFaultError(None, self._steps, name, expected, describe(flags))
+            raise EnvironmentFaultError(None, self._steps, field, expected, describe(flags))
         return flags
 
 

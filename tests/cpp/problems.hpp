@@ -9,6 +9,7 @@
 #include "check.hpp"
 #include "reference.hpp"
 #include "trpo_fast/distributions/distribution.hpp"
+#include "trpo_fast/network/linearization.hpp"
 #include "trpo_fast/network/network.hpp"
 
 namespace trpo_fast::tests {
@@ -97,6 +98,9 @@ struct Problem {
         actions(random_actions<Scalar>(factors, n_rows, random)),
         advantages(random.vector<double>(n_rows)) {}
 
+  std::shared_ptr<const Linearization<Scalar>> linearization(int n_threads) const {
+    return std::make_shared<const Linearization<Scalar>>(network, theta.data(), view(x), n_threads);
+  }
   ConstVectorView<Scalar> theta_view() const { return {theta.data(), theta.size()}; }
   ConstVectorView<double> advantages_view() const { return {advantages.data(), advantages.size()}; }
 };

@@ -33,7 +33,7 @@ TEST(allocations_are_counted) {
 TEST_BOTH(products_allocate_nothing) {
   const Problem<Scalar> p(kPolicy, 1000);
   for (const int n_threads : {1, 3}) {
-    FisherOperator<Scalar> fisher(p.network, *p.distribution, p.theta_view(), view(p.x), 0.1, n_threads);
+    FisherOperator<Scalar> fisher(*p.distribution, p.linearization(n_threads), 0.1, n_threads);
     const Vector<double> v = Vector<double>::Ones(fisher.size());
     Vector<double> out(fisher.size());
     fisher.multiply(v.data(), out.data());  // starts the threads
@@ -64,7 +64,7 @@ class Watched final : public LinearOperator {
 
 TEST_BOTH(an_iteration_of_conjugate_gradient_allocates_nothing) {
   const Problem<Scalar> p(kPolicy, 200);
-  FisherOperator<Scalar> fisher(p.network, *p.distribution, p.theta_view(), view(p.x), 0.1, 2);
+  FisherOperator<Scalar> fisher(*p.distribution, p.linearization(2), 0.1, 2);
   const Vector<double> b = Vector<double>::Ones(fisher.size());
   Vector<double> out(fisher.size());
   fisher.multiply(b.data(), out.data());  // starts the threads

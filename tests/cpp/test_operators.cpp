@@ -38,7 +38,7 @@ TEST_BOTH(fisher_operator_is_the_mean_of_jacobian_metric_jacobian) {
   const double tolerance = 20.0 * double(std::numeric_limits<Scalar>::epsilon()), damping = 0.125;
   for (const PolicySpec& policy : policy_specs()) {
     const Problem<Scalar> p(policy, kRows);
-    FisherOperator<Scalar> fisher(p.network, *p.distribution, p.theta_view(), view(p.x), damping, 1);
+    FisherOperator<Scalar> fisher(*p.distribution, p.linearization(1), damping, 1);
     const Eigen::MatrixXd expected = reference_fisher(p, damping);
     Eigen::MatrixXd dense(expected.rows(), expected.cols());
     const Eigen::MatrixXd identity = Eigen::MatrixXd::Identity(dense.rows(), dense.cols());

@@ -45,8 +45,24 @@ TEST_BOTH(panels_have_a_place_for_every_element) {
   }
 }
 
+// Each element is kChains sums: term k of a product goes to sum k mod kChains, the bias begins sum 0.
+template <int kChains, class Scalar>
+class ChainedSum {
+ public:
+  explicit ChainedSum(Scalar bias) { sums_[0] = bias; }
+  void add(Index k, Scalar a, Scalar b) { sums_[k % kChains] = multiply_add(a, b, sums_[k % kChains]); }
+  Scalar value() const {
+    if constexpr (kChains == 4) return (sums_[0] + sums_[1]) + (sums_[2] + sums_[3]);
+    if constexpr (kChains == 2) return sums_[0] + sums_[1];
+    return sums_[0];
+  }
+
+ private:
+  Scalar sums_[kChains] = {};
+};
+
 // y = row number of A's plus, per part that takes part: bias + A1 B1 + A2 B2
-template <class Scalar>
+template <int kChains, class Scalar>
 void check_product(Index rows, Index n, Index depth, bool with_bias, bool with_second, Random& random) {
   const Index a_stride = depth + 3, depth2 = with_second ? depth + 1 : 0;
   const RowMatrix<Scalar> a1 = random.matrix<Scalar>(rows, a_stride), a2 = random.matrix<Scalar>(rows, depth2);
@@ -61,20 +77,20 @@ void check_product(Index rows, Index n, Index depth, bool with_bias, bool with_s
 
   const MatrixProduct<Scalar> first{a1.data(), a_stride, panels1.data(), b1.rows(), depth};
   const MatrixProduct<Scalar> second{a2.data(), depth2, panels2.data(), b2.rows(), depth2};
-  multiply(rows, n, first, with_second ? second : MatrixProduct<Scalar>{}, out,
-           [&](const auto& packet, Index row, Index column) {
-             using Packet = std::decay_t<decltype(packet)>;
-             return simd::padd(packet, simd::ploadu<Packet>(added.panel(row, 1).data() + column));
-           });
+  multiply<kChains>(rows, n, first, with_second ? second : MatrixProduct<Scalar>{}, out,
+                    [&](const auto& packet, Index row, Index column) {
+                      using Packet = std::decay_t<decltype(packet)>;
+                      return simd::padd(packet, simd::ploadu<Packet>(added.panel(row, 1).data() + column));
+                    });
 
   const Index bias_rows = with_bias ? 1 : 0;
   for (Index i = 0; i < rows; ++i) {
     for (Index j = 0; j < n; ++j) {
-      Scalar sum = with_bias ? b1(0, j) : Scalar(0);
-      for (Index k = 0; k < depth; ++k) sum = multiply_add(a1(i, k), b1(bias_rows + k, j), sum);
-      for (Index k = 0; k < depth2; ++k) sum = multiply_add(a2(i, k), b2(1 + k, j), sum);
-      CHECK(same_bits<Scalar>(out(i, j), sum + added.panel(i, 1)(0, j)), "rows", rows, "columns", n, "depth", depth,
-            "i", i, "j", j);
+      ChainedSum<kChains, Scalar> sum(with_bias ? b1(0, j) : Scalar(0));
+      for (Index k = 0; k < depth; ++k) sum.add(k, a1(i, k), b1(bias_rows + k, j));
+      for (Index k = 0; k < depth2; ++k) sum.add(k, a2(i, k), b2(1 + k, j));
+      CHECK(same_bits<Scalar>(out(i, j), sum.value() + added.panel(i, 1)(0, j)), "rows", rows, "columns", n, "depth",
+            depth, "i", i, "j", j);
     }
     for (Index j = panel_columns<Scalar>(n); j < out.outerStride(); ++j) {
       CHECK(out.data()[i * out.outerStride() + j] == canary, "rows", rows, "columns", n, "padding", j);
@@ -87,9 +103,11 @@ TEST_BOTH(products_are_sums_in_order) {
   for (Index rows = 1; rows <= kMaxRows; ++rows) {
     for (Index n = 1; n <= kMaxColumns; ++n) {
       const Index depth = kDepths[(rows + n) % 4];
-      check_product<Scalar>(rows, n, depth, true, false, random);
-      check_product<Scalar>(rows, n, depth, false, false, random);
-      check_product<Scalar>(rows, n, depth, true, true, random);
+      check_product<1, Scalar>(rows, n, depth, true, false, random);
+      check_product<1, Scalar>(rows, n, depth, false, false, random);
+      check_product<1, Scalar>(rows, n, depth, true, true, random);
+      check_product<2, Scalar>(rows, n, depth, true, false, random);
+      check_product<4, Scalar>(rows, n, depth, true, false, random);
     }
   }
 }

@@ -121,7 +121,7 @@ Vector<double> update_results(const Problem<Scalar>& p, int n_threads) {
                                              p.advantages_view(), n_threads);
   Vector<double> gradient(size), product(size);
   objective.gradient(gradient.data());
-  FisherOperator<Scalar> fisher(p.network, *p.distribution, p.theta_view(), view(p.x), 0.1, n_threads);
+  FisherOperator<Scalar> fisher(*p.distribution, p.linearization(n_threads), 0.1, n_threads);
   fisher.multiply(gradient.data(), product.data());
   const CGResult cg = conjugate_gradient(fisher, {gradient.data(), size}, 5, 0.0);
   const Vector<Scalar> theta_new = p.theta + (0.01 * cg.x / cg.x.norm()).template cast<Scalar>();

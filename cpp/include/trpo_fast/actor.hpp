@@ -1,7 +1,9 @@
-// Actor: what a policy does at every environment step: normalise, forward, sample. Its step allocates nothing.
+// Actor: a policy at one theta, ready to act: normalise, forward, sample. All is prepared once; a step allocates
+// nothing.
 #pragma once
 
 #include <mutex>
+#include <utility>
 
 #include "distributions/distribution.hpp"
 #include "network/evaluator.hpp"
@@ -12,27 +14,27 @@ namespace trpo_fast {
 template <class Scalar>
 class Actor {
  public:
-  Actor(const Network<Scalar>& network, const Distribution<Scalar>& distribution)
+  Actor(const Network<Scalar>& network, const Distribution<Scalar>& distribution, Normalizer normalizer,
+        const Scalar* theta  // (P,), copied
+        )
       : distribution_(distribution),
+        normalizer_(std::move(normalizer)),
         evaluator_(network),
         workspace_(network, kBlockRows),
-        x_(kBlockRows, network.input_size()) {}
+        x_(kBlockRows, network.input_size()) {
+    evaluator_.set_theta(theta);
+  }
 
   // actions ~ pi(. | observations), or the most probable ones where noise has no data
-  void act(const Normalizer& normalizer,
-           const Scalar* theta,                   // (P,)
-           ConstMatrixView<double> observations,  // (n, obs_size), raw
+  void act(ConstMatrixView<double> observations,  // (n, obs_size), raw
            ConstMatrixView<Scalar> noise,         // (n, A), standard normal, or no data
            MatrixView<Scalar> actions             // (n, A)
   ) {
     const std::lock_guard<std::mutex> one_call_at_a_time(mutex_);
-    evaluator_.set_theta(theta);
-    // a signal handler that acts, too, would meet the locked mutex
     for_each_block({0, observations.rows()}, [&](Rows rows) {
       MatrixView<Scalar> x(x_.data(), rows.size(), x_.cols());
-      normalizer.apply(block(observations, rows), x);
-      const ConstPanel<Scalar> phi =
-          evaluator_.forward(panel<Scalar>(ConstMatrixView<Scalar>(x.data(), x.rows(), x.cols())), workspace_);
+      normalizer_.apply(block(observations, rows), x);
+      const ConstPanel<Scalar> phi = evaluator_.forward({x.data(), x.rows(), x.cols(), Stride(x.cols())}, workspace_);
       if (noise.data() != nullptr) {
         distribution_.sample(phi, panel(block(noise, rows)), panel(block(actions, rows)));
       } else {
@@ -42,9 +44,12 @@ class Actor {
   }
 
  private:
+  using Stride = Eigen::OuterStride<>;
+
   const Distribution<Scalar>& distribution_;
-  std::mutex mutex_;
+  const Normalizer normalizer_;
   Evaluator<Scalar> evaluator_;
+  std::mutex mutex_;  // of the two below, which hold one call's values
   typename Evaluator<Scalar>::Workspace workspace_;
   RowMatrix<Scalar> x_;
 };

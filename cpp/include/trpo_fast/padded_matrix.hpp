@@ -2,6 +2,7 @@
 // padding.
 #pragma once
 
+#include "recycled_memory.hpp"
 #include "types.hpp"
 
 namespace trpo_fast {
@@ -18,24 +19,30 @@ class PaddedMatrix {
  public:
   PaddedMatrix() = default;
   PaddedMatrix(Index rows, Index cols)
-      : rows_(rows), cols_(cols), stride_(padded<Scalar>(cols)), data_(Vector<Scalar>::Zero(rows * stride_)) {}
+      : rows_(rows),
+        cols_(cols),
+        stride_(padded<Scalar>(cols)),
+        memory_(static_cast<std::size_t>(rows * stride_) * sizeof(Scalar)) {}
   explicit PaddedMatrix(ConstMatrixView<Scalar> m) : PaddedMatrix(m.rows(), m.cols()) { panel(0, rows_) = m; }
 
   Index rows() const { return rows_; }
   Index cols() const { return cols_; }
 
   Panel<Scalar> panel(Index first_row, Index count) {
-    return {data_.data() + first_row * stride_, count, cols_, Eigen::OuterStride<>(stride_)};
+    return {data() + first_row * stride_, count, cols_, Eigen::OuterStride<>(stride_)};
   }
   ConstPanel<Scalar> panel(Index first_row, Index count) const {
-    return {data_.data() + first_row * stride_, count, cols_, Eigen::OuterStride<>(stride_)};
+    return {data() + first_row * stride_, count, cols_, Eigen::OuterStride<>(stride_)};
   }
 
  private:
+  Scalar* data() { return static_cast<Scalar*>(memory_.data()); }
+  const Scalar* data() const { return static_cast<const Scalar*>(memory_.data()); }
+
   Index rows_ = 0;
   Index cols_ = 0;
   Index stride_ = 0;
-  Vector<Scalar> data_;
+  RecycledMemory memory_;
 };
 
 }  // namespace trpo_fast

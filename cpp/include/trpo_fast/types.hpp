@@ -26,6 +26,10 @@ using ConstVectorView = Eigen::Map<const Vector<Scalar>>;
 
 // A read-only view of the same memory.
 template <class Scalar>
+ConstMatrixView<Scalar> view(MatrixView<Scalar> m) {
+  return {m.data(), m.rows(), m.cols()};
+}
+template <class Scalar>
 ConstMatrixView<Scalar> view(const RowMatrix<Scalar>& m) {
   return {m.data(), m.rows(), m.cols()};
 }

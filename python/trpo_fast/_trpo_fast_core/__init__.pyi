@@ -11,12 +11,15 @@ from . import float32, float64
 
 __all__: list[str] = [
     "EIGEN_VERSION",
+    "MAX_MAGNITUDE",
     "SIMD",
+    "ActionRange",
     "CGStatus",
     "CallableOperator",
     "LinearOperator",
     "Normalizer",
     "conjugate_gradient",
+    "copy_if_fit",
     "float32",
     "float64",
     "get_num_threads",
@@ -31,11 +34,19 @@ class Normalizer:
         self, mean: typing.Any, inv_std: typing.Any, clip: typing.SupportsFloat | typing.SupportsIndex
     ) -> None: ...
 
+class ActionRange:
+    """
+    start + clip(action, low, high)
+    """
+    def __init__(self, low: typing.Any, high: typing.Any, start: typing.Any) -> None: ...
+
 class CGStatus:
     """
     Members:
 
       converged
+
+      slow_progress
 
       max_iter
 
@@ -51,6 +62,7 @@ class CGStatus:
     max_iter: typing.ClassVar[CGStatus]
     negative_curvature: typing.ClassVar[CGStatus]
     non_finite: typing.ClassVar[CGStatus]
+    slow_progress: typing.ClassVar[CGStatus]
     zero_rhs: typing.ClassVar[CGStatus]
     @typing.overload
     def __eq__(self, other: CGStatus) -> bool: ...
@@ -96,13 +108,21 @@ def conjugate_gradient(
     max_iter: typing.SupportsInt | typing.SupportsIndex,
     rtol: typing.SupportsFloat | typing.SupportsIndex,
     preconditioner: LinearOperator | None = None,
+    progress_rtol: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> dict:
     """
     Solve a x = b; a dict of x, n_iter, residual_norm, quadratic_form and status
+    """
+
+def copy_if_fit(values: typing.Any, out: typing.Any) -> bool:
+    """
+    out = values, and True, if values are a plain array of out's shape in float32 or float64 that is finite
+    with magnitudes up to MAX_MAGNITUDE
     """
 
 def get_num_threads() -> int: ...
 def set_num_threads(n_threads: typing.SupportsInt | typing.SupportsIndex) -> None: ...
 
 EIGEN_VERSION: str
+MAX_MAGNITUDE: float = 1e18
 SIMD: str

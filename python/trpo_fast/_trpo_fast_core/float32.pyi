@@ -18,6 +18,7 @@ __all__: list[str] = [
     "DiagGaussian",
     "Distribution",
     "FisherOperator",
+    "KFACPreconditioner",
     "Layer",
     "Linearization",
     "Network",
@@ -25,6 +26,7 @@ __all__: list[str] = [
     "SurrogateObjective",
     "ValueFit",
     "normalize",
+    "to_env",
 ]
 
 class Layer:
@@ -151,6 +153,7 @@ class FisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
     """
     F v = mean J^T M J v + damping v
     """
+    @typing.overload
     def __init__(
         self,
         network: Network,
@@ -160,6 +163,30 @@ class FisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
         damping: typing.SupportsFloat | typing.SupportsIndex,
         n_threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
+    @typing.overload
+    def __init__(
+        self,
+        objective: SurrogateObjective,
+        damping: typing.SupportsFloat | typing.SupportsIndex,
+        n_threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+
+class KFACPreconditioner(trpo_fast._trpo_fast_core.LinearOperator):
+    """
+    M^-1 v, about (F + damping)^-1 v
+    """
+    def __init__(
+        self,
+        network: Network,
+        distribution: Distribution,
+        theta: typing.Any,
+        x: typing.Any,
+        actions: typing.Any,
+        damping: typing.SupportsFloat | typing.SupportsIndex,
+        n_threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    @property
+    def identity_layers(self) -> list[int]: ...
 
 class ValueFit:
     """
@@ -193,22 +220,28 @@ class ValueFit:
 
 class Actor:
     """
-    Normalise, forward, sample: one call an environment step
+    A policy at one theta, ready to act
     """
-    def __init__(self, network: Network, distribution: Distribution) -> None: ...
-    def act(
+    def __init__(
         self,
+        network: Network,
+        distribution: Distribution,
         normalizer: trpo_fast._trpo_fast_core.Normalizer,
+        action_range: trpo_fast._trpo_fast_core.ActionRange,
         theta: typing.Any,
-        observations: typing.Any,
-        noise: typing.Any,
-        out: typing.Any,
-    ) -> None:
+    ) -> None: ...
+    def act(self, observations: typing.Any, noise: typing.Any, out: typing.Any, env_actions: typing.Any = None) -> None:
         """
-        out = actions sampled with the given noise, or the most probable ones if noise is None
+        out = actions sampled with the given noise, or the most probable ones if noise is None;
+        env_actions = the same as an environment takes them
         """
 
 def normalize(normalizer: trpo_fast._trpo_fast_core.Normalizer, x: typing.Any, out: typing.Any) -> None:
     """
     out = normalised observations, rounded once
+    """
+
+def to_env(action_range: trpo_fast._trpo_fast_core.ActionRange, actions: typing.Any, out: typing.Any) -> None:
+    """
+    out = actions as an environment takes them
     """

@@ -2,6 +2,9 @@
 // respect to phi, and knows nothing of networks or theta.
 #pragma once
 
+#include <stdexcept>
+#include <string>
+
 #include "../types.hpp"
 
 namespace trpo_fast {
@@ -90,5 +93,15 @@ class Distribution {
     }
   }
 };
+
+// Throws where a row is no action of the distribution.
+template <class Scalar>
+void check_actions(const Distribution<Scalar>& distribution, ConstMatrixView<Scalar> actions) {  // (N, A)
+  const Index row = distribution.first_invalid_action(panel(actions));
+  if (row >= 0) {
+    throw std::invalid_argument("actions: expected an action of the action space, got row " + std::to_string(row) +
+                                " outside it");
+  }
+}
 
 }  // namespace trpo_fast

@@ -1,10 +1,12 @@
 // FisherOperator: F v = mean_n J_n^T M(phi_n) J_n v + damping v, the Hessian of the mean KL divergence at theta.
-// One of the two places where a network meets a distribution.
+// One of the places where a network meets a distribution.
 //
 //        vjp     multiply_fisher     jvp
 #pragma once
 
+#include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "../distributions/distribution.hpp"
@@ -17,29 +19,28 @@ namespace trpo_fast {
 template <class Scalar>
 class FisherOperator final : public LinearOperator {
  public:
-  FisherOperator(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
-                 ConstVectorView<Scalar> theta,  // (P,)
-                 ConstMatrixView<Scalar> x,      // (N, input_size), normalised observations
+  FisherOperator(const Distribution<Scalar>& distribution,
+                 std::shared_ptr<const Linearization<Scalar>> at,  // the network at theta and normalised observations
                  double damping, int n_threads)
       : distribution_(distribution),
-        at_(network, theta.data(), x, n_threads),
+        at_(std::move(at)),
         damping_(damping),
         n_threads_(n_threads),
-        metric_(x.rows(), network.output_size()),
-        v_packed_(Vector<Scalar>::Zero(network.packed_size())),
-        sum_(network, x.rows()) {
-    for_each_block({0, x.rows()}, [&](Rows rows) {
-      distribution.fisher_metric(at_.output(rows), metric_.panel(rows.begin, rows.size()));
+        metric_(at_->num_rows(), at_->network().output_size()),
+        v_packed_(Vector<Scalar>::Zero(at_->network().packed_size())),
+        sum_(at_->network(), at_->num_rows()) {
+    for_each_block({0, at_->num_rows()}, [&](Rows rows) {
+      distribution.fisher_metric(at_->output(rows), metric_.panel(rows.begin, rows.size()));
     });
-    for (int thread = 0; thread < n_threads; ++thread) workspaces_.emplace_back(network);
+    for (int thread = 0; thread < n_threads; ++thread) workspaces_.emplace_back(at_->network());
   }
 
-  Index size() const override { return at_.network().num_params(); }
-  Index num_rows() const { return at_.num_rows(); }
+  Index size() const override { return at_->network().num_params(); }
+  Index num_rows() const { return at_->num_rows(); }
 
   void multiply(const double* v, double* out) override {
     const std::lock_guard<std::mutex> one_product_at_a_time(mutex_);
-    at_.network().pack(v, v_packed_.data());
+    at_->network().pack(v, v_packed_.data());
     sum_.run(n_threads_, out, [&](Rows slot, int thread, Scalar* packed_bar) {
       for_each_block(slot,
                      [&](Rows rows) { add_block(rows, workspaces_[static_cast<std::size_t>(thread)], packed_bar); });
@@ -60,15 +61,15 @@ class FisherOperator final : public LinearOperator {
   // packed_bar += J^T M(phi) J v over one block
   void add_block(Rows rows, Workspace& workspace, Scalar* packed_bar) {
     const Panel<Scalar> phi_bar = workspace.phi_bar.panel(0, rows.size());
-    const Panel<Scalar> dphi = at_.jvp(rows, v_packed_.data(), workspace.tangents);  // J v
-    distribution_.multiply_fisher(metric(rows), view(dphi), phi_bar);                // M J v
-    at_.vjp(rows, phi_bar, packed_bar, workspace.tangents);                          // J^T M J v
+    const Panel<Scalar> dphi = at_->jvp(rows, v_packed_.data(), workspace.tangents);  // J v
+    distribution_.multiply_fisher(metric(rows), view(dphi), phi_bar);                 // M J v
+    at_->vjp(rows, phi_bar, packed_bar, workspace.tangents);                          // J^T M J v
   }
 
   ConstPanel<Scalar> metric(Rows rows) const { return metric_.panel(rows.begin, rows.size()); }
 
   const Distribution<Scalar>& distribution_;
-  Linearization<Scalar> at_;
+  std::shared_ptr<const Linearization<Scalar>> at_;
   double damping_;
   int n_threads_;
   PaddedMatrix<Scalar> metric_;  // (N, K)  what M(phi) consists of

@@ -33,28 +33,49 @@ void for_each_row_block(Index begin, Index end, Function&& f) {
 }  // namespace detail
 
 // y = finish(bias + A1 B1 + A2 B2), with the bias above B1's panels, if it has one, and without A2 B2 where A2 is null.
-// finish(packet, row, column) sees each packet of results before it is stored.
-template <class Scalar, class Finish>
+// finish(packet, row, column) sees each packet of results before it is stored. Every element is kChains sums, and the
+// fewer rows are worked on at a time (RegisterBlock).
+template <int kChains, class Scalar, class Finish>
 void multiply(Index rows,
               Index columns,                        // n
               const MatrixProduct<Scalar>& first,   // A1 B1
               const MatrixProduct<Scalar>& second,  // A2 B2
-              Panel<Scalar> y,                      // (rows, n)
+              const Panel<Scalar>& y,               // (rows, n)
               Finish&& finish) {
   for_each_panel<Scalar>(columns, [&](auto shape, Index column) {
     using Shape = decltype(shape);
     const Scalar* bias = first.b_rows > first.depth ? first.b + column * first.b_rows : nullptr;
     const Scalar* b1 = first.panel(column, Shape::kWidth);
     const Scalar* b2 = second.a != nullptr ? second.panel(column, Shape::kWidth) : nullptr;
-    detail::for_each_row_block<Shape::kRows>(0, rows, [&](Index row, auto block_rows) {
-      RegisterBlock<typename Shape::Packet, decltype(block_rows)::value, Shape::kPackets> block;
+    detail::for_each_row_block<Shape::kRows / kChains>(0, rows, [&](Index row, auto block_rows) {
+      RegisterBlock<typename Shape::Packet, decltype(block_rows)::value, Shape::kPackets, kChains> block;
       block.set_rows(bias);
       block.accumulate(first.a + row * first.a_stride, first.a_stride, 1, b1, Shape::kWidth, first.depth);
       if (b2 != nullptr) {
         block.accumulate(second.a + row * second.a_stride, second.a_stride, 1, b2, Shape::kWidth, second.depth);
       }
-      block.store(y.data() + row * y.outerStride() + column, y.outerStride(),
+      block.store(const_cast<Scalar*>(y.data()) + row * y.outerStride() + column, y.outerStride(),
                   [&](const auto& packet, Index i, Index j) { return finish(packet, row + i, column + j); });
+    });
+  });
+}
+
+// y = A B with B as it lies, row-major: for a B that is used too seldom to be worth packing. Rows of B and y are
+// padded.
+template <class Scalar>
+void multiply(ConstPanel<Scalar> a,  // (rows, depth)
+              ConstPanel<Scalar> b,  // (depth, n)
+              Panel<Scalar> y        // (rows, n)
+) {
+  for_each_panel<Scalar>(b.cols(), [&](auto shape, Index column) {
+    using Shape = decltype(shape);
+    detail::for_each_row_block<Shape::kRows>(0, a.rows(), [&](Index row, auto block_rows) {
+      RegisterBlock<typename Shape::Packet, decltype(block_rows)::value, Shape::kPackets> block;
+      block.set_rows(nullptr);
+      block.accumulate(a.data() + row * a.outerStride(), a.outerStride(), 1, b.data() + column, b.outerStride(),
+                       a.cols());
+      block.store(y.data() + row * y.outerStride() + column, y.outerStride(),
+                  [](const auto& packet, Index, Index) { return packet; });
     });
   });
 }

@@ -24,6 +24,7 @@ class AppendLogStd final : public Layer<Scalar> {
   Index input_size() const override { return size_; }
   Index output_size() const override { return 2 * size_; }
   Index num_params() const override { return size_; }
+  AffineMap affine_map() const override { return {0, size_}; }  // a bias alone
   Index packed_size() const override { return size_; }
   void packed_order(std::int32_t* order) const override { std::iota(order, order + size_, 0); }
 
@@ -54,16 +55,18 @@ class AppendLogStd final : public Layer<Scalar> {
     // Reverse: y = [x, clamp(s)]
     for_each_packet([&](auto packet, Index j) {
       using Packet = decltype(packet);
-      Packet sum = simd::pset1<Packet>(Scalar(0));
+      const Packet slope = simd::ploadu<Packet>(at.reverse + j);
+      Packet sum = simd::ploadu<Packet>(packed_bar + j);
       for (Index row = 0; row < y_bar.rows(); ++row) {
-        const Scalar* from = y_bar.data() + row * y_bar.outerStride();
-        sum = simd::padd(sum, simd::ploadu<Packet>(from + size_ + j));
+        Scalar* from = y_bar.data() + row * y_bar.outerStride();
         if (x_bar.data() != nullptr) {
           simd::pstoreu(x_bar.data() + row * x_bar.outerStride() + j, simd::ploadu<Packet>(from + j));
         }
+        const Packet s_bar = simd::pmul(slope, simd::ploadu<Packet>(from + size_ + j));
+        simd::pstoreu(from + size_ + j, s_bar);
+        sum = simd::padd(sum, s_bar);
       }
-      const Packet slope = simd::ploadu<Packet>(at.reverse + j);
-      simd::pstoreu(packed_bar + j, simd::pmadd(slope, sum, simd::ploadu<Packet>(packed_bar + j)));
+      simd::pstoreu(packed_bar + j, sum);
     });
   }
 
@@ -80,16 +83,23 @@ class AppendLogStd final : public Layer<Scalar> {
     });
   }
 
-  // y = [x, s] in every row, x = 0 where it has no data; x may be a caller's batch, without padding
+  // y = [x, s] in every row, x = 0 where it has no data; x goes first: its last packet may reach into s
   template <class Function>
-  void write(ConstPanel<Scalar> x, Panel<Scalar> y, Function&& s) const {
-    for (Index row = 0; row < y.rows(); ++row) {
-      Scalar* to = y.data() + row * y.outerStride();
-      if (x.data() != nullptr) {
-        std::copy_n(x.data() + row * x.outerStride(), size_, to);
-      } else {
-        std::fill_n(to, size_, Scalar(0));
+  void write(const ConstPanel<Scalar>& x, Panel<Scalar>& y, Function&& s) const {
+    const bool x_has_padding = x.outerStride() >= panel_columns<Scalar>(size_);  // a caller's batch may have none
+    if (x.data() != nullptr && !x_has_padding) {
+      for (Index row = 0; row < y.rows(); ++row) {
+        std::copy_n(x.data() + row * x.outerStride(), size_, y.data() + row * y.outerStride());
       }
+    } else {
+      for_each_packet([&](auto packet, Index j) {
+        using Packet = decltype(packet);
+        for (Index row = 0; row < y.rows(); ++row) {
+          const Packet from = x.data() != nullptr ? simd::ploadu<Packet>(x.data() + row * x.outerStride() + j)
+                                                  : simd::pset1<Packet>(Scalar(0));
+          simd::pstoreu(y.data() + row * y.outerStride() + j, from);
+        }
+      });
     }
     for_each_packet([&](auto packet, Index j) {
       const auto value = s(packet, j);

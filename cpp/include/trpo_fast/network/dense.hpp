@@ -19,6 +19,7 @@ class Dense final : public Layer<Scalar> {
   Index input_size() const override { return in_; }
   Index output_size() const override { return out_; }
   Index num_params() const override { return out_ * in_ + out_; }
+  AffineMap affine_map() const override { return {in_, out_}; }
   Index cache_size() const override { return keeps_derivative(activation_) ? out_ : 0; }
   Index packed_size() const override { return (1 + in_) * panel_columns<Scalar>(out_); }
   Index reverse_size() const override { return out_ * panel_columns<Scalar>(in_); }
@@ -45,14 +46,19 @@ class Dense final : public Layer<Scalar> {
 
   void forward(const Scalar* packed, ConstPanel<Scalar> x, Panel<Scalar> y, Panel<Scalar> cache) const override {
     // y = phi(x W^T + b)
-    multiply<Scalar>(x.rows(), out_, affine(x, packed), {}, y, [](const auto& z, Index, Index) { return z; });
+    // several sums an element, for a policy that acts on a single row; their number may depend on the layer alone
     with_activation(activation_, [&](auto phi) {
-      for_each_packet(y.rows(), [&](auto packet, Index row, Index column) {
-        using Packet = decltype(packet);
-        Packet derivative = simd::pset1<Packet>(Scalar(0));
-        simd::pstoreu(at(y, row, column), activate<phi>(simd::ploadu<Packet>(at(y, row, column)), derivative));
+      const auto finish = [&](const auto& z, Index row, Index column) {
+        auto derivative = z;
+        const auto value = activate<phi>(z, derivative);
         if constexpr (keeps_derivative(phi)) simd::pstoreu(at(cache, row, column), derivative);
-      });
+        return value;
+      };
+      if (out_ <= kNarrow) {
+        multiply<4, Scalar>(x.rows(), out_, affine(x, packed), {}, y, finish);
+      } else {
+        multiply<2, Scalar>(x.rows(), out_, affine(x, packed), {}, y, finish);
+      }
     });
   }
 
@@ -60,9 +66,9 @@ class Dense final : public Layer<Scalar> {
            Panel<Scalar> dy) const override {
     // dz = x dW^T + db + dx W^T;   dy = phi'(z) dz
     const MatrixProduct<Scalar> moved{dx.data(), dx.outerStride(), block.packed, 1 + in_, in_};
-    const ConstPanel<Scalar> kept = this->kept(block);
+    const ConstPanel<Scalar>& kept = this->kept(block);
     with_activation(activation_, [&](auto phi) {
-      multiply(dy.rows(), out_, affine(block.x, dpacked), moved, dy, [&](const auto& dz, Index row, Index column) {
+      multiply<1>(dy.rows(), out_, affine(block.x, dpacked), moved, dy, [&](const auto& dz, Index row, Index column) {
         using Packet = std::decay_t<decltype(dz)>;
         return times_derivative<phi>(dz, simd::ploadu<Packet>(at(kept, row, column)));
       });
@@ -78,15 +84,15 @@ class Dense final : public Layer<Scalar> {
                        out_, packed_bar);
     // Reverse: z = x W^T + b, its x
     if (x_bar.data() != nullptr) {
-      multiply<Scalar>(y_bar.rows(), in_, {y_bar.data(), y_bar.outerStride(), block.reverse, out_, out_}, {}, x_bar,
-                       [](const auto& sum, Index, Index) { return sum; });
+      multiply<1, Scalar>(y_bar.rows(), in_, {y_bar.data(), y_bar.outerStride(), block.reverse, out_, out_}, {}, x_bar,
+                          [](const auto& sum, Index, Index) { return sum; });
     }
   }
 
  private:
   // y_bar *= phi'(z);   b_bar += its columns' sums
   template <Activation kActivation>
-  void reverse_activation(ConstPanel<Scalar> kept, Panel<Scalar> y_bar, Scalar* packed_bar) const {
+  void reverse_activation(const ConstPanel<Scalar>& kept, const Panel<Scalar>& y_bar, Scalar* packed_bar) const {
     for_each_panel<Scalar>(out_, [&](auto shape, Index column) {
       using Packet = typename decltype(shape)::Packet;
       constexpr int n_packets = shape.kPackets;
@@ -106,17 +112,6 @@ class Dense final : public Layer<Scalar> {
     });
   }
 
-  // f(a packet, row, column) over rows of outputs
-  template <class Function>
-  void for_each_packet(Index rows, Function&& f) const {
-    for_each_panel<Scalar>(out_, [&](auto shape, Index column) {
-      using Packet = typename decltype(shape)::Packet;
-      for (Index row = 0; row < rows; ++row) {
-        for (Index j = 0; j < shape.kWidth; j += kLanes<Packet>) f(Packet(), row, column + j);
-      }
-    });
-  }
-
   static const Scalar* at(const ConstPanel<Scalar>& m, Index row, Index column) {
     return m.data() + row * m.outerStride() + column;
   }
@@ -125,13 +120,15 @@ class Dense final : public Layer<Scalar> {
   }
 
   // [1, x] [b; W^T]
-  MatrixProduct<Scalar> affine(ConstPanel<Scalar> x, const Scalar* packed) const {
+  MatrixProduct<Scalar> affine(const ConstPanel<Scalar>& x, const Scalar* packed) const {
     return {x.data(), x.outerStride(), packed, 1 + in_, in_};
   }
   // what phi' is computed from
-  ConstPanel<Scalar> kept(const LayerBlock<Scalar>& block) const {
+  const ConstPanel<Scalar>& kept(const LayerBlock<Scalar>& block) const {
     return keeps_derivative(activation_) ? block.cache : block.y;
   }
+
+  static constexpr Index kNarrow = 16;  // columns that leave most of a register block idle
 
   Index in_;
   Index out_;

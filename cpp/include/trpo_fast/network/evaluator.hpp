@@ -23,6 +23,10 @@ class Evaluator {
 
    private:
     friend class Evaluator;
+    ConstPanel<Scalar> output(Index l, Index rows) const {
+      return outputs_[static_cast<std::size_t>(l)].panel(0, rows);
+    }
+
     std::vector<PaddedMatrix<Scalar>> outputs_;
     std::vector<PaddedMatrix<Scalar>> caches_;  // written by layers that keep something; not read here
   };
@@ -36,18 +40,19 @@ class Evaluator {
   ConstPanel<Scalar> forward(ConstPanel<Scalar> x,  // (B, input_size)
                              Workspace& workspace   // -> (B, output_size)
   ) const {
-    ConstPanel<Scalar> input(x);
-    for (Index l = 0; l < network_.num_layers(); ++l) {
-      const auto at = static_cast<std::size_t>(l);
-      const Panel<Scalar> output = workspace.outputs_[at].panel(0, x.rows());
-      network_.layer(l).forward(packed_.data() + network_.packed_offset(l), input, output,
-                                workspace.caches_[at].panel(0, x.rows()));
-      new (&input) ConstPanel<Scalar>(view(output));
-    }
-    return input;
+    forward_layer(0, x, workspace);
+    for (Index l = 1; l < network_.num_layers(); ++l) forward_layer(l, workspace.output(l - 1, x.rows()), workspace);
+    return workspace.output(network_.num_layers() - 1, x.rows());
   }
 
  private:
+  void forward_layer(Index l, ConstPanel<Scalar> input, Workspace& workspace) const {
+    const auto at = static_cast<std::size_t>(l);
+    network_.layer(l).forward(packed_.data() + network_.packed_offset(l), input,
+                              workspace.outputs_[at].panel(0, input.rows()),
+                              workspace.caches_[at].panel(0, input.rows()));
+  }
+
   const Network<Scalar>& network_;
   Vector<Scalar> packed_;
 };

@@ -20,6 +20,13 @@ struct LayerBlock {
   ConstPanel<Scalar> cache;  // (B, cache_size)
 };
 
+// The affine map in a layer, z = x W^T + b: theta_l is W (outputs, inputs) row-major, then b (outputs). It reads the
+// first `inputs` columns of x, and vjp leaves z_bar in the last `outputs` columns of y_bar.
+struct AffineMap {
+  Index inputs;
+  Index outputs;
+};
+
 template <class Scalar>
 class Layer {
  public:
@@ -28,6 +35,8 @@ class Layer {
   virtual Index input_size() const = 0;
   virtual Index output_size() const = 0;
   virtual Index num_params() const = 0;  // P_l
+  // Without outputs: no such map.
+  virtual AffineMap affine_map() const { return {0, 0}; }
   // Columns kept beside y when the derivative cannot be had from y alone.
   virtual Index cache_size() const { return 0; }
 

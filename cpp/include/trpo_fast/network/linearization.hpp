@@ -90,11 +90,21 @@ class Linearization {
            Panel<Scalar> phi_bar,  // (B, K)
            Scalar* packed_bar,     // (packed_size,)
            Workspace& workspace) const {
+    vjp(rows, phi_bar, packed_bar, workspace, [](Index, ConstPanel<Scalar>, ConstPanel<Scalar>) {});
+  }
+
+  // The same; observe(l, x, y_bar) sees each layer's input, and y_bar as the layer's vjp left it.
+  template <class Observer>
+  void vjp(Rows rows,
+           Panel<Scalar> phi_bar,  // (B, K)
+           Scalar* packed_bar,     // (packed_size,)
+           Workspace& workspace, Observer&& observe) const {
     Panel<Scalar> y_bar(phi_bar);
     for (Index l = network_.num_layers() - 1; l >= 0; --l) {
       Panel<Scalar> x_bar(nullptr, rows.size(), network_.layer(l).input_size(), Eigen::OuterStride<>(0));
       if (l > 0) new (&x_bar) Panel<Scalar>(workspace.output(l - 1, rows.size()));
       network_.layer(l).vjp(layer_block(l, rows), y_bar, x_bar, packed_bar + network_.packed_offset(l));
+      observe(l, input(l, rows), view(y_bar));
       new (&y_bar) Panel<Scalar>(x_bar);
     }
   }

@@ -1,11 +1,10 @@
 // SurrogateObjective: L(theta') = mean_n ratio_n A_n, ratio_n = pi(a_n | s_n; theta') / pi(a_n | s_n; theta)
-// (Schulman et al. 2015, Eq. 14), with the KL divergence that bounds it. One of the two places where a network meets a
+// (Schulman et al. 2015, Eq. 14), with the KL divergence that bounds it. One of the places where a network meets a
 // distribution.
 #pragma once
 
 #include <cmath>
-#include <stdexcept>
-#include <string>
+#include <memory>
 #include <vector>
 
 #include "../distributions/distribution.hpp"
@@ -36,19 +35,19 @@ class SurrogateObjective {
                      ConstVectorView<double> advantages,  // (N,)
                      int n_threads)
       : distribution_(distribution),
-        at_(network, theta.data(), x, n_threads),
+        at_(std::make_shared<const Linearization<Scalar>>(network, theta.data(), x, n_threads)),
         actions_(actions),
         advantages_(advantages),
         n_threads_(n_threads) {
-    const Index row = distribution.first_invalid_action(panel(actions));
-    if (row >= 0) {
-      throw std::invalid_argument("actions: expected an action of the action space, got row " + std::to_string(row) +
-                                  " outside it");
-    }
+    check_actions(distribution, actions);
   }
 
-  Index num_params() const { return at_.network().num_params(); }
-  Index num_rows() const { return at_.num_rows(); }
+  // The network at theta and x, for a Fisher operator at the same place.
+  const std::shared_ptr<const Linearization<Scalar>>& linearization() const { return at_; }
+  const Distribution<Scalar>& distribution() const { return distribution_; }
+
+  Index num_params() const { return at_->network().num_params(); }
+  Index num_rows() const { return at_->num_rows(); }
 
   // out = grad L at theta' = theta: the mean of advantage times score
   void gradient(double* out) const {  // (P,)
@@ -58,31 +57,31 @@ class SurrogateObjective {
       typename Linearization<Scalar>::Workspace cotangents;
       PaddedMatrix<Scalar> phi_bar;
     };
-    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at_.network()));
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at_->network()));
     const Vector<double> weight = advantages_ / double(num_rows());
-    GradientSum<Scalar> sum(at_.network(), num_rows());
+    GradientSum<Scalar> sum(at_->network(), num_rows());
     sum.run(n_threads_, out, [&](Rows slot, int thread, Scalar* packed_bar) {
       Workspace& workspace = workspaces[static_cast<std::size_t>(thread)];
       for_each_block(slot, [&](Rows rows) {
         const Panel<Scalar> phi_bar = workspace.phi_bar.panel(0, rows.size());
-        distribution_.log_prob_vjp(at_.output(rows), action_rows(rows), {weight.data() + rows.begin, rows.size()},
+        distribution_.log_prob_vjp(at_->output(rows), action_rows(rows), {weight.data() + rows.begin, rows.size()},
                                    phi_bar);
-        at_.vjp(rows, phi_bar, packed_bar, workspace.cotangents);
+        at_->vjp(rows, phi_bar, packed_bar, workspace.cotangents);
       });
     });
   }
 
   // Everything the line search asks of theta', in one pass. Non-finite values are passed on, not repaired.
   SurrogateValue evaluate(const Scalar* theta_new) const {  // (P,)
-    Evaluator<Scalar> evaluator(at_.network());
+    Evaluator<Scalar> evaluator(at_->network());
     evaluator.set_theta(theta_new);
     using Workspace = typename Evaluator<Scalar>::Workspace;
-    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at_.network(), kBlockRows));
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at_->network(), kBlockRows));
     const Slots slots(num_rows());
     std::vector<SurrogateValue> sums(static_cast<std::size_t>(slots.count()), {0.0, 0.0, 0.0, 0.0});
     for_each_slot(slots, 0, slots.count(), n_threads_, [&](Index slot, Rows slot_rows, int thread) {
       for_each_block(slot_rows, [&](Rows rows) {
-        const ConstPanel<Scalar> q = evaluator.forward(at_.input(rows), workspaces[static_cast<std::size_t>(thread)]);
+        const ConstPanel<Scalar> q = evaluator.forward(at_->input(rows), workspaces[static_cast<std::size_t>(thread)]);
         add_block(rows, q, sums[static_cast<std::size_t>(slot)]);
       });
     });
@@ -109,7 +108,7 @@ class SurrogateObjective {
     VectorView<double> log_ratio(terms[0], rows.size());
     VectorView<double> kl(terms[1], rows.size());
     VectorView<double> entropy(terms[2], rows.size());
-    distribution_.compare(at_.output(rows), q, action_rows(rows), log_ratio, kl, entropy);
+    distribution_.compare(at_->output(rows), q, action_rows(rows), log_ratio, kl, entropy);
     for (Index i = 0; i < rows.size(); ++i) {
       const double advantage = advantages_[rows.begin + i];
       const bool clamped = !(advantage < 0.0) && log_ratio[i] > kMaxLogRatio;
@@ -121,7 +120,7 @@ class SurrogateObjective {
   }
 
   const Distribution<Scalar>& distribution_;
-  Linearization<Scalar> at_;
+  std::shared_ptr<const Linearization<Scalar>> at_;
   RowMatrix<Scalar> actions_;
   Vector<double> advantages_;
   int n_threads_;

@@ -11,7 +11,8 @@ namespace trpo_fast {
 
 enum class CGStatus {
   converged,           // the residual is below rtol * ||b||
-  max_iter,            // the usual end in TRPO: max_iter products were spent
+  slow_progress,       // the predicted improvement grew by less than progress_rtol: the usual good end
+  max_iter,            // max_iter products were spent: the usual end without progress_rtol
   zero_rhs,            // b = 0, so x = 0
   negative_curvature,  // p^T A p <= 0: A is not positive definite; x is the last good iterate
   non_finite,          // a NaN or Inf appeared; x is the last good iterate
@@ -26,8 +27,11 @@ struct CGResult {
 };
 
 // preconditioner: z = M^-1 r, or null for none.
+//
+// progress_rtol: the step x / sqrt(x^T A x) of a trust region predicts the improvement b^T(step) = sqrt(b^T x), which
+// grows with every product; stop once a product adds less than this part of it. 0: never.
 inline CGResult conjugate_gradient(LinearOperator& a, ConstVectorView<double> b, Index max_iter, double rtol,
-                                   LinearOperator* preconditioner = nullptr) {
+                                   LinearOperator* preconditioner = nullptr, double progress_rtol = 0.0) {
   CGResult result{Vector<double>::Zero(b.size()), 0, 0.0, 0.0, CGStatus::max_iter};
   // A's products may be float32: solve for b / ||b||, so that the scale of b does not matter.
   Vector<double> rhs = b;
@@ -47,6 +51,7 @@ inline CGResult conjugate_gradient(LinearOperator& a, ConstVectorView<double> b,
   Vector<double> p = z;  // 1
   double rz = dot(r, z);
   double residual_norm = std::sqrt(dot(r, r));
+  double bx = 0.0;  // b^T x = sum of alpha r^T z
   if (!std::isfinite(rz)) result.status = CGStatus::non_finite;
   if (rz <= 0.0) result.status = CGStatus::negative_curvature;
   while (result.status == CGStatus::max_iter && result.n_iter < max_iter) {
@@ -60,7 +65,12 @@ inline CGResult conjugate_gradient(LinearOperator& a, ConstVectorView<double> b,
     x += alpha * p;   // 4
     r -= alpha * ap;  // 5
     residual_norm = std::sqrt(dot(r, r));
+    const double bx_next = bx + alpha * rz;
+    if (std::sqrt(bx_next) - std::sqrt(bx) < progress_rtol * std::sqrt(bx_next)) {
+      result.status = CGStatus::slow_progress;
+    }
     if (residual_norm <= rtol) result.status = CGStatus::converged;
+    bx = bx_next;
     if (preconditioner != nullptr) {
       preconditioner->multiply(r.data(), z.data());
     } else {

@@ -1,0 +1,124 @@
+"""What the figures must reach: the one table of bars, and the judgement of a question's rows."""
+
+from typing import NamedTuple
+
+from benchmarks.measure import OURS, Row
+from benchmarks.report import seconds
+
+SMALL, LARGE = "17-64-64-6 N=2048", "17-64-64-6 N=16384"
+WIDE = "348-256-256-17 N=5000"
+
+
+class Bar(NamedTuple):
+    """A limit on one figure of one row."""
+
+    question: str
+    what: str
+    case: str
+    contender: str
+    figure: str
+    limit: float
+    at_most: bool = False
+    threads: int = 1
+    avx2: bool = False
+
+
+def _fvp() -> list[Bar]:
+    bars = []
+    for case in (SMALL, LARGE):
+        bars += [
+            Bar("fvp", f"{case}: over {opponent}", f"{case} float32", opponent, "ratio", limit)
+            for opponent, limit in (("torch", 5.0), ("jax", 1.8), ("numpy", 5.0))
+        ]
+        bars.append(Bar("fvp", f"{case}: of sgemm", f"{case} float32", OURS, "fraction", 0.85))
+        bars.append(Bar("fvp", f"{case}, AVX2: of sgemm", f"{case} float32", OURS, "fraction", 0.85, avx2=True))
+        bars.append(Bar("fvp", f"{case}: of dgemm", f"{case} float64", OURS, "fraction", 0.75))
+    return bars
+
+
+BARS = [
+    *_fvp(),
+    Bar("fvp", f"{WIDE}: of sgemm", f"{WIDE} float32", OURS, "fraction", 0.85),
+    Bar("fvp", f"{WIDE}, AVX2: of sgemm", f"{WIDE} float32", OURS, "fraction", 0.85, avx2=True),
+    Bar("fvp", f"{WIDE}: of dgemm", f"{WIDE} float64", OURS, "fraction", 0.75),
+    Bar("fvp", f"{WIDE}: over torch", f"{WIDE} float32", "torch", "ratio", 2.0),
+    Bar("fvp", f"{WIDE}: over jax", f"{WIDE} float32", "jax", "ratio", 1.05),
+    Bar("fvp", f"{SMALL}: 2 threads over 1", f"{SMALL} float32", f"{OURS}, 1 thread", "ratio", 1.65, threads=2),
+    Bar("fvp", f"{LARGE}: 2 threads over 1", f"{LARGE} float32", f"{OURS}, 1 thread", "ratio", 1.8, threads=2),
+    Bar("fvp", "time a sample, N = 1k to 256k", "17-64-64-6 growth float32", OURS, "growth", 1.3, at_most=True),
+    Bar(
+        "fvp",
+        "NumPy opponent over its bare products",
+        f"{SMALL} float32",
+        "numpy, bare products",
+        "overhead",
+        1.1,
+        True,
+    ),
+    Bar("critic", "minibatch step: over torch", "17-64-64-1 rows=128 float32", "torch", "ratio", 15.0),
+    Bar(
+        "update",
+        "over sb3-contrib, faster of 1 and 2 threads",
+        f"{SMALL} float32",
+        "sb3-contrib",
+        "ratio",
+        20.0,
+        threads=2,
+    ),
+    Bar("update", "over jax, 2 threads", f"{SMALL} float32", "jax", "ratio", 2.0, threads=2),
+    Bar("update", "over jax, 1 thread", f"{SMALL} float32", "jax", "ratio", 2.0),
+    Bar("act", "inside C++", "17-64-64-6 N=1 float32", f"{OURS}, C++", "seconds", 0.25e-6, at_most=True),
+    Bar("act", "call with out=", "17-64-64-6 N=1 float32", f"{OURS}, out=", "seconds", 2.5e-6, at_most=True),
+    Bar("act", "predict", "17-64-64-6 N=1 float32", OURS, "seconds", 8e-6, at_most=True),
+    Bar("act", "predict: over sb3-contrib", "17-64-64-6 N=1 float32", "sb3-contrib", "ratio", 20.0),
+    *(
+        Bar(
+            "rollout",
+            f"{task}, {n} env{'s' * (n > 1)}: Python a step",
+            f"{task} envs={n}",
+            OURS,
+            "seconds",
+            limit,
+            at_most=True,
+        )
+        for task in ("CartPole-v1", "HalfCheetah-v5")
+        for n, limit in ((1, 12e-6), (8, 4e-6))
+    ),
+    *(
+        Bar("training", f"{task}: over sb3-contrib", f"{task} steps=200000", "sb3-contrib", "ratio", limit, threads=2)
+        for task, limit in (("CartPole-v1", 12.0), ("HalfCheetah-v5", 5.0), ("Hopper-v5", 3.0))
+    ),
+    Bar(
+        "training",
+        "HalfCheetah-v5: share of env.step",
+        "HalfCheetah-v5 steps=200000",
+        f"{OURS}, timed",
+        "share",
+        0.72,
+        threads=2,
+    ),
+    Bar("package", "import beyond numpy and gymnasium", "import", OURS, "seconds", 0.25, at_most=True),
+    Bar("package", "installed size, MB", "size", OURS, "megabytes", 8.0, at_most=True),
+]
+
+
+def judge(question: str, rows: list[Row]) -> list[str]:
+    """A line a bar of the question: met, NOT MET, or why there is no figure."""
+    return [_verdict(bar, rows) for bar in BARS if bar.question == question]
+
+
+def _verdict(bar: Bar, rows: list[Row]) -> str:
+    setting = [r for r in rows if (r["threads"], r["avx2"]) == (bar.threads, bar.avx2)]
+    found = [r for r in setting if (r.get("case"), r.get("contender")) == (bar.case, bar.contender)]
+    sign = "<=" if bar.at_most else ">="
+    for row in found:
+        if bar.figure in row:
+            value = row[bar.figure]
+            met = value <= bar.limit if bar.at_most else value >= bar.limit
+            return f"{'met' if met else 'NOT MET':12} {bar.what}: {_text(bar, value)} {sign} {_text(bar, bar.limit)}"
+    reasons = [r["not measured"] for r in [*found, *setting] if "not measured" in r] or ["no such row"]
+    return f"{'not measured':12} {bar.what} {sign} {_text(bar, bar.limit)}: {reasons[0]}"
+
+
+def _text(bar: Bar, value: float) -> str:
+    return seconds(value) if bar.figure == "seconds" else f"{value:.3g}"

@@ -1,0 +1,102 @@
+"""The machine under a measurement: what a worker process may use of it, and whether anyone else uses it."""
+
+import hashlib
+import os
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.measure import NotMeasuredError
+
+MIN_SCALING = 1.95  # of two spinning threads over one, before a figure of two threads counts
+MAX_OTHERS = 0.05  # cores that other processes, and other machines on this host, may use meanwhile
+AVX2 = {
+    "TRPO_FAST_ISA": "v3",
+    "OPENBLAS_CORETYPE": "HASWELL",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+}
+
+
+class Setting(NamedTuple):
+    """What a worker process is held to; a process of its own, because libraries read this when they are loaded."""
+
+    threads: int = 1  # it is pinned to as many cores
+    avx2: bool = False  # the instruction set everyone is held to
+
+    def environment(self) -> dict[str, str]:
+        """Environment variables for the worker."""
+        n = str(self.threads)
+        limits = {"OPENBLAS_NUM_THREADS": n, "OMP_NUM_THREADS": n, "MKL_NUM_THREADS": n, "TRPO_FAST_NUM_THREADS": n}
+        xla = [
+            *(["--xla_cpu_multi_thread_eigen=false"] if self.threads == 1 else []),
+            *(["--xla_cpu_max_isa=AVX2"] if self.avx2 else []),
+        ]
+        jax = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join(xla)}
+        return {**os.environ, **limits, **jax, **(AVX2 if self.avx2 else {})}
+
+    def pin(self) -> None:
+        """Keep this process to its cores: XLA has no other limit on its threads."""
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: self.threads])
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Others:
+    """How many cores everyone but this process and its children used since it was made."""
+
+    def __init__(self) -> None:
+        self._start = self._now()
+
+    def cores(self) -> float:
+        """NaN where there is no /proc."""
+        busy, own, wall = (now - then for now, then in zip(self._now(), self._start, strict=True))
+        return (busy - own) / wall
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        path, busy = Path("/proc/stat"), float("nan")
+        if path.exists():
+            user, nice, system, _, _, irq, softirq, steal = map(int, path.read_text().split()[1:9])
+            busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+        return busy, sum(os.times()[:4]), time.perf_counter()
+
+
+def check_scaling(n_threads: int) -> None:
+    """NotMeasuredError unless two threads get twice as much done as one, before and after a figure of two threads."""
+    if n_threads == 1:
+        return
+    if cores() < n_threads:
+        raise NotMeasuredError(f"{cores()} core, {n_threads} needed")
+    achieved = scaling()
+    if achieved < MIN_SCALING:
+        raise NotMeasuredError(f"two spinning threads did {achieved:.2f} times the work of one, {MIN_SCALING} expected")
+
+
+def scaling(trials: int = 5, seconds: float = 0.15) -> float:
+    """How much more two spinning threads get done than one; 2 on two idle cores. The median of some trials."""
+    results = [_spins(2, seconds) / _spins(1, seconds) for _ in range(trials)]
+    return sorted(results)[trials // 2]
+
+
+def _spins(n_threads: int, seconds: float) -> int:
+    block = bytes(1 << 18)  # hashing releases the GIL, and a quarter of a megabyte stays in a core's own cache
+    counts = [0] * n_threads
+
+    def spin(i: int) -> None:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            hashlib.sha256(block)
+            counts[i] += 1
+
+    spinners = [threading.Thread(target=spin, args=(i,)) for i in range(n_threads)]
+    for spinner in spinners:
+        spinner.start()
+    for spinner in spinners:
+        spinner.join()
+    return sum(counts)

@@ -1,0 +1,35 @@
+#include <pybind11/stl.h>
+
+#include <memory>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "trpo_fast/fisher/kfac.hpp"
+
+namespace trpo_fast::bindings {
+
+template <class Scalar>
+void bind_kfac(py::module_& module) {
+  using M = KFACPreconditioner<Scalar>;
+  py::class_<M, LinearOperator>(module, "KFACPreconditioner", py::module_local(), "M^-1 v, about (F + damping)^-1 v")
+      .def(
+          py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
+                      const py::object& x, const py::object& actions, double damping, int n_threads) {
+            expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
+            const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
+            const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
+            const auto actions_in = matrix_in<Scalar>(actions, "actions", x_in.rows(), distribution.action_size());
+            at_least(damping, 0.0, "damping");
+            checked_threads(n_threads);
+            const py::gil_scoped_release release;
+            return std::make_unique<M>(network, distribution, theta_in, x_in, actions_in, damping, n_threads);
+          }),
+          py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),
+          py::arg("damping"), py::arg("n_threads"))
+      .def_property_readonly("identity_layers", &M::identity_layers);
+}
+
+template void bind_kfac<float>(py::module_&);
+template void bind_kfac<double>(py::module_&);
+
+}  // namespace trpo_fast::bindings

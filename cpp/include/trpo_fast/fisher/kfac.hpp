@@ -1,0 +1,122 @@
+// KFACPreconditioner: about (F + damping)^-1, layer by layer (kronecker_block.hpp). A place where a network meets a
+// distribution, as is the Fisher operator.
+//
+// z_bar is the cotangent of log pi(a_n | s_n), the score: the actions are samples of the policy, so E[z_bar z_bar^T] is
+// the Fisher matrix of z, whatever the distribution, and no random numbers are drawn.
+#pragma once
+
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+#include "../distributions/distribution.hpp"
+#include "../network/linearization.hpp"
+#include "../parallel/slot_sum.hpp"
+#include "../solvers/linear_operator.hpp"
+#include "kronecker_block.hpp"
+
+namespace trpo_fast {
+
+template <class Scalar>
+class KFACPreconditioner final : public LinearOperator {
+ public:
+  KFACPreconditioner(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
+                     ConstVectorView<Scalar> theta,    // (P,)
+                     ConstMatrixView<Scalar> x,        // (N, input_size), normalised observations
+                     ConstMatrixView<Scalar> actions,  // (N, A)
+                     double damping, int n_threads)
+      : n_threads_(n_threads) {
+    check_actions(distribution, actions);
+    for (Index l = 0; l < network.num_layers(); ++l) {
+      const Layer<Scalar>& layer = network.layer(l);
+      const KroneckerBlock block(layer.affine_map());
+      layers_.push_back({block, true, num_params_, layer.num_params(), num_moments_});
+      num_params_ += layer.num_params();
+      num_moments_ += padded<Scalar>(block.template num_moments<Scalar>());
+    }
+    const Vector<double> moments = sum_moments(network, distribution, theta, x, actions);
+    for_each_layer([&](LayerPart& layer) {
+      layer.is_identity = !layer.block.template invert<Scalar>(moments.data() + layer.first_moment, x.rows(), damping);
+    });
+  }
+
+  Index size() const override { return num_params_; }
+
+  // Layers for which the identity stands in: without an affine map, or with moments that cannot be inverted
+  std::vector<Index> identity_layers() const {
+    std::vector<Index> layers;
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      if (layers_[l].is_identity) layers.push_back(static_cast<Index>(l));
+    }
+    return layers;
+  }
+
+  void multiply(const double* v, double* out) override {
+    const std::lock_guard<std::mutex> one_product_at_a_time(mutex_);
+    for_each_layer([&](LayerPart& layer) {
+      const double* from = v + layer.first_param;
+      if (layer.is_identity) {
+        std::copy(from, from + layer.num_params, out + layer.first_param);
+      } else {
+        layer.block.multiply(from, out + layer.first_param);
+      }
+    });
+  }
+
+ private:
+  struct LayerPart {
+    KroneckerBlock block;
+    bool is_identity;
+    Index first_param;
+    Index num_params;
+    Index first_moment;
+  };
+
+  // Scratch of one thread
+  struct Workspace {
+    explicit Workspace(const Network<Scalar>& network)
+        : cotangents(network),
+          phi_bar(kBlockRows, network.output_size()),
+          packed_bar(Vector<Scalar>::Zero(network.packed_size())) {}
+    typename Linearization<Scalar>::Workspace cotangents;
+    PaddedMatrix<Scalar> phi_bar;
+    Vector<Scalar> packed_bar;  // of no use here
+  };
+
+  // The moments of every layer, summed over the rows
+  Vector<double> sum_moments(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
+                             ConstVectorView<Scalar> theta, ConstMatrixView<Scalar> x,
+                             ConstMatrixView<Scalar> actions) const {
+    const Linearization<Scalar> at(network, theta.data(), x, n_threads_);
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(network));
+    const Vector<double> ones = Vector<double>::Ones(kBlockRows);
+    SlotSum<Scalar> sum(num_moments_, x.rows());
+    return sum.run(n_threads_, [&](Rows slot, int thread, Scalar* moments) {
+      Workspace& workspace = workspaces[static_cast<std::size_t>(thread)];
+      for_each_block(slot, [&](Rows rows) {
+        const Panel<Scalar> phi_bar = workspace.phi_bar.panel(0, rows.size());
+        distribution.log_prob_vjp(at.output(rows), panel(block(actions, rows)), {ones.data(), rows.size()}, phi_bar);
+        at.vjp(rows, phi_bar, workspace.packed_bar.data(), workspace.cotangents,
+               [&](Index l, ConstPanel<Scalar> input, ConstPanel<Scalar> y_bar) {
+                 const LayerPart& layer = layers_[static_cast<std::size_t>(l)];
+                 layer.block.add(input, y_bar, moments + layer.first_moment);
+               });
+      });
+    });
+  }
+
+  // f(layer) for every layer, in any order, on several threads
+  template <class Function>
+  void for_each_layer(Function&& f) {
+    ThreadPool::instance().run(static_cast<Index>(layers_.size()), n_threads_,
+                               [&](Index l, int /*thread*/) { f(layers_[static_cast<std::size_t>(l)]); });
+  }
+
+  int n_threads_;
+  Index num_params_ = 0;   // P
+  Index num_moments_ = 0;  // of all layers
+  std::vector<LayerPart> layers_;
+  std::mutex mutex_;
+};
+
+}  // namespace trpo_fast

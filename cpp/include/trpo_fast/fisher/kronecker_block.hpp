@@ -1,0 +1,141 @@
+// KroneckerBlock: the block of the Fisher matrix that belongs to an affine map z = x W^T + b, taken to be G (x) A
+// (Martens & Grosse 2015, arXiv:1503.05671), damped and inverted. With V = [W b], A = E[[x 1] [x 1]^T] and
+// G = E[z_bar z_bar^T]:
+//
+//   V -> (G + sqrt(damping)/pi I)^-1 V (A + pi sqrt(damping) I)^-1,   pi^2 = (tr A / dim A) / (tr G / dim G)
+//
+// (their Section 6.3).
+#pragma once
+
+#include <Eigen/Cholesky>
+#include <cmath>
+
+#include "../kernels/products.hpp"
+#include "../network/layer.hpp"
+#include "../padded_matrix.hpp"
+
+namespace trpo_fast {
+
+// Elements of the moments of vectors x (m): panels of (1 + m, m)
+template <class Scalar>
+Index moments_size(Index m) {
+  return (1 + m) * panel_columns<Scalar>(m);
+}
+
+// moments += [sum of x; X^T X] over the rows of a block
+template <class Scalar>
+void add_moments(ConstPanel<Scalar> x,  // (B, m)
+                 Scalar* moments        // panels of (1 + m, m)
+) {
+  const Scalar one(1);
+  for_each_panel<Scalar>(x.cols(), [&](auto shape, Index column) {
+    using Shape = decltype(shape);
+    Scalar* sum = moments + column * (1 + x.cols());
+    RegisterBlock<typename Shape::Packet, 1, Shape::kPackets> block;
+    block.load(sum, Shape::kWidth);
+    block.accumulate(&one, 0, 0, x.data() + column, x.outerStride(), x.rows());
+    block.store(sum, Shape::kWidth, [](const auto& packet, Index, Index) { return packet; });
+  });
+  add_outer_products(x.rows(), x.data(), x.outerStride(), x.cols(), x.data(), x.outerStride(), x.cols(), moments);
+}
+
+class KroneckerBlock {
+ public:
+  explicit KroneckerBlock(AffineMap map)
+      : m_(map.inputs),
+        n_(map.outputs),
+        a_inverse_(m_ + 1, m_ + 1),
+        g_inverse_(n_, n_),
+        v_(n_, m_ + 1),
+        product_(n_, m_ + 1) {}
+
+  // Of the moments of x, then of z_bar
+  template <class Scalar>
+  Index num_moments() const {
+    return moments_size<Scalar>(m_) + moments_size<Scalar>(n_);
+  }
+
+  template <class Scalar>
+  void add(ConstPanel<Scalar> x,      // (B, >= m)
+           ConstPanel<Scalar> y_bar,  // (B, >= n), z_bar in its last columns
+           Scalar* moments            // (num_moments,)
+  ) const {
+    add_moments(columns(x, 0, m_), moments);
+    add_moments(columns(y_bar, y_bar.cols() - n_, n_), moments + moments_size<Scalar>(m_));
+  }
+
+  // Returns false if there is nothing to invert or it cannot be inverted.
+  template <class Scalar>
+  bool invert(const double* moments,  // (num_moments,), of n_rows rows
+              Index n_rows, double damping) {
+    if (n_ == 0) return false;
+    Matrix a = Matrix::Zero(m_ + 1, m_ + 1);
+    for_each_panel_element<Scalar>(1 + m_, m_, [&](Index i, Index k, Index j) {
+      if (k == 0) {
+        a(m_, j) = a(j, m_) = moments[i];
+      } else {
+        a(k - 1, j) = moments[i];
+      }
+    });
+    a(m_, m_) = double(n_rows);
+    Matrix g(n_, n_);
+    for_each_panel_element<Scalar>(1 + n_, n_, [&](Index i, Index k, Index j) {
+      if (k > 0) g(k - 1, j) = moments[moments_size<Scalar>(m_) + i];
+    });
+    // A/pi and pi G have equal mean eigenvalues, and are damped equally; the product is the same. Where G is 0, so are
+    // they.
+    const double inverse_pi = std::sqrt(g.trace() / double(n_) / (a.trace() / double(m_ + 1)));
+    a *= inverse_pi / double(n_rows);
+    if (inverse_pi > 0.0) g /= inverse_pi * double(n_rows);
+    return invert(a, std::sqrt(damping), a_inverse_) && invert(g, std::sqrt(damping), g_inverse_);
+  }
+
+  // out = (G (x) A)^-1 v, damped
+  void multiply(const double* v,  // (n m + n,): W row-major, then b
+                double* out       // (n m + n,)
+  ) {
+    Panel<double> v_rows = v_.panel(0, n_);
+    const Panel<double> product = product_.panel(0, n_);
+    v_rows.leftCols(m_) = ConstMatrixView<double>(v, n_, m_);
+    v_rows.col(m_) = ConstVectorView<double>(v + n_ * m_, n_);
+    trpo_fast::multiply(view(v_rows), whole(a_inverse_), product);
+    trpo_fast::multiply(whole(g_inverse_), view(product), v_rows);
+    MatrixView<double>(out, n_, m_) = v_rows.leftCols(m_);
+    VectorView<double>(out + n_ * m_, n_) = v_rows.col(m_);
+  }
+
+ private:
+  using Matrix = Eigen::MatrixXd;
+
+  static ConstPanel<double> whole(const PaddedMatrix<double>& m) { return m.panel(0, m.rows()); }
+
+  // inverse = (factor + damping I)^-1; where rounding makes that indefinite, with a little more on the diagonal.
+  // Returns false if that does not help, or nothing finite comes of it.
+  static bool invert(const Matrix& factor, double damping, PaddedMatrix<double>& inverse) {
+    const Matrix identity = Matrix::Identity(factor.rows(), factor.cols());
+    double jitter = 0.0;
+    for (int attempt = 0; attempt <= kMaxJitters; ++attempt) {
+      const Eigen::LLT<Matrix> cholesky(factor + (damping + jitter) * identity);
+      if (cholesky.info() == Eigen::Success) {
+        const Matrix l_inverse = cholesky.matrixL().solve(identity);
+        Panel<double> result = inverse.panel(0, inverse.rows());
+        result = l_inverse.transpose() * l_inverse;  // symmetric to the bit
+        return result.allFinite();
+      }
+      jitter = jitter == 0.0 ? kJitter * (damping + factor.trace() / double(factor.rows())) : 10.0 * jitter;
+    }
+    return false;
+  }
+
+  static constexpr double kJitter = 1e-7;  // of the mean eigenvalue: the rounding of moments in float32
+  static constexpr int kMaxJitters = 3;    // each ten times the one before
+
+  Index m_;
+  Index n_;
+  PaddedMatrix<double> a_inverse_;  // (m + 1, m + 1)
+  PaddedMatrix<double> g_inverse_;  // (n, n)
+  PaddedMatrix<double> v_;          // (n, m + 1)
+  PaddedMatrix<double> product_;    // (n, m + 1)
+};
+
+}  // namespace trpo_fast

@@ -1,0 +1,1 @@
+"""What ties the package to other libraries; a module a library, none imported unless asked for."""
