@@ -35,9 +35,10 @@ class SlotSum {
     ThreadPool::instance().run(n_tasks, n_threads, [&](Index task, int /*thread*/) {
       const Index begin = task * kRangeSize;
       const Index size = std::min(kRangeSize, sum_.size() - begin);
+      double* to = sum_.data() + begin;
       for (Index slot = 0; slot < count; ++slot) {
         const Scalar* from = partial_.panel(slot, 1).data() + begin;
-        for (Index i = 0; i < size; ++i) sum_[begin + i] += double(from[i]);
+        for (Index i = 0; i < size; ++i) to[i] += double(from[i]);
       }
     });
   }
