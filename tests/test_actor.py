@@ -46,6 +46,18 @@ def test_an_actor_samples_from_the_policys_distribution(spec):
     np.testing.assert_allclose(acted(case, None), expected, atol=tolerance(spec["dtype"], 1e-12, 1e-4))
 
 
+@all_cases(n=257)
+def test_an_action_does_not_depend_on_the_batch_it_stands_in(spec):
+    case = normalised_case(**spec)
+    noise = case.rng.standard_normal((257, case.policy.codec.size)).astype(spec["dtype"])
+    expected, actor = acted(case, noise), case.policy.actor(case.theta)
+    for n in (1, 2, 3, 8, 9, 64, 65):
+        for begin in (0, 5, 257 - n):
+            rows, out = slice(begin, begin + n), np.empty_like(noise[:n])
+            actor.act(case.observations[rows], noise[rows], out)
+            np.testing.assert_array_equal(out, expected[rows])
+
+
 def test_later_changes_do_not_reach_an_actor():
     case = normalised_case()
     expected, out = acted(case, None), np.empty_like(acted(case, None))

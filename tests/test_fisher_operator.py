@@ -99,3 +99,15 @@ def test_an_operator_keeps_what_it_was_built_from():
     case.theta[:] = 0.0
     case.observations[:] = 0.0
     np.testing.assert_array_equal(F @ v, before)
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("space", ["Gaussian", "MultiDiscrete"])
+def test_the_operator_at_an_objective_is_the_operator(space, every):
+    case = make_case(space, n=600)
+    objective = SurrogateObjective(case.policy, case.theta, case.observations, case.actions, case.advantages)
+    F, v = FisherOperator.at(objective, 0.1, every=every), case.vector()
+    expected = operator(case, 0.1, rows=slice(None, None, every)) @ v
+    del objective  # the operator keeps what it shares
+    np.testing.assert_array_equal(F @ v, expected)
+    assert F.damping == 0.1
