@@ -61,7 +61,7 @@ class ChainedSum {
   Scalar sums_[kChains] = {};
 };
 
-// y = row number of A's plus, per part that takes part: bias + A1 B1 + A2 B2
+// y = added + bias + A1 B1 + A2 B2, with or without the bias and the second product
 template <int kChains, class Scalar>
 void check_product(Index rows, Index n, Index depth, bool with_bias, bool with_second, Random& random) {
   const Index a_stride = depth + 3, depth2 = with_second ? depth + 1 : 0;
@@ -106,8 +106,28 @@ TEST_BOTH(products_are_sums_in_order) {
       check_product<1, Scalar>(rows, n, depth, true, false, random);
       check_product<1, Scalar>(rows, n, depth, false, false, random);
       check_product<1, Scalar>(rows, n, depth, true, true, random);
-      check_product<2, Scalar>(rows, n, depth, true, false, random);
-      check_product<4, Scalar>(rows, n, depth, true, false, random);
+      check_product<2, Scalar>(rows, n, depth, true, true, random);
+      check_product<4, Scalar>(rows, n, depth, true, true, random);
+    }
+  }
+}
+
+TEST_BOTH(products_of_what_is_not_packed_are_sums_in_order) {
+  Random random(13);
+  for (Index rows = 1; rows <= kMaxRows; ++rows) {
+    for (Index n = 1; n <= kMaxColumns; ++n) {
+      const Index depth = kDepths[(rows + n) % 4];
+      PaddedMatrix<Scalar> a(rows, depth), b(depth, n), y(rows, n);
+      a.panel(0, rows) = random.matrix<Scalar>(rows, depth);
+      b.panel(0, depth) = random.matrix<Scalar>(depth, n);
+      multiply(view(a.panel(0, rows)), view(b.panel(0, depth)), y.panel(0, rows));
+      for (Index i = 0; i < rows; ++i) {
+        for (Index j = 0; j < n; ++j) {
+          Scalar sum(0);
+          for (Index k = 0; k < depth; ++k) sum = multiply_add(a.panel(i, 1)(0, k), b.panel(k, 1)(0, j), sum);
+          CHECK(same_bits<Scalar>(y.panel(i, 1)(0, j), sum), "rows", rows, "columns", n, "depth", depth);
+        }
+      }
     }
   }
 }

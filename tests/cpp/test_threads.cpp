@@ -13,6 +13,7 @@
 #include "trpo_fast/network/evaluator.hpp"
 #include "trpo_fast/objectives/surrogate.hpp"
 #include "trpo_fast/parallel/background_task.hpp"
+#include "trpo_fast/recycled_memory.hpp"
 #include "trpo_fast/solvers/conjugate_gradient.hpp"
 #include "trpo_fast/solvers/value_fit.hpp"
 #if defined(__unix__)
@@ -280,18 +281,20 @@ TEST(a_poll_that_throws_cancels_the_task) {
 TEST(a_running_task_is_cancelled_with_its_object) {
   for (int i = 0; i < 20; ++i) {
     bool ended = false;
-    {
-      Endless(ended).start();
-    }
+    Endless(ended).start();  // and gone
     CHECK(ended, "repetition", i);
   }
 }
 
 #if defined(__unix__)
-// Exit status of a child that works on the pool, too
+// Exit status of a child that works on the pool, and takes and gives memory, too
 int status_of_child() {
   const pid_t child = fork();
-  if (child == 0) _exit(sum_of_tasks(100, 4) == 5050 && sum_of_tasks(100, 3) == 5050 ? 0 : 1);
+  if (child == 0) {
+    alarm(20);  // rather than hang
+    const RecycledMemory memory(std::size_t(1) << 16);
+    _exit(sum_of_tasks(100, 4) == 5050 && sum_of_tasks(100, 3) == 5050 ? 0 : 1);
+  }
   int status = -1;
   waitpid(child, &status, 0);
   return status;
@@ -306,11 +309,15 @@ TEST(the_pool_survives_a_fork) {
   }
 }
 
-TEST(the_pool_survives_a_fork_from_another_thread_amid_a_batch) {
-  for (int i = 0; i < 10; ++i) {
+// A child has no other thread, and what those held stays locked.
+TEST(a_fork_amid_the_work_of_another_thread) {
+  for (int i = 0; i < 40; ++i) {
     std::atomic<bool> stop{false};
     std::thread user([&] {
-      while (!stop) sum_of_tasks(1000, 3);
+      while (!stop) {
+        const RecycledMemory memory(std::size_t(1) << 16);
+        sum_of_tasks(i % 2 == 0 ? 1 : 100, 3);  // now mostly memory, now mostly batches
+      }
     });
     const int status = status_of_child();
     stop = true;

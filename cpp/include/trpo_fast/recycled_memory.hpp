@@ -38,7 +38,8 @@ class RecycledMemory {
   const void* data() const { return data_; }
 
  private:
-  // What was given back, by size. Small blocks are left to the allocator, and so is what exceeds the store.
+  // What was given back, by size. Small blocks are left to the allocator, and so are what exceeds the store and what
+  // comes while it is locked: after a fork amid the work of another thread it may be so for ever.
   class Store {
    public:
     static Store& instance() {
@@ -48,8 +49,8 @@ class RecycledMemory {
 
     void* take(std::size_t size) {
       if (size >= kSmallest) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        const auto found = blocks_.find(size);
+        const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+        const auto found = lock ? blocks_.find(size) : blocks_.end();
         if (found != blocks_.end()) {
           void* block = found->second;
           blocks_.erase(found);
@@ -62,8 +63,8 @@ class RecycledMemory {
 
     void give_back(void* block, std::size_t size) noexcept {
       if (size >= kSmallest) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (held_ + size <= kMost) {
+        const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+        if (lock && held_ + size <= kMost) {
           blocks_.emplace(size, block);
           held_ += size;
           return;
