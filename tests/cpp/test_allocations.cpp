@@ -24,7 +24,7 @@ const PolicySpec kPolicy{"", {{17, 64, 64, 6}, Activation::tanh, true}, {{Kind::
 
 TEST(allocations_are_counted) {
   const PaddedMatrix<float> first(1, 1);  // makes the store of memory, too
-  int* volatile seen = nullptr;  // by the compiler, which would leave out the pair
+  int* volatile seen = nullptr;           // by the compiler, which would leave out the pair
   const long count = allocations([&] {
     seen = new int;
     delete seen;
