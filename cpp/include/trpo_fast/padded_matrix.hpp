@@ -17,7 +17,6 @@ constexpr Index padded(Index size) {
 template <class Scalar>
 class PaddedMatrix {
  public:
-  PaddedMatrix() = default;
   PaddedMatrix(Index rows, Index cols)
       : rows_(rows),
         cols_(cols),
@@ -39,9 +38,9 @@ class PaddedMatrix {
   Scalar* data() { return static_cast<Scalar*>(memory_.data()); }
   const Scalar* data() const { return static_cast<const Scalar*>(memory_.data()); }
 
-  Index rows_ = 0;
-  Index cols_ = 0;
-  Index stride_ = 0;
+  Index rows_;
+  Index cols_;
+  Index stride_;
   RecycledMemory memory_;
 };
 

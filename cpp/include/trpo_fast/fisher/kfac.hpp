@@ -75,11 +75,8 @@ class KFACPreconditioner final : public LinearOperator {
   // Scratch of one thread
   struct Workspace {
     explicit Workspace(const Network<Scalar>& network)
-        : cotangents(network),
-          phi_bar(kBlockRows, network.output_size()),
-          packed_bar(Vector<Scalar>::Zero(network.packed_size())) {}
+        : cotangents(network), packed_bar(Vector<Scalar>::Zero(network.packed_size())) {}
     typename Linearization<Scalar>::Workspace cotangents;
-    PaddedMatrix<Scalar> phi_bar;
     Vector<Scalar> packed_bar;  // of no use here
   };
 
@@ -94,7 +91,7 @@ class KFACPreconditioner final : public LinearOperator {
     return sum.run(n_threads_, [&](Rows slot, int thread, Scalar* moments) {
       Workspace& workspace = workspaces[static_cast<std::size_t>(thread)];
       for_each_block(slot, [&](Rows rows) {
-        const Panel<Scalar> phi_bar = workspace.phi_bar.panel(0, rows.size());
+        const Panel<Scalar> phi_bar = workspace.cotangents.phi(rows.size());
         distribution.log_prob_vjp(at.output(rows), panel(block(actions, rows)), {ones.data(), rows.size()}, phi_bar);
         at.vjp(rows, phi_bar, workspace.packed_bar.data(), workspace.cotangents,
                [&](Index l, ConstPanel<Scalar> input, ConstPanel<Scalar> y_bar) {

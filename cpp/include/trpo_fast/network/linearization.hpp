@@ -19,6 +19,8 @@ class Linearization {
         outputs_.emplace_back(kBlockRows, network.layer(l).output_size());
     }
     Panel<Scalar> output(Index l, Index rows) { return outputs_[static_cast<std::size_t>(l)].panel(0, rows); }
+    // The last of them: what jvp returns, and room for a cotangent to begin vjp with.
+    Panel<Scalar> phi(Index rows) { return outputs_.back().panel(0, rows); }
 
    private:
     std::vector<PaddedMatrix<Scalar>> outputs_;
@@ -84,8 +86,7 @@ class Linearization {
     return dx;
   }
 
-  // packed_bar += J^T phi_bar on a block of rows; phi_bar is overwritten, and must not be the workspace's but for its
-  // last
+  // packed_bar += J^T phi_bar on a block of rows; phi_bar is overwritten, and may be the workspace's phi
   void vjp(Rows rows,
            Panel<Scalar> phi_bar,  // (B, K)
            Scalar* packed_bar,     // (packed_size,)

@@ -51,22 +51,17 @@ class SurrogateObjective {
 
   // out = grad L at theta' = theta: the mean of advantage times score
   void gradient(double* out) const {  // (P,)
-    struct Workspace {
-      explicit Workspace(const Network<Scalar>& network)
-          : cotangents(network), phi_bar(kBlockRows, network.output_size()) {}
-      typename Linearization<Scalar>::Workspace cotangents;
-      PaddedMatrix<Scalar> phi_bar;
-    };
+    using Workspace = typename Linearization<Scalar>::Workspace;
     std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at_->network()));
     const Vector<double> weight = advantages_ / double(num_rows());
     GradientSum<Scalar> sum(at_->network(), num_rows());
     sum.run(n_threads_, out, [&](Rows slot, int thread, Scalar* packed_bar) {
       Workspace& workspace = workspaces[static_cast<std::size_t>(thread)];
       for_each_block(slot, [&](Rows rows) {
-        const Panel<Scalar> phi_bar = workspace.phi_bar.panel(0, rows.size());
+        const Panel<Scalar> phi_bar = workspace.phi(rows.size());
         distribution_.log_prob_vjp(at_->output(rows), action_rows(rows), {weight.data() + rows.begin, rows.size()},
                                    phi_bar);
-        at_->vjp(rows, phi_bar, packed_bar, workspace.cotangents);
+        at_->vjp(rows, phi_bar, packed_bar, workspace);
       });
     });
   }

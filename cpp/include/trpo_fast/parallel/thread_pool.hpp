@@ -96,15 +96,15 @@ class ThreadPool {
     if (error) std::rethrow_exception(error);
   }
 
-  // Hands a job to a worker that does nothing else until it is done; false where there is none to be had.
-  bool launch(std::function<void()> job) {
+  // Offers a job to a worker, who does nothing else until it is done. It may come to nothing: another may be waiting,
+  // or no worker to be had.
+  void launch(std::function<void()> job) {
     start_workers(1);
     std::function<void()>* none = nullptr;
     auto handed = std::make_unique<std::function<void()>>(std::move(job));
-    if (!job_.compare_exchange_strong(none, handed.get())) return false;
+    if (!job_.compare_exchange_strong(none, handed.get())) return;
     handed.release();  // the worker's now
     wake();
-    return true;
   }
 
  private:

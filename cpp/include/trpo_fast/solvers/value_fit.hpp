@@ -37,7 +37,6 @@ class ValueFit {
         n_steps_(state.n_steps),
         at_(network, kBlockRows),
         workspace_(network),
-        value_bar_(kBlockRows, 1),
         gradient_(network.packed_size()),
         first_moment_(Vector<Scalar>::Zero(network.packed_size())),
         second_moment_(Vector<Scalar>::Zero(network.packed_size())) {
@@ -85,7 +84,7 @@ class ValueFit {
         targets[i] = targets_[row];
       }
       at_.forward(block);
-      const Panel<Scalar> value_bar = value_bar_.panel(0, block.size());
+      const Panel<Scalar> value_bar = workspace_.phi(block.size());
       loss_ += squared_error<Scalar>(at_.output(block), targets, scale, value_bar);
       at_.vjp(block, value_bar, gradient_.data(), workspace_);
     });
@@ -102,7 +101,6 @@ class ValueFit {
   double loss_ = 0.0;
   Linearization<Scalar> at_;  // of one block at a time
   typename Linearization<Scalar>::Workspace workspace_;
-  PaddedMatrix<Scalar> value_bar_;
   Vector<Scalar> gradient_;  // these three in packed order, as at_.packed()
   Vector<Scalar> first_moment_;
   Vector<Scalar> second_moment_;
