@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from cases import DTYPES, make_case
 
-from trpo_fast import TRPO, FisherOperator, SurrogateObjective, ValueFunction, conjugate_gradient
+from trpo_fast import (
+    TRPO,
+    FisherOperator,
+    KFACPreconditioner,
+    SurrogateObjective,
+    ValueFunction,
+    conjugate_gradient,
+)
 from trpo_fast._ext import ISA
 from trpo_fast._loader import available_isas
 
@@ -36,6 +43,7 @@ def update_results(space, network, dtype):
         "gradient": g,
         "product": F @ case.vector(),
         "solution": x,
+        "kfac": KFACPreconditioner(case.policy, case.theta, case.observations, case.actions, 0.1) @ g,
         "objective": np.array(objective.evaluate(theta_new)),
         "critic": fit.state.theta,
     }
@@ -79,7 +87,7 @@ def test_levels_with_fused_multiply_add_have_the_same_bits(by_isa):
 
 # Of a result's norm, in units of the dtype's epsilon: about ten times what there is. Ten iterations of conjugate
 # gradient amplify rounding.
-BOUNDS = {"phi": 20, "gradient": 20, "product": 10, "objective": 10, "critic": 10, "solution": 40_000}
+BOUNDS = {"phi": 20, "gradient": 20, "product": 10, "kfac": 100, "objective": 10, "critic": 10, "solution": 40_000}
 
 
 def test_the_baseline_is_within_a_bound(by_isa):

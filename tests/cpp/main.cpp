@@ -1,10 +1,18 @@
 // kernel_tests [PART | -PART]: runs every test, or those whose names contain PART, or all but these, and says what
-// failed.
+// failed. Threads that wait for each other are ended by an alarm.
 #include <chrono>
 #include <cstdio>
 #include <exception>
 
 #include "check.hpp"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+constexpr unsigned kSecondsATest = 120;
+void limit_time() { alarm(kSecondsATest); }
+#else
+void limit_time() {}
+#endif
 
 bool selected(const std::string& name, const std::string& argument) {
   const bool without = !argument.empty() && argument.front() == '-';
@@ -19,6 +27,7 @@ int main(int argc, char** argv) {
     ++n_run;
     std::printf("%-70s", test.name.c_str());
     std::fflush(stdout);  // for the reader of one that hangs
+    limit_time();
     const auto begin = Clock::now();
     std::string failure;
     try {

@@ -6,6 +6,7 @@
 
 #include "problems.hpp"
 #include "trpo_fast/solvers/conjugate_gradient.hpp"
+#include "trpo_fast/solvers/invert_positive_definite.hpp"
 #include "trpo_fast/solvers/value_fit.hpp"
 
 namespace trpo_fast::tests {
@@ -57,6 +58,29 @@ TEST(conjugate_gradient_solves) {
       CHECK((result.x - expected).norm() <= 1e-11 * expected.norm(), "n", n);
       CHECK(std::abs(result.quadratic_form / expected.dot(a * expected) - 1.0) < 1e-11, "n", n);
       CHECK(result.residual_norm <= 1e-13 * b.norm(), "n", n);
+    }
+  }
+}
+
+TEST(inverses_of_positive_definite_matrices) {
+  Random random(14);
+  for (const Index n : {1, 2, 7, 33, 70}) {
+    const Eigen::MatrixXd root = random.matrix<double>(n, n);
+    const Eigen::MatrixXd a = root * root.transpose() + 0.1 * Eigen::MatrixXd::Identity(n, n);
+    PaddedMatrix<double> inverse(n, n);
+    Panel<double> result = inverse.panel(0, n);
+    result = a;
+    result.triangularView<Eigen::StrictlyUpper>().setConstant(std::nan(""));  // not read
+    CHECK(invert_positive_definite(result), "n", n);
+    CHECK(result == result.transpose(), "n", n);
+    for (Index j = 0; j < n; ++j) {
+      const Vector<double> expected = eliminated(a, Eigen::MatrixXd::Identity(n, n).col(j));
+      CHECK(is_close(result.col(j), expected, 1e-10), "n", n, "column", j);
+    }
+    for (const double bad : {-1.0, 0.0, std::nan(""), HUGE_VAL}) {
+      result = Eigen::MatrixXd::Identity(n, n);
+      result(n / 2, n / 2) = bad;
+      CHECK(!invert_positive_definite(result), "n", n, "bad", bad);
     }
   }
 }

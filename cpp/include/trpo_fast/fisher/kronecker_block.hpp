@@ -7,12 +7,12 @@
 // (their Section 6.3).
 #pragma once
 
-#include <Eigen/Cholesky>
 #include <cmath>
 
 #include "../kernels/products.hpp"
 #include "../network/layer.hpp"
 #include "../padded_matrix.hpp"
+#include "../solvers/invert_positive_definite.hpp"
 
 namespace trpo_fast {
 
@@ -112,16 +112,12 @@ class KroneckerBlock {
   // inverse = (factor + damping I)^-1; where rounding makes that indefinite, with a little more on the diagonal.
   // Returns false if that does not help, or nothing finite comes of it.
   static bool invert(const Matrix& factor, double damping, PaddedMatrix<double>& inverse) {
-    const Matrix identity = Matrix::Identity(factor.rows(), factor.cols());
+    Panel<double> result = inverse.panel(0, inverse.rows());
     double jitter = 0.0;
     for (int attempt = 0; attempt <= kMaxJitters; ++attempt) {
-      const Eigen::LLT<Matrix> cholesky(factor + (damping + jitter) * identity);
-      if (cholesky.info() == Eigen::Success) {
-        const Matrix l_inverse = cholesky.matrixL().solve(identity);
-        Panel<double> result = inverse.panel(0, inverse.rows());
-        result = l_inverse.transpose() * l_inverse;  // symmetric to the bit
-        return result.allFinite();
-      }
+      result = factor;
+      result.diagonal().array() += damping + jitter;
+      if (invert_positive_definite(result)) return result.allFinite();
       jitter = jitter == 0.0 ? kJitter * (damping + factor.trace() / double(factor.rows())) : 10.0 * jitter;
     }
     return false;
