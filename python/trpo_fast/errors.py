@@ -35,23 +35,37 @@ class EnvironmentFaultError(TRPOFastError, RuntimeError):
         Steps taken in each environment since training began (0: at the first reset).
     field : str
         What was wrong: "observation", "reset observation", "final observation", "reward", "terminated", "truncated",
-        or the call that raised: "step" or "reset".
+        or the call that raised or never came back: "step" or "reset".
+    worker : int or None
+        The worker process that the environment lives in (``n_workers``), counted from 0.
     """
 
-    def __init__(self, env_index: int | None, step: int, field: str, expected: str, got: object) -> None:
-        super().__init__(env_index, step, field, expected, str(got))
+    def __init__(
+        self, env_index: int | None, step: int, field: str, expected: str, got: object, worker: int | None = None
+    ) -> None:
+        super().__init__(env_index, step, field, expected, str(got), worker)
         self.env_index = env_index
         self.step = step
         self.field = field
+        self.worker = worker
 
     def __str__(self) -> str:
-        env_index, step, field, expected, got = self.args
+        env_index, step, field, expected, got, worker = self.args
         where = "vector environment" if env_index is None else f"environment {env_index}"
-        return f"{where}, step {step}, {field}: expected {expected}, got {got}"
+        process = "" if worker is None else f"worker {worker}, "
+        return f"{process}{where}, step {step}, {field}: expected {expected}, got {got}"
 
 
 class PolicyFileError(TRPOFastError, ValueError):
     """A policy file is damaged, is not one of ours, or does not fit the environment."""
+
+
+class SnapshotError(TRPOFastError, RuntimeError):
+    """The state of an environment cannot be read or set: a kind that is not known, or another than the snapshot's."""
+
+
+class ResumeWarning(UserWarning):
+    """A training goes on, but not bit for bit as it would have without the interruption; the message says why."""
 
 
 class MissingExtraError(TRPOFastError, ImportError):

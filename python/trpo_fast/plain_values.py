@@ -1,0 +1,71 @@
+"""Nested plain values as JSON and arrays, bit for bit, and back; nothing that could execute.
+
+Plain are None, bool, int, float, str, NumPy arrays and scalars of numbers, random streams (PCG64), and lists, tuples
+and dicts with text keys of plain values.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.errors import PolicyFileError
+from trpo_fast.random_streams import stream_from_array, stream_to_array
+from trpo_fast.validation import describe
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def to_json(value: Any, arrays: Arrays, name: str) -> Any:
+    """``value`` as JSON. Its arrays go to ``arrays``, under ``name`` and what comes on the way to them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If something in ``value`` is not plain; the message says where.
+    """
+    if value is None or type(value) in (bool, int, str):
+        return value
+    if type(value) is float:
+        return {"float": value.hex()}
+    if isinstance(value, np.random.Generator):
+        arrays[name] = stream_to_array(value)
+        return {"stream": name}
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
+        arrays[name] = np.array(value)
+        return {"array" if isinstance(value, np.ndarray) else "scalar": name}
+    if type(value) in (list, tuple):
+        items = [to_json(item, arrays, f"{name}.{i}") for i, item in enumerate(value)]
+        return {"list" if isinstance(value, list) else "tuple": items}
+    if type(value) is dict and all(isinstance(key, str) for key in value):
+        return {"dict": {key: to_json(item, arrays, f"{name}.{key}") for key, item in value.items()}}
+    raise TypeError(f"{name}: expected plain values, got {describe(value)}")
+
+
+def from_json(data: Any, arrays: Arrays) -> Any:
+    """The value that ``to_json`` wrote as ``data`` and ``arrays``.
+
+    Raises
+    ------
+    PolicyFileError
+        If they describe none.
+    """
+    if not isinstance(data, dict):
+        return data
+    try:
+        ((kind, content),) = data.items()
+        if kind == "float":
+            return float.fromhex(content)
+        if kind == "stream":
+            return stream_from_array(arrays[content])
+        if kind in ("array", "scalar"):
+            array = arrays[content].copy()
+            return array if kind == "array" else array[()]
+        if kind in ("list", "tuple"):
+            items = [from_json(item, arrays) for item in content]
+            return items if kind == "list" else tuple(items)
+        if kind == "dict":
+            return {key: from_json(item, arrays) for key, item in content.items()}
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise PolicyFileError(f"policy file: expected plain values, got {error!r}") from error
+    raise PolicyFileError(f"policy file: expected plain values, got a {kind!r}")
