@@ -9,7 +9,7 @@ from benchmarks.measure import OURS, Contender
 from benchmarks.problems import CriticProblem, PolicyProblem, Spaces
 from trpo_fast import TRPO, Batch, FisherOperator, Policy, TRPOConfig, conjugate_gradient, trpo_update
 from trpo_fast.environments import make_environments
-from trpo_fast.rollout import RolloutCollector
+from trpo_fast.rollout import InProcess, RolloutCollector
 
 
 def fisher_product(p: PolicyProblem, v: np.ndarray) -> list[Contender]:
@@ -71,7 +71,7 @@ def collect(task: str, n_envs: int, n_steps: int, seed: int) -> list[Contender]:
     """Rollouts from ``seed``: the actions as the environments got them, and the rewards, (n_steps, n_envs, ...)."""
     environments = make_environments(task, n_envs)
     policy = Policy(environments.observation_space, environments.action_space)
-    collector = RolloutCollector(environments, policy, np.random.SeedSequence(seed), 100)
+    collector = RolloutCollector(InProcess(environments, policy), policy, np.random.SeedSequence(seed), 100)
     theta = policy.initial_parameters(seed)
 
     def call() -> tuple[np.ndarray, np.ndarray]:

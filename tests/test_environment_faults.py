@@ -356,7 +356,7 @@ BAD_ARGUMENTS = {
     "env_kwargs": ("render_mode", {"render_mode": None}),
     "policy_kwargs": ("net_arch", 5, [4], {"widths": (4,)}, {1: (4,)}),
     "net_arch": (None, 64, "64", (0,), (-1,), (1.5,), (True,), ("64",), {"pi": (4,)}, {"pi": (4,), "vf": None}),
-    "activation_fn": (None, "Tanh", np.tanh, ""),
+    "activation_fn": (None, "Tanh", np.tanh, int, ""),
     "log_std_init": (*NO_NUMBER, True, -21.0, 2.1),
     "ortho_init": NO_FLAG,
     "normalize_observations": NO_FLAG,
@@ -368,7 +368,7 @@ BAD_ARGUMENTS = {
 BAD_LEARN = {
     "total_timesteps": (*NO_INTEGER, 0, -1),
     "log_interval": (*NO_INTEGER, 0, -1),
-    "callback": (1, "print", [print]),
+    "callback": (1, "print", [1]),
 }
 
 

@@ -172,6 +172,7 @@ def test_without_environment_a_model_predicts_and_says_what_learning_needs(path)
     np.testing.assert_array_equal(loaded.theta, before)
 
 
+@pytest.mark.filterwarnings("ignore:training goes on with new episodes")
 def test_a_loaded_model_learns_on(path):
     loaded = TRPO.load(path, env=CountingEnv(), target_kl=0.02)
     before = loaded.num_timesteps
@@ -298,7 +299,7 @@ def test_tensors_that_do_not_fit_are_refused_even_if_signed(path, edit):
 
 METADATA_EDITS = {
     "format": "something else",
-    "version": 2,
+    "version": 3,
     "arguments": None,
     "arguments of environments": {"n_envs": 10**6},
     "arguments unknown": {"sinks": []},

@@ -13,7 +13,7 @@ from trpo_fast import TRPO, Policy, TRPOConfig, UpdateStatus
 from trpo_fast.advantages import gae, rewards_to_go
 from trpo_fast.distributions import ActionCodec
 from trpo_fast.environments import make_environments
-from trpo_fast.rollout import RolloutCollector, to_batch
+from trpo_fast.rollout import InProcess, RolloutCollector, to_batch
 
 GAMMA, LAMBDA = 0.9, 0.8
 FACTORIES = {
@@ -44,13 +44,13 @@ def collect(envs, wrap=FACTORIES["single"], *, n_steps, advantage="gae", rollout
     factories = [lambda env=env: env for env in envs]
     environments = make_environments(wrap(factories), n_envs=1)
     policy = Policy(environments.observation_space, environments.action_space, net_arch=(4,))
-    collector = RolloutCollector(environments, policy, np.random.SeedSequence(3), 100)
+    collector = RolloutCollector(InProcess(environments, policy), policy, np.random.SeedSequence(3), 100)
     collector.reset(seed=0)
     theta = policy.initial_parameters(0)
     config = TRPOConfig(gamma=GAMMA, gae_lambda=LAMBDA, advantage=advantage)
     batches = []
     for _ in range(rollouts):
-        rollout = collector.collect(theta, n_steps, lambda _: True)
+        rollout = collector.collect(theta, n_steps, lambda *_: True)
         batch, values = to_batch(rollout, policy, value_of, config)
         np.testing.assert_array_equal(values, value_of(batch.observations))
         assert rollout.num_transitions == len(batch.observations)

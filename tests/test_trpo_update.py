@@ -10,7 +10,7 @@ from cases import ACTION_SPACES, DTYPES, make_case, oracle_distribution
 
 from trpo_fast import Batch, InvalidArgumentError, Policy, TRPOConfig, UpdateStatus, ValueFunction, trpo_update
 from trpo_fast.environments import make_environments
-from trpo_fast.rollout import RolloutCollector, to_batch
+from trpo_fast.rollout import InProcess, RolloutCollector, to_batch
 
 N_BATCHES = 10_000
 CONFIGS = [
@@ -154,9 +154,9 @@ def test_ordinary_batches_commit_and_use_the_trust_region(env_id):
         policy = Policy(environments.observation_space, environments.action_space, net_arch=arch)
         critic = ValueFunction(environments.observation_space, net_arch=arch)
         theta, state = policy.initial_parameters(i), critic.initial_state(i)
-        collector = RolloutCollector(environments, policy, np.random.SeedSequence(i), 100)
+        collector = RolloutCollector(InProcess(environments, policy), policy, np.random.SeedSequence(i), 100)
         collector.reset(i)
-        rollout = collector.collect(theta, config.n_steps, lambda _: True)
+        rollout = collector.collect(theta, config.n_steps, lambda *_: True)
 
         def values(observations, policy=policy, critic=critic, state=state):
             return critic.predict(state, policy.normalize(observations))

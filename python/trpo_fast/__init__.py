@@ -7,6 +7,7 @@
 """
 
 from trpo_fast._version import __version__
+from trpo_fast.checkpoints import Checkpoints
 from trpo_fast.config import TRPOConfig
 from trpo_fast.conjugate_gradient import CGResult, CGStatus, conjugate_gradient
 from trpo_fast.diagnostics import show_config
@@ -15,9 +16,12 @@ from trpo_fast.errors import (
     InvalidArgumentError,
     MissingExtraError,
     PolicyFileError,
+    ResumeWarning,
+    SnapshotError,
     TRPOFastError,
     UnsupportedSpaceError,
 )
+from trpo_fast.evaluation import evaluate_policy
 from trpo_fast.fisher import FisherOperator
 from trpo_fast.kfac import KFACPreconditioner
 from trpo_fast.learner import TRPO
@@ -33,6 +37,7 @@ __all__ = [
     "Batch",
     "CGResult",
     "CGStatus",
+    "Checkpoints",
     "CriticState",
     "EnvironmentFaultError",
     "FisherOperator",
@@ -43,6 +48,8 @@ __all__ = [
     "PendingFit",
     "Policy",
     "PolicyFileError",
+    "ResumeWarning",
+    "SnapshotError",
     "SurrogateObjective",
     "SurrogateValue",
     "TRPOConfig",
@@ -56,6 +63,7 @@ __all__ = [
     "__version__",
     "backtracking_line_search",
     "conjugate_gradient",
+    "evaluate_policy",
     "get_num_threads",
     "set_num_threads",
     "show_config",

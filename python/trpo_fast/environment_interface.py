@@ -54,10 +54,28 @@ class Environments(Protocol):
         Returns the observations (n, *shape).
         """
 
-    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> int:
+    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
         """Step everywhere with actions (n, ...) of the action space, which the environments may keep.
 
-        Writes step ``t`` of ``into`` and the observations after it, and returns how many transitions it brought.
+        Writes step ``t`` of ``into`` and the observations after it.
+        """
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything that the next steps depend on, as plain values (``trpo_fast.plain_values``).
+
+        Raises
+        ------
+        SnapshotError
+            If that is not known of these environments.
+        """
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on where ``get_state`` gave ``state``; no reset is needed.
+
+        Raises
+        ------
+        SnapshotError
+            If ``state`` is not one of such environments.
         """
 
     def close(self) -> None:

@@ -1,55 +1,90 @@
 """Environments from an id, an Env, factories or a VectorEnv; single ones are stepped in turn."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast import snapshots
 from trpo_fast.environment_interface import Environments, Trajectories, check_flag, check_reward, take_observation
-from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError
+from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.validation import check_integer, describe
-from trpo_fast.vector_environments import VectorEnvironments
+from trpo_fast.vector_environments import SB3Environments, VectorEnvironments
 
 EnvFactory = Callable[[], gym.Env[Any, Any]]
 EnvLike = str | gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any] | Sequence[EnvFactory]
 
 
 def make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None = None) -> Environments:
-    """An id, an Env, a list of factories or a VectorEnv as Environments.
+    """An id, an Env, a list of factories, a VectorEnv or Stable-Baselines3's VecEnv as Environments.
 
     Raises
     ------
     InvalidArgumentError
         If ``env`` is none of these, or ``n_envs`` or ``env_kwargs`` do not go with it.
     """
+    factories = factories_of(env, n_envs, env_kwargs)
+    if factories is not None:
+        return SingleEnvironments(make_from_factories(factories))
+    if n_envs != 1:
+        raise InvalidArgumentError("n_envs", "1 unless env is an id", n_envs)
+    if is_vector(env):
+        return VectorEnvironments(env)
+    if all(hasattr(env, name) for name in ("step_async", "step_wait", "num_envs")):
+        return SB3Environments(env)
+    if isinstance(env, gym.Env):
+        return SingleEnvironments([env])
+    raise InvalidArgumentError("env", "an id, an Env, a VectorEnv, a VecEnv or a list of factories", describe(env))
+
+
+def factories_of(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None) -> list[EnvFactory] | None:
+    """What makes the environments, where ``env`` is an id or a list of factories; otherwise None.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``env`` is a list of something else, or ``n_envs`` or ``env_kwargs`` do not go with it.
+    """
     check_integer("n_envs", n_envs, at_least=1)
     if env_kwargs is not None and not isinstance(env_kwargs, dict):
         raise InvalidArgumentError("env_kwargs", "a dict", describe(env_kwargs))
     if isinstance(env, str):
-        try:
-            return SingleEnvironments([gym.make(env, **(env_kwargs or {})) for _ in range(n_envs)])
-        except Exception as error:  # gymnasium's own, an ImportError of the id's module, a TypeError of env_kwargs
-            expected = "an id and env_kwargs that gymnasium can make an environment of"
-            raise InvalidArgumentError("env", expected, f"{env!r}, {env_kwargs}: {error!r}") from error
+        return [partial(_make_from_id, env, env_kwargs or {})] * n_envs
     if env_kwargs:
         raise InvalidArgumentError("env_kwargs", "None unless env is an id", describe(env_kwargs))
-    is_vector = isinstance(env, gym.vector.VectorEnv) or hasattr(env, "single_observation_space")
-    if isinstance(env, Sequence) and not is_vector:
-        return SingleEnvironments(_make_from_factories(env, n_envs))
-    if not is_vector and not isinstance(env, gym.Env):
-        raise InvalidArgumentError("env", "an id, an Env, a VectorEnv or a list of factories", describe(env))
-    if n_envs != 1:
-        raise InvalidArgumentError("n_envs", "1 unless env is an id", n_envs)
-    return VectorEnvironments(env) if is_vector else SingleEnvironments([env])
+    if not isinstance(env, Sequence) or is_vector(env):
+        return None
+    if not env or not all(callable(make) for make in env):
+        raise InvalidArgumentError("env", "a non-empty list of environment factories", describe(env))
+    if n_envs not in (1, len(env)):
+        raise InvalidArgumentError("n_envs", f"{len(env)}, the number of factories", n_envs)
+    return list(env)
 
 
-def _make_from_factories(factories: Sequence[Any], n_envs: int) -> list[gym.Env[Any, Any]]:
-    if not factories or not all(callable(make) for make in factories):
-        raise InvalidArgumentError("env", "a non-empty list of environment factories", describe(factories))
-    if n_envs not in (1, len(factories)):
-        raise InvalidArgumentError("n_envs", f"{len(factories)}, the number of factories", n_envs)
+def is_vector(env: Any) -> bool:
+    """Whether ``env`` steps several environments at a time."""
+    return isinstance(env, gym.vector.VectorEnv) or hasattr(env, "single_observation_space")
+
+
+def _make_from_id(env_id: str, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
+    try:
+        return gym.make(env_id, **env_kwargs)
+    except Exception as error:  # gymnasium's own, an ImportError of the id's module, a TypeError of env_kwargs
+        expected = "an id and env_kwargs that gymnasium can make an environment of"
+        raise InvalidArgumentError("env", expected, f"{env_id!r}, {env_kwargs}: {error!r}") from error
+
+
+def make_from_factories(factories: Sequence[EnvFactory]) -> list[gym.Env[Any, Any]]:
+    """An environment of each.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If what they make is no environment, or the same one twice.
+    """
     envs = [make() for make in factories]
     if not all(isinstance(env, gym.Env) for env in envs) or len({id(env) for env in envs}) < len(envs):
         raise InvalidArgumentError("env", "factories that each make a gymnasium.Env of its own", describe(envs))
@@ -57,9 +92,20 @@ def _make_from_factories(factories: Sequence[Any], n_envs: int) -> list[gym.Env[
 
 
 class SingleEnvironments:
-    """gymnasium.Env objects stepped one after the other; each is reset as soon as its episode ends."""
+    """gymnasium.Env objects stepped one after the other; each is reset as soon as its episode ends.
 
-    def __init__(self, envs: Sequence[gym.Env[Any, Any]]) -> None:
+    Parameters
+    ----------
+    envs : sequence of gymnasium.Env
+    first_index : int
+        The number of the first one, where they are a share of more.
+    position : memoryview of int64, optional
+        Receives step and number of the environment that is called, for somebody who watches.
+    """
+
+    def __init__(
+        self, envs: Sequence[gym.Env[Any, Any]], first_index: int = 0, position: "memoryview[int] | None" = None
+    ) -> None:
         first = envs[0]
         for i, env in enumerate(envs):
             if env.observation_space != first.observation_space or env.action_space != first.action_space:
@@ -67,6 +113,8 @@ class SingleEnvironments:
                 got = f"{env.observation_space} and {env.action_space} of environment {i}"
                 raise InvalidArgumentError("env", expected, got)
         self._envs = list(envs)
+        self._first_index = first_index
+        self._position = memoryview(bytearray(16)).cast("q") if position is None else position
         self._steps = 0
         self.num_envs = len(envs)
         self.observation_space = first.observation_space
@@ -78,53 +126,75 @@ class SingleEnvironments:
             self._reset_one(i, None if seed is None else seed + i, out)
         return observations
 
-    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> int:
+    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
         self._steps += 1
         step, observations, rewards = self._steps, into.observations[t + 1], into.rewards[t]
+        self._position[0], number = step, self._first_index
         for i, env in enumerate(self._envs):
+            self._position[1] = number
             try:
                 observation, reward, terminated, truncated, _ = env.step(actions[i])
             except Exception as error:
-                raise EnvironmentFaultError(i, step, "step", "five values", repr(error)) from error
-            terminated = check_flag(terminated, i, step, "terminated")
-            truncated = check_flag(truncated, i, step, "truncated")
+                raise EnvironmentFaultError(number, step, "step", "five values", repr(error)) from error
+            terminated = check_flag(terminated, number, step, "terminated")
+            truncated = check_flag(truncated, number, step, "truncated")
             field = "final observation" if terminated or truncated else "observation"
-            out = take_observation(observation, observations[i], i, step, field)
-            rewards[i] = check_reward(reward, i, step)
+            out = take_observation(observation, observations[i], number, step, field)
+            rewards[i] = check_reward(reward, number, step)
             if terminated or truncated:
                 into.terminated[t, i], into.truncated[t, i] = terminated, truncated
                 if truncated:
                     into.final_observations[t, i] = out.copy()
                 self._reset_one(i, None, out)
-        return self.num_envs
+            number += 1
+
+    def get_state(self) -> dict[str, Any]:
+        return {"steps": self._steps, "environments": [snapshots.capture(env) for env in self._envs]}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        states = state["environments"]
+        if len(states) != self.num_envs:
+            raise SnapshotError(f"snapshot: expected {self.num_envs} environments, got {len(states)}")
+        for env, its_state in zip(self._envs, states, strict=True):
+            snapshots.restore(env, its_state)
+        self._steps = state["steps"]
 
     def close(self) -> None:
         for env in self._envs:
             env.close()
 
     def _reset_one(self, i: int, seed: int | None, out: npt.NDArray[np.float64]) -> None:
+        self._position[1] = number = self._first_index + i
         try:
             observation, _ = self._envs[i].reset(seed=seed)
         except Exception as error:
             expected = "an observation and an info"
-            raise EnvironmentFaultError(i, self._steps, "reset", expected, repr(error)) from error
-        take_observation(observation, out, i, self._steps, "reset observation")
+            raise EnvironmentFaultError(number, self._steps, "reset", expected, repr(error)) from error
+        take_observation(observation, out, number, self._steps, "reset observation")
 
 
 class NoEnvironments:
     """The spaces of a loaded policy without its environments: predict works, learn says what is missing."""
 
-    num_envs = 1
-
-    def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
+    def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], num_envs: int) -> None:
         self.observation_space = observation_space
         self.action_space = action_space
+        self.num_envs = num_envs
+        self._state: dict[str, Any] | None = None  # of the environments that are missing, to be saved again
 
     def reset(self, seed: int | None) -> NoReturn:
         raise InvalidArgumentError("env", "an environment to learn in: load(path, env=...)", "none")
 
     def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> NoReturn:
         self.reset(0)
+
+    def get_state(self) -> dict[str, Any]:
+        if self._state is None:
+            raise SnapshotError("it was loaded without environments")
+        return self._state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._state = state
 
     def close(self) -> None:
         pass

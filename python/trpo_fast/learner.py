@@ -1,32 +1,41 @@
 """TRPO: the class that collects, updates and reports, with the interface of sb3-contrib's."""
 
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.callbacks import as_callback, step_locals
 from trpo_fast.config import TRPOConfig
-from trpo_fast.environment_interface import MAX_MAGNITUDE, copy_if_fit
+from trpo_fast.environment_interface import MAX_MAGNITUDE, Environments, Trajectories, copy_if_fit
 from trpo_fast.environments import EnvLike, NoEnvironments, make_environments
-from trpo_fast.errors import InvalidArgumentError, PolicyFileError
+from trpo_fast.errors import InvalidArgumentError, PolicyFileError, ResumeWarning, SnapshotError
+from trpo_fast.logger import Logger
 from trpo_fast.metrics import Clock, Metrics, Sink, explained_variance, format_table, rollout_metrics, update_metrics
 from trpo_fast.model_file import check_content, model_content, restore
-from trpo_fast.networks import make_networks
+from trpo_fast.networks import activation_name, make_networks
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.observation_statistics import merge_observations
+from trpo_fast.plain_values import from_json
 from trpo_fast.policy import Actor
 from trpo_fast.policy_file import existing_path, load_policy_file, save_policy_file, target_path
 from trpo_fast.progress import progress
-from trpo_fast.rollout import Rollout, RolloutCollector, to_batch
+from trpo_fast.rollout import InProcess, Rollout, RolloutCollector, Stepper, to_batch
+from trpo_fast.tensorboard import TensorBoard, free_folder
 from trpo_fast.trpo import UpdateReport, trpo_update, trust_region
-from trpo_fast.validation import check_choice, check_integer, describe
+from trpo_fast.validation import check_choice, check_integer, describe, float_array
 from trpo_fast.value_function import CriticState
+from trpo_fast.workers import WorkerEnvironments, make_worker_environments
 
 NORMALIZER_SHARE = 0.25  # of the trust region: how far new observation statistics alone may move the policy
-
-StepCallback = Callable[[dict[str, Any], dict[str, Any]], bool | None]
 
 
 class TRPO:
@@ -39,6 +48,14 @@ class TRPO:
         An id or factories are stepped as single environments, each with its own random streams.
     n_envs : int
         How many environments to make from an id.
+    n_workers : int
+        Processes that step the environments; 0 steps them in this one. Needs an id or factories. No result depends on
+        it, but with workers a ``callback`` sees the steps of a rollout when that is complete.
+    worker_timeout : float
+        Seconds after which a worker's environment that does not come back from a call ends training with an error.
+    worker_restarts : int
+        How many workers that die, hang or fail are made anew before one ends training; their environments begin new
+        episodes.
     env_kwargs : dict, optional
         Passed to ``gymnasium.make`` with an id.
     policy_kwargs : dict, optional
@@ -53,6 +70,12 @@ class TRPO:
         1 prints a table every ``log_interval`` iterations.
     stats_window_size : int
         Episodes that rollout/ep_rew_mean averages.
+    tensorboard_log : path, optional
+        A folder for TensorBoard's files; needs the ``tensorboard`` extra.
+    use_sde : False
+        State-dependent exploration is not implemented: True raises.
+    device, _init_setup_model
+        Of sb3-contrib's constructor; of no effect.
     **settings
         Every field of ``TRPOConfig``.
 
@@ -68,6 +91,8 @@ class TRPO:
         Of the last update.
     metrics : dict
         Of the last iteration.
+    logger : Logger
+        ``record(name, value)`` adds to the metrics of the iteration.
     sinks : list
         Objects with ``write(metrics)``, called every iteration; add your own.
 
@@ -83,6 +108,9 @@ class TRPO:
         env: EnvLike | NoEnvironments,
         *,
         n_envs: int = 1,
+        n_workers: int = 0,
+        worker_timeout: float = 60.0,
+        worker_restarts: int = 0,
         env_kwargs: dict[str, Any] | None = None,
         policy_kwargs: dict[str, Any] | None = None,
         normalize_observations: bool = True,
@@ -90,19 +118,38 @@ class TRPO:
         seed: int | None = None,
         verbose: int = 0,
         stats_window_size: int = 100,
+        tensorboard_log: str | os.PathLike[str] | None = None,
+        use_sde: bool = False,
+        device: Any = "auto",
+        _init_setup_model: bool = True,
         **settings: Any,
     ) -> None:
         check_choice("policy", policy, ("MlpPolicy",))
+        if use_sde is not False:
+            raise InvalidArgumentError("use_sde", "False (there is no state-dependent exploration)", describe(use_sde))
         self.config = TRPOConfig(**settings)
         self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0)
-        self.env = env if isinstance(env, NoEnvironments) else make_environments(env, n_envs, env_kwargs)
+        self.n_workers = check_integer("n_workers", n_workers, at_least=0)
+        if isinstance(env, NoEnvironments):
+            self.env: Environments | WorkerEnvironments | NoEnvironments = env
+        elif n_workers:
+            self.env = make_worker_environments(
+                env, n_envs, env_kwargs, n_workers=n_workers, timeout=worker_timeout, restarts=worker_restarts
+            )
+        else:
+            self.env = make_environments(env, n_envs, env_kwargs)
         self.verbose = check_integer("verbose", verbose, at_least=0)
         self.sinks: list[Sink] = []
+        self.logger = Logger()
+        self.tensorboard_log = None if tensorboard_log is None else Path(tensorboard_log)
         check_integer("stats_window_size", stats_window_size, at_least=1)
         if not isinstance(policy_kwargs, dict | None):
             raise InvalidArgumentError("policy_kwargs", "a dict", describe(policy_kwargs))
         self.policy_kwargs = dict(policy_kwargs or {})
-        self.policy, self.value_function = make_networks(
+        if "activation_fn" in self.policy_kwargs:
+            self.policy_kwargs["activation_fn"] = activation_name(self.policy_kwargs["activation_fn"])
+        networks = partial(
+            make_networks,
             self.env.observation_space,
             self.env.action_space,
             self.policy_kwargs,
@@ -110,16 +157,27 @@ class TRPO:
             normalize_returns=self.config.normalize_returns,
             dtype=dtype,
         )
+        self.policy, self.value_function = networks()
         seeds = np.random.SeedSequence(self.seed)
         policy_seed, critic_seed, order_seed, predict_seed, noise_seeds = seeds.spawn(5)
+        self._theta: npt.NDArray[Any]
+        self._critic: CriticState
+        self._actor: Actor
         theta, critic = self.policy.initial_parameters(policy_seed), self.value_function.initial_state(critic_seed)
         self._commit(theta, critic, self.policy.normalizer, self.policy.actor(theta))
         self._order_stream = np.random.default_rng(order_seed)
         self._predict_stream = np.random.default_rng(predict_seed)
-        self._collector = RolloutCollector(self.env, self.policy, noise_seeds, stats_window_size)
+        if isinstance(self.env, WorkerEnvironments):
+            self.env.start(self.config.n_steps, self.policy, networks)
+            stepper: Stepper = self.env
+        else:
+            stepper = InProcess(self.env, self.policy)
+        self._collector = RolloutCollector(stepper, self.policy, noise_seeds, stats_window_size)
         self._seeded = False  # the environments' own random streams go on after their first reset
         self._between_rollouts = False  # after a fault or Ctrl-C within one, environments must be reset
+        self._not_resumed = ""  # why a loaded training cannot go on where it was
         self._n_updates = 0
+        self._n_iterations = 0
         self.num_timesteps = 0
         self.report: UpdateReport | None = None
         self.metrics: Metrics = {}
@@ -144,6 +202,99 @@ class TRPO:
         """Environments stepped together."""
         return self.env.num_envs
 
+    @property
+    def observation_space(self) -> gym.Space[Any]:
+        """Of one environment."""
+        return self.policy.observation_space
+
+    @property
+    def action_space(self) -> gym.Space[Any]:
+        """Of one environment."""
+        return self.policy.action_space
+
+    @property
+    def ep_info_buffer(self) -> list[dict[str, float]]:
+        """The latest ``stats_window_size`` episodes as SB3 has them: return "r" and length "l"."""
+        return [{"r": episode.episode_return, "l": episode.length} for episode in self._collector.episodes]
+
+    def set_env(self, env: EnvLike) -> None:
+        """Learn in other environments from now on; they begin new episodes.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If their spaces or their number are others, or the present ones live in workers.
+        """
+        if self.n_workers:
+            raise InvalidArgumentError("set_env", "a model without n_workers", f"n_workers={self.n_workers}")
+        environments = make_environments(env, self.n_envs if isinstance(env, str) else 1)
+        expected = self.observation_space, self.action_space, self.n_envs
+        got = environments.observation_space, environments.action_space, environments.num_envs
+        if got != expected:
+            raise InvalidArgumentError("env", "{} and {}, {} of them".format(*expected), "{} and {}, {}".format(*got))
+        self.env = environments
+        self._collector.stepper = InProcess(environments, self.policy)
+        self._between_rollouts = self._seeded = False
+
+    def set_parameters(self, parameters: dict[str, dict[str, npt.NDArray[Any]]]) -> None:
+        """Replace parameters by those of another model's ``get_parameters``; statistics and Adam's moments stay.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If names or shapes are others, or a value is not finite; nothing is replaced then.
+        """
+        new = self.get_parameters()
+        if not isinstance(parameters, dict) or parameters.keys() != new.keys():
+            raise InvalidArgumentError("parameters", f"a dict of {list(new)}", describe(parameters))
+        for part, views in new.items():
+            if parameters[part].keys() != views.keys():
+                raise InvalidArgumentError("parameters", f"{part} with {list(views)}", list(parameters[part]))
+            for name, view in views.items():
+                view[...] = float_array(f"{part}.{name}", parameters[part][name], view.shape, view.dtype)
+                if not np.isfinite(view).all():
+                    raise InvalidArgumentError(f"{part}.{name}", "finite values", "NaN or Inf")
+        theta, value_theta = (np.concatenate([v.ravel() for v in views.values()]) for views in new.values())
+        critic = replace(self._critic, theta=value_theta)
+        self._commit(theta, critic, self.policy.normalizer, self.policy.actor(theta))
+
+    def set_observation_statistics(self, statistics: RunningMeanStd) -> None:
+        """Replace the running statistics that observations are normalised with.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If they are of another size or not finite, or observations are not normalised.
+        """
+        normalizer = self.policy.normalizer
+        size = normalizer.statistics.mean.size
+        if not normalizer.enabled:
+            raise InvalidArgumentError(
+                "set_observation_statistics", "a model with normalize_observations", "one without"
+            )
+        for name in ("mean", "var"):
+            values = float_array(name, getattr(statistics, name), (size,), np.float64)
+            if not np.isfinite(values).all() or (name == "var" and (values < 0.0).any()):
+                raise InvalidArgumentError(name, "finite values, variances >= 0", "others")
+        normalizer = replace(normalizer, statistics=statistics)
+        self._commit(self._theta, self._critic, normalizer, self.policy.actor(self._theta, normalizer))
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Begin every random stream anew, those of the environments with the next ``learn``."""
+        self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0)
+        _, _, order_seed, predict_seed, noise_seeds = np.random.SeedSequence(self.seed).spawn(5)
+        self._order_stream = np.random.default_rng(order_seed)
+        self._predict_stream = np.random.default_rng(predict_seed)
+        self._collector.seed_noise(noise_seeds)
+        self._seeded = self._between_rollouts = False
+
+    def get_env(self) -> Any:
+        """The environments; None for a model that was loaded without."""
+        return None if isinstance(self.env, NoEnvironments) else self.env
+
+    def get_vec_normalize_env(self) -> None:
+        """None: observations are normalised inside the policy."""
+
     def get_parameters(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
         """Copies of the parameters by name: {"policy": {...}, "value_function": {...}}."""
         return {
@@ -154,7 +305,7 @@ class TRPO:
     def learn(
         self,
         total_timesteps: int,
-        callback: StepCallback | None = None,
+        callback: Any = None,
         log_interval: int = 1,
         tb_log_name: str = "TRPO",
         reset_num_timesteps: bool = True,
@@ -164,13 +315,13 @@ class TRPO:
 
         Parameters
         ----------
-        callback : callable, optional
-            Called after every step of the environments with ({"self": model}, {}); False stops training. The
+        callback : callable, BaseCallback, one of Stable-Baselines3's, or a list of them, optional
+            A function is called after every step of the environments with (locals, globals); False stops training. The
             transitions since the last update are then dropped.
         log_interval : int
             Iterations between two tables on the terminal, with ``verbose``.
         tb_log_name : str
-            Part of sb3's signature; nothing is written to TensorBoard yet.
+            Name of the folder in ``tensorboard_log``, to which a number is added.
         reset_num_timesteps : bool
             False continues the count of an earlier ``learn``, and its episodes.
         progress_bar : bool
@@ -183,43 +334,85 @@ class TRPO:
         """
         check_integer("total_timesteps", total_timesteps, at_least=1)
         check_integer("log_interval", log_interval, at_least=1)
-        if callback is not None and not callable(callback):
-            raise InvalidArgumentError("callback", "a function (locals, globals) -> bool", describe(callback))
+        hooks = None if callback is None else as_callback(callback)
+        arguments = {
+            "self": self,
+            "total_timesteps": total_timesteps,
+            "log_interval": log_interval,
+            "tb_log_name": tb_log_name,
+            "reset_num_timesteps": reset_num_timesteps,
+            "progress_bar": progress_bar,
+        }
         with progress(total_timesteps, enabled=progress_bar) as bar:
             if reset_num_timesteps or not self._between_rollouts:
+                if self._not_resumed and not reset_num_timesteps:
+                    warnings.warn(
+                        f"training goes on with new episodes: {self._not_resumed}", ResumeWarning, stacklevel=2
+                    )
+                self._not_resumed = ""
                 self._between_rollouts = False
                 self._collector.reset(None if self._seeded else self.seed)
                 self._seeded = True
             if reset_num_timesteps:
-                self.num_timesteps = 0
+                self.num_timesteps = self._n_iterations = 0
                 self._collector.forget_episodes()
             target = self.num_timesteps + total_timesteps
             clock = Clock(self.num_timesteps)
+            if hooks is not None:
+                hooks.init_callback(self)
+                hooks.on_training_start({**arguments, "total_timesteps": target}, {})
 
-            def count(n_transitions: int) -> bool:
+            def after_step(trajectories: Trajectories, t: int) -> bool:
+                n_transitions = int(np.count_nonzero(trajectories.valid[t]))
                 self.num_timesteps += n_transitions
                 bar.update(n_transitions)
-                return callback is None or callback({"self": self}, {}) is not False
+                if hooks is None:
+                    return True
+                hooks.update_locals(step_locals(trajectories, t))
+                return bool(hooks.on_step())
 
-            every_step = callback is not None or progress_bar
-            iteration = 0
-            while self.num_timesteps < target:
-                self._between_rollouts = False
-                rollout = self._collector.collect(self._theta, self.config.n_steps, count if every_step else None)
-                if rollout is None:
-                    break
-                self._between_rollouts = True
-                if not every_step:
-                    count(rollout.num_transitions)
-                if rollout.num_transitions == 0:  # nothing but the steps of an autoreset
-                    continue
-                iteration += 1
-                self.metrics = {**self._update(rollout), **clock.read(iteration, self.num_timesteps)}
-                for sink in self.sinks:
-                    sink.write(self.metrics)
-                if self.verbose and iteration % log_interval == 0:
-                    print(format_table(self.metrics))
+            every_step = after_step if hooks is not None or progress_bar else None
+            with self._open_sinks(tb_log_name, go_on=not reset_num_timesteps) as sinks:
+                while self.num_timesteps < target:
+                    self._between_rollouts = False
+                    if hooks is not None:
+                        hooks.on_rollout_start()
+                    rollout = self._collector.collect(self._theta, self.config.n_steps, every_step)
+                    if rollout is None:
+                        break
+                    if hooks is not None:
+                        hooks.on_rollout_end()
+                    self._between_rollouts = True
+                    if every_step is None:
+                        self.num_timesteps += rollout.num_transitions
+                    if rollout.num_transitions == 0:  # nothing but the steps of an autoreset
+                        continue
+                    self._n_iterations += 1
+                    update = self._update(rollout)
+                    self.metrics = {
+                        **self.logger.take(),
+                        **update,
+                        **clock.read(self._n_iterations, self.num_timesteps),
+                    }
+                    for sink in sinks:
+                        sink.write(self.metrics)
+                    if self.verbose and self._n_iterations % log_interval == 0:
+                        print(format_table(self.metrics))
+            if hooks is not None:
+                hooks.on_training_end()
         return self
+
+    @contextmanager
+    def _open_sinks(self, tb_log_name: str, *, go_on: bool) -> Iterator[list[Sink]]:
+        """The sinks of a ``learn``: with ``tensorboard_log``, TensorBoard too."""
+        if self.tensorboard_log is None:
+            yield self.sinks
+            return
+        tensorboard = TensorBoard(free_folder(self.tensorboard_log, tb_log_name, go_on=go_on))
+        try:
+            yield [*self.sinks, tensorboard]
+        finally:
+            tensorboard.close()
 
     def predict(
         self,
@@ -261,12 +454,21 @@ class TRPO:
         actions = self.policy.codec.to_env(out)
         return (actions if is_batch else actions[0]), None
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the policy, the critic, the statistics and the settings to one checksummed safetensors file.
+    def save(self, path: str | os.PathLike[str], *, previous: str | os.PathLike[str] | None = None) -> None:
+        """Write all that the model is, and what training needs to go on, to one checksummed safetensors file.
 
-        ".safetensors" is added to a ``path`` without a suffix. See ``policy_file`` for the format.
+        Between two rollouts (after ``learn``, or in a sink's ``write``) that includes the state of the environments,
+        if it is known (``trpo_fast.snapshots``): ``load(path, env).learn(n, reset_num_timesteps=False)`` then goes
+        on bit for bit. ``previous`` is a path where a file that ``path`` replaces is kept. ".safetensors" is added to a
+        path without a suffix. See ``policy_file`` for the format.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; an old one is left as it was.
         """
-        save_policy_file(target_path(path), *model_content(self))
+        kept = None if previous is None else target_path(previous)
+        save_policy_file(target_path(path), *model_content(self), previous=kept)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], env: EnvLike | None = None, **kwargs: Any) -> "TRPO":
@@ -277,7 +479,8 @@ class TRPO:
         path : path
             The exact name, or the name without ".safetensors".
         env : as the constructor's, optional
-            Needed to learn, not to predict; its spaces must be those of the file.
+            Needed to learn, not to predict; its spaces must be those of the file. Of an id as many are made as there
+            were.
         **kwargs
             Constructor arguments that replace those in the file.
 
@@ -291,8 +494,9 @@ class TRPO:
         """
         tensors, metadata = load_policy_file(existing_path(path))
         content = check_content(metadata)
-        environments: Any = NoEnvironments(*content.spaces) if env is None else env
-        model = cls("MlpPolicy", environments, **{**content.arguments, **kwargs})
+        environments: Any = NoEnvironments(*content.spaces, content.n_envs) if env is None else env
+        n_envs = {"n_envs": content.n_envs} if isinstance(env, str) else {}
+        model = cls("MlpPolicy", environments, **{**content.arguments, **n_envs, **kwargs})
         if (model.policy.observation_space, model.policy.action_space) != content.spaces:
             expected = "environments with spaces {} and {}".format(*content.spaces)
             got = f"{model.policy.observation_space} and {model.policy.action_space}"
@@ -300,7 +504,53 @@ class TRPO:
         theta, critic, normalizer = restore(model, tensors)
         model._commit(theta, critic, normalizer, model.policy.actor(theta, normalizer))
         model.num_timesteps = content.num_timesteps
+        model._set_training_state(from_json(content.training, tensors))
         return model
+
+    def get_training_state(self) -> dict[str, Any]:
+        """What training needs to go on beside parameters, statistics and settings, as plain values."""
+        critic = self._critic
+        state = {
+            "n_updates": self._n_updates,
+            "n_iterations": self._n_iterations,
+            "critic": {
+                "first_moment": critic.first_moment,
+                "second_moment": critic.second_moment,
+                "n_steps": critic.n_steps,
+            },
+            "order_stream": self._order_stream,
+            "predict_stream": self._predict_stream,
+            "rollouts": None,
+            "environments": None,
+        }
+        if not self._between_rollouts:
+            return {**state, "not_resumable": self._not_resumed or "it was saved before or amid a rollout"}
+        try:
+            environments = self.env.get_state()
+        except SnapshotError as error:
+            return {**state, "not_resumable": str(error)}
+        return {**state, "rollouts": self._collector.get_state(), "environments": environments, "not_resumable": ""}
+
+    def _set_training_state(self, state: dict[str, Any]) -> None:
+        """Go on where ``get_training_state`` gave ``state``; in new episodes, where the environments are others."""
+        try:
+            adam, shape, dtype = state["critic"], self._critic.theta.shape, self._critic.theta.dtype
+            first, second = (float_array(n, adam[n], shape, dtype) for n in ("first_moment", "second_moment"))
+            self._critic = replace(self._critic, first_moment=first, second_moment=second, n_steps=int(adam["n_steps"]))
+            self._order_stream, self._predict_stream = state["order_stream"], state["predict_stream"]
+            self._n_updates, self._n_iterations = int(state["n_updates"]), int(state["n_iterations"])
+            self._not_resumed = str(state["not_resumable"])
+            rollouts, environments = state["rollouts"], state["environments"]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise PolicyFileError(f"policy file: expected the state of a training, got {error!r}") from error
+        if rollouts is None:
+            return
+        try:
+            self._collector.set_state(rollouts)
+            self.env.set_state(environments)
+            self._seeded = self._between_rollouts = True
+        except (SnapshotError, AttributeError, KeyError, TypeError, ValueError) as error:
+            self._not_resumed = str(error)
 
     def _update(self, rollout: Rollout) -> Metrics:
         """One iteration's learning: the policy step beside the critic's fit, and last the normaliser's new data."""
@@ -333,6 +583,7 @@ class TRPO:
             "train/normalizer_kl": normalizer_kl,
             "train/n_updates": self._n_updates,
             "train/std": policy.mean_std(theta),
+            **({"rollout/worker_restarts": self.env.n_restarts} if isinstance(self.env, WorkerEnvironments) else {}),
         }
 
     def _commit(

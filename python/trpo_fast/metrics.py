@@ -31,11 +31,14 @@ class CSVFile:
     ----------
     path : Path
         Overwritten if it exists.
+    after : int
+        Of a run that goes on: the rows of its first ``after`` transitions are kept.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file: IO[str] = path.open("w", newline="")
-        self._writer: csv.DictWriter[str] | None = None
+    def __init__(self, path: Path, after: int = 0) -> None:
+        columns = _keep_rows(path, after) if after > 0 and path.exists() else []
+        self._file: IO[str] = path.open("a" if columns else "w", newline="")
+        self._writer = csv.DictWriter(self._file, fieldnames=columns) if columns else None
 
     def write(self, metrics: Metrics) -> None:
         if self._writer is None:
@@ -51,6 +54,22 @@ class CSVFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def _keep_rows(path: Path, num_timesteps: int) -> list[str]:
+    """Cut a CSV file, at any moment whole, to the rows of the first transitions; returns its columns."""
+    column = "time/total_timesteps"
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        columns = list(reader.fieldnames or [])
+        rows = [row for row in reader if (row.get(column) or "").isdigit() and int(row[column]) <= num_timesteps]
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    temporary.replace(path)
+    return columns
 
 
 class Clock:

@@ -11,26 +11,30 @@ from trpo_fast._version import __version__
 from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import PolicyFileError
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.plain_values import to_json
 from trpo_fast.policy_file import Tensors
 from trpo_fast.spaces import space_from_json, space_to_json
-from trpo_fast.validation import describe
+from trpo_fast.validation import check_integer, describe
 from trpo_fast.value_function import CriticState
 
 if TYPE_CHECKING:
     from trpo_fast.learner import TRPO
 
 FORMAT = "trpo_fast.policy"
-VERSION = 1
+VERSION = 2
+MAX_ENVS = 4096  # that a file may ask for
 # what a file may set: never what environments are made of
 _ARGUMENTS = {f.name for f in fields(TRPOConfig)} | {"policy_kwargs", "normalize_observations", "dtype", "seed"}
 
 
 class ModelContent(NamedTuple):
-    """What metadata says of a model: constructor arguments, (observation, action) spaces and the step count."""
+    """What metadata says of a model: constructor arguments, (observation, action) spaces and where training is."""
 
     arguments: dict[str, Any]
     spaces: tuple[gym.Space[Any], gym.Space[Any]]
+    n_envs: int
     num_timesteps: int
+    training: Any  # JSON of plain values, of arrays that are tensors
 
 
 def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
@@ -38,6 +42,7 @@ def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
     tensors = {f"{part}.{name}": a for part, named in model.get_parameters().items() for name, a in named.items()}
     for part, s in (("normalizer", model.policy.normalizer.statistics), ("returns", model.return_statistics)):
         tensors.update({f"{part}.mean": s.mean, f"{part}.var": s.var, f"{part}.count": np.array([s.count])})
+    training = to_json(model.get_training_state(), tensors, "training")
     metadata = {
         "format": FORMAT,
         "version": VERSION,
@@ -49,7 +54,9 @@ def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
             "dtype": str(model.policy.dtype),
             "seed": model.seed,
         },
+        "n_envs": model.n_envs,
         "num_timesteps": model.num_timesteps,
+        "training": training,
         "observation_space": space_to_json(model.policy.observation_space),
         "action_space": space_to_json(model.policy.action_space),
     }
@@ -69,11 +76,15 @@ def check_content(metadata: dict[str, Any]) -> ModelContent:
     try:
         observation_space, action_space = (space_from_json(metadata[f"{k}_space"]) for k in ("observation", "action"))
         arguments, num_timesteps = metadata["arguments"], int(metadata["num_timesteps"])
+        n_envs, training = (
+            check_integer("n_envs", metadata["n_envs"], at_least=1, at_most=MAX_ENVS),
+            metadata["training"],
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise PolicyFileError(f"policy file: expected the metadata of a model, got none for {error}") from error
     if not isinstance(arguments, dict) or not arguments.keys() <= _ARGUMENTS:
         raise PolicyFileError(f"policy file: expected arguments of a model, got {describe(arguments)}")
-    return ModelContent(arguments, (observation_space, action_space), num_timesteps)
+    return ModelContent(arguments, (observation_space, action_space), n_envs, num_timesteps, training)
 
 
 def restore(model: "TRPO", tensors: Tensors) -> tuple[npt.NDArray[Any], CriticState, ObservationNormalizer]:
@@ -82,7 +93,7 @@ def restore(model: "TRPO", tensors: Tensors) -> tuple[npt.NDArray[Any], CriticSt
     Raises
     ------
     PolicyFileError
-        If a tensor is missing or has another shape or dtype than the model's.
+        If a tensor is missing, has another shape or dtype than the model's, or is not finite.
     """
     parts = model.get_parameters()
     for part, views in parts.items():
@@ -108,4 +119,6 @@ def _tensor(tensors: Tensors, name: str, shape: tuple[int, ...], dtype: np.dtype
     if tensor is None or tensor.shape != shape or tensor.dtype != dtype:
         got = "none" if tensor is None else f"{tensor.dtype} {tensor.shape}"
         raise PolicyFileError(f"policy file: expected {name} as {dtype} {shape}, got {got}")
+    if not np.isfinite(tensor).all():
+        raise PolicyFileError(f"policy file: expected finite values, got NaN or Inf in {name}")
     return tensor

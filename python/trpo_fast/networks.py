@@ -22,6 +22,8 @@ def make_networks(
 ) -> tuple[Policy, ValueFunction]:
     """The policy and the critic of a model; ``net_arch`` may be one for both or {"pi": ..., "vf": ...}.
 
+    ``activation_fn`` may be a name or, as in Stable-Baselines3, a class of torch.nn, of which the name is taken.
+
     Raises
     ------
     InvalidArgumentError, UnsupportedSpaceError
@@ -33,6 +35,8 @@ def make_networks(
         raise InvalidArgumentError("net_arch", "widths, or a dict with keys pi and vf", describe(arch))
     widths = arch if isinstance(arch, dict) else {"pi": arch, "vf": arch}
     options = {name: value for name, value in policy_kwargs.items() if name != "net_arch"}
+    if "activation_fn" in options:
+        options["activation_fn"] = activation_name(options["activation_fn"])
     policy = Policy(
         observation_space,
         action_space,
@@ -46,3 +50,8 @@ def make_networks(
         observation_space, net_arch=widths["vf"], normalize_returns=normalize_returns, dtype=dtype, **options
     )
     return policy, value_function
+
+
+def activation_name(activation_fn: Any) -> Any:
+    """The name of an activation: of a class of torch.nn its own, in small letters."""
+    return activation_fn.__name__.lower() if isinstance(activation_fn, type) else activation_fn

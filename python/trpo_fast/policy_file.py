@@ -25,8 +25,10 @@ _UNSIGNED = "0" * 64
 Tensors = dict[str, npt.NDArray[Any]]
 
 
-def save_policy_file(path: Path, tensors: Tensors, metadata: dict[str, Any]) -> None:
+def save_policy_file(path: Path, tensors: Tensors, metadata: dict[str, Any], *, previous: Path | None = None) -> None:
     """Write ``tensors`` and ``metadata`` (plain JSON values) so that ``path`` is at any moment the old or the new file.
+
+    With ``previous`` the old file is kept there; a kill at the worst moment leaves nothing but that one.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def save_policy_file(path: Path, tensors: Tensors, metadata: dict[str, Any]) -> 
     content = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, {_KEY: text})
     begin = _digest_offset(content)
     digest = hashlib.sha256(content).hexdigest().encode()
-    _write_atomically(path, content[:begin] + digest + content[begin + len(digest) :])
+    _write_atomically(path, content[:begin] + digest + content[begin + len(digest) :], previous)
 
 
 def load_policy_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
@@ -52,29 +54,29 @@ def load_policy_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
     Raises
     ------
     PolicyFileError
-        If the file is not one of ours, is damaged, or holds a value that is not finite.
+        If the file is not one of ours or is damaged.
     FileNotFoundError
     """
     content = path.read_bytes()
     begin = _digest_offset(content, path)
-    unsigned = content[:begin] + _UNSIGNED.encode() + content[begin + 64 :]
-    if hashlib.sha256(unsigned).hexdigest().encode() != content[begin : begin + 64]:
+    hasher = hashlib.sha256()
+    for part in (memoryview(content)[:begin], _UNSIGNED.encode(), memoryview(content)[begin + 64 :]):
+        hasher.update(part)
+    if hasher.hexdigest().encode() != content[begin : begin + 64]:
         raise PolicyFileError(f"{path}: expected contents that match their SHA-256, got a damaged or edited file")
     metadata = json.loads(_header(content, path)["__metadata__"][_KEY])
     try:
         tensors = safetensors.numpy.load(content)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise PolicyFileError(f"{path}: expected tensors as safetensors has them, got {error!r}") from error
-    for name, tensor in tensors.items():
-        if not np.isfinite(tensor).all():
-            raise PolicyFileError(f"{path}: expected finite values, got NaN or Inf in {name}")
     return tensors, metadata
 
 
 def existing_path(path: str | os.PathLike[str]) -> Path:
-    """``path``, or ``path`` with the suffix added if only that exists."""
+    """``path``; if there is no such file, with the suffix added, or with SB3's, which its CheckpointCallback adds."""
     exact = Path(path)
-    return exact if exact.is_file() else exact.with_name(exact.name + SUFFIX)
+    ours, sb3s = (exact.with_name(exact.name + suffix) for suffix in (SUFFIX, ".zip"))
+    return exact if exact.is_file() else sb3s if sb3s.is_file() and not ours.is_file() else ours
 
 
 def target_path(path: str | os.PathLike[str]) -> Path:
@@ -118,7 +120,7 @@ def _digest_offset(content: bytes, path: Path | None = None) -> int:
     return content.index(needle) + needle.index(digest.encode())
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
+def _write_atomically(path: Path, content: bytes, previous: Path | None) -> None:
     """Temporary file, fsync, rename, fsync of the directory."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -126,6 +128,8 @@ def _write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if previous is not None and path.exists():
+            path.replace(previous)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,17 +1,21 @@
 """Rollouts: step the environments with the policy, then value and advantage in one batch afterwards."""
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.advantages import gae, rewards_to_go
 from trpo_fast.config import TRPOConfig
+from trpo_fast.distributions import ActionCodec
 from trpo_fast.environment_interface import Environments, Trajectories
-from trpo_fast.policy import Policy
+from trpo_fast.policy import Actor, Policy
 from trpo_fast.trpo import Batch
+from trpo_fast.validation import float_array
+
+AfterStep: TypeAlias = Callable[[Trajectories, int], bool]  # what happened until step t, t -> whether to go on
 
 
 class Episode(NamedTuple):
@@ -26,6 +30,7 @@ class Rollout(NamedTuple):
 
     trajectories: Trajectories
     actions: npt.NDArray[Any]
+    begun_anew: Sequence[int] = ()  # environments that were lost, and whose episodes began with this rollout
 
     @property
     def num_transitions(self) -> int:
@@ -33,12 +38,88 @@ class Rollout(NamedTuple):
         return int(np.count_nonzero(self.trajectories.valid))
 
 
+class Stepper(Protocol):
+    """Environments that a policy is taken through; a rollout at a time."""
+
+    num_envs: int
+
+    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
+        """As ``Environments.reset``."""
+
+    def collect(
+        self,
+        theta: npt.NDArray[Any],
+        noise: npt.NDArray[Any],
+        observations: npt.NDArray[np.float64],
+        after_step: AfterStep | None,
+    ) -> Rollout | None:
+        """Steps with the policy ``theta`` from ``observations`` (n, *shape), as many as there is ``noise`` (T, n, A).
+
+        ``after_step`` is called after every step; None is returned if it says False.
+        """
+
+
+class InProcess:
+    """Environments of this process, stepped with one policy call a step."""
+
+    def __init__(self, environments: Environments, policy: Policy) -> None:
+        self._environments = environments
+        self._policy = policy
+        self.num_envs = environments.num_envs
+
+    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
+        """As ``Stepper.reset``."""
+        return self._environments.reset(seed)
+
+    def collect(
+        self,
+        theta: npt.NDArray[Any],
+        noise: npt.NDArray[Any],
+        observations: npt.NDArray[np.float64],
+        after_step: AfterStep | None,
+    ) -> Rollout | None:
+        """As ``Stepper.collect``."""
+        n_steps, n, _ = noise.shape
+        trajectories = Trajectories.of_steps(n_steps, n, observations.shape[1:])
+        trajectories.observations[0] = observations
+        actions = np.empty_like(noise)
+        actor, codec = self._policy.actor(theta), self._policy.codec
+        if not step_through(self._environments, actor, codec, noise, trajectories, actions, after_step):
+            return None
+        return Rollout(trajectories, actions)
+
+
+def step_through(
+    environments: Environments,
+    actor: Actor,
+    codec: ActionCodec,
+    noise: npt.NDArray[Any],
+    trajectories: Trajectories,
+    actions: npt.NDArray[Any],
+    after_step: AfterStep | None,
+) -> bool:
+    """Step ``environments`` with ``actor`` from the first observations of ``trajectories`` on, which are filled.
+
+    ``actions`` (T, n, A) receives kernel rows. Returns False if ``after_step`` did, there and then.
+    """
+    n_steps, n, size = noise.shape
+    observations = trajectories.observations.reshape(n_steps + 1, n, -1)
+    env_actions = codec.empty_env_actions(n_steps, n)
+    env_rows = env_actions.reshape(n_steps, n, size)
+    for t in range(n_steps):
+        actor.act(observations[t], noise[t], actions[t], env_rows[t])
+        environments.step(codec.in_space(env_actions[t]), t, trajectories)
+        if after_step is not None and not after_step(trajectories, t):
+            return False
+    return True
+
+
 class RolloutCollector:
     """Steps n environments with one policy call a step.
 
     Parameters
     ----------
-    environments : Environments
+    stepper : Stepper
     policy : Policy
     seeds : numpy.random.SeedSequence
         Every environment draws its action noise from a stream of its own.
@@ -46,18 +127,20 @@ class RolloutCollector:
         Finished episodes that ``episodes`` remembers.
     """
 
-    def __init__(
-        self, environments: Environments, policy: Policy, seeds: np.random.SeedSequence, stats_window_size: int
-    ) -> None:
-        n = environments.num_envs
-        self._environments = environments
+    def __init__(self, stepper: Stepper, policy: Policy, seeds: np.random.SeedSequence, stats_window_size: int) -> None:
+        n = stepper.num_envs
+        self.stepper = stepper
         self._policy = policy
-        self._noise_streams = [np.random.default_rng(child) for child in seeds.spawn(n)]
+        self.seed_noise(seeds)
         self._observations: npt.NDArray[np.float64] | None = None
         self._returns = np.zeros(n)
         self._lengths = np.zeros(n, dtype=np.int64)
         self.episodes: deque[Episode] = deque(maxlen=stats_window_size)
         self.num_episodes = 0
+
+    def seed_noise(self, seeds: np.random.SeedSequence) -> None:
+        """Begin the noise of every environment anew."""
+        self._noise_streams = [np.random.default_rng(child) for child in seeds.spawn(self.stepper.num_envs)]
 
     def forget_episodes(self) -> None:
         """Let the statistics of episodes begin anew."""
@@ -66,20 +149,50 @@ class RolloutCollector:
 
     def reset(self, seed: int | None) -> None:
         """Start an episode in every environment, i with ``seed`` + i; with None its random stream goes on."""
-        self._observations = self._environments.reset(seed)
+        self._observations = self.stepper.reset(seed)
         self._returns[:] = 0.0
         self._lengths[:] = 0
 
-    def collect(
-        self, theta: npt.NDArray[Any], n_steps: int, after_step: Callable[[int], bool] | None = None
-    ) -> Rollout | None:
+    def get_state(self) -> dict[str, Any]:
+        """Where the episodes, their statistics and the noise are between two rollouts, as plain values."""
+        return {
+            "observations": self._observations,
+            "returns": self._returns,
+            "lengths": self._lengths,
+            "episodes": [list(episode) for episode in self.episodes],
+            "num_episodes": self.num_episodes,
+            "noise_streams": self._noise_streams,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on where ``get_state`` gave ``state``.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it is the state of another number or kind of environments.
+        """
+        n, shape = self.stepper.num_envs, self._policy.observation_space.shape or ()
+        observations = float_array("observations", state["observations"], (n, *shape), np.float64)
+        returns = float_array("returns", state["returns"], (n,), np.float64)
+        lengths = np.broadcast_to(state["lengths"].astype(np.int64), (n,)).copy()
+        streams = state["noise_streams"]
+        if len(streams) != n or not all(isinstance(stream, np.random.Generator) for stream in streams):
+            raise ValueError(f"expected {n} noise streams, got {len(streams)}")
+        episodes = [Episode(float(episode_return), int(length)) for episode_return, length in state["episodes"]]
+        self._observations, self._returns, self._lengths = observations, returns, lengths
+        self._noise_streams = streams
+        self.episodes.clear()
+        self.episodes.extend(episodes)
+        self.num_episodes = int(state["num_episodes"])
+
+    def collect(self, theta: npt.NDArray[Any], n_steps: int, after_step: AfterStep | None = None) -> Rollout | None:
         """``n_steps`` steps of every environment with the policy ``theta``.
 
         Parameters
         ----------
         after_step : callable, optional
-            Called after every step with the number of transitions it brought; False ends the rollout, and None is
-            returned.
+            Called after every step; False ends the rollout, and None is returned.
 
         Raises
         ------
@@ -88,26 +201,15 @@ class RolloutCollector:
         """
         if self._observations is None:
             raise RuntimeError("collect: expected reset() before it")
-        policy, environments, codec = self._policy, self._environments, self._policy.codec
-        (n, *shape), size = self._observations.shape, codec.size
-        noise = np.stack(
-            [stream.standard_normal((n_steps, size), dtype=policy.dtype) for stream in self._noise_streams], axis=1
-        )
-        trajectories = Trajectories.of_steps(n_steps, n, tuple(shape))
-        trajectories.observations[0] = self._observations
-        observations = trajectories.observations.reshape(n_steps + 1, n, -1)
-        actions = np.empty((n_steps, n, size), dtype=policy.dtype)
-        env_actions = codec.empty_env_actions(n_steps, n)
-        env_rows = env_actions.reshape(n_steps, n, size)
-        actor = policy.actor(theta)
-        for t in range(n_steps):
-            actor.act(observations[t], noise[t], actions[t], env_rows[t])
-            n_transitions = environments.step(codec.in_space(env_actions[t]), t, trajectories)
-            if after_step is not None and not after_step(n_transitions):
-                return None
-        self._observations = trajectories.observations[-1].copy()
-        self._count_episodes(trajectories)
-        return Rollout(trajectories, actions)
+        size, dtype = (n_steps, self._policy.codec.size), self._policy.dtype
+        noise = np.stack([stream.standard_normal(size, dtype=dtype) for stream in self._noise_streams], axis=1)
+        rollout = self.stepper.collect(theta, noise, self._observations, after_step)
+        if rollout is not None:
+            self._observations = rollout.trajectories.observations[-1].copy()
+            for i in rollout.begun_anew:
+                self._returns[i] = self._lengths[i] = 0
+            self._count_episodes(rollout.trajectories)
+        return rollout
 
     def _count_episodes(self, trajectories: Trajectories) -> None:
         """Add the rewards and transitions of a rollout to the episodes they belong to."""

@@ -1,15 +1,17 @@
-"""A vector environment the user brought, in any autoreset mode."""
+"""Vector environments that the user brought: Gymnasium's in any autoreset mode, and Stable-Baselines3's."""
 
 import numbers
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from trpo_fast.environment_interface import Trajectories, check_reward, copy_if_fit, take_observation
-from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError
+from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.validation import describe
+
+_NO_STATE = "expected environments from an id or factories, whose state can be read"
 
 
 class VectorEnvironments:
@@ -38,20 +40,18 @@ class VectorEnvironments:
         self._reset(observations, seed=seed)
         return observations
 
-    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> int:
+    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
         self._steps += 1
         observations = into.observations[t + 1]
         try:
             raw, rewards, terminated, truncated, infos = self._env.step(actions)
         except Exception as error:
             raise EnvironmentFaultError(None, self._steps, "step", "five values", repr(error)) from error
-        self._take(raw, observations, "observation")
-        self._take_rewards(rewards, into.rewards[t])
-        terminated = self._check_flags("terminated", terminated)
-        truncated = self._check_flags("truncated", truncated)
-        n_valid = self.num_envs
+        take_observations(raw, observations, self._steps, "observation")
+        take_rewards(rewards, into.rewards[t], self._steps)
+        terminated = check_flags(terminated, self.num_envs, self._steps, "terminated")
+        truncated = check_flags(truncated, self.num_envs, self._steps, "truncated")
         if self._mode is AutoresetMode.NEXT_STEP and np.count_nonzero(self._ended):
-            n_valid -= int(np.count_nonzero(self._ended))
             into.valid[t] = ~self._ended
             into.rewards[t, self._ended] = 0.0
             terminated, truncated = terminated & into.valid[t], truncated & into.valid[t]
@@ -63,7 +63,12 @@ class VectorEnvironments:
                 fresh = np.empty_like(observations)
                 self._reset(fresh, options={"reset_mask": self._ended.copy()})
                 observations[self._ended] = fresh[self._ended]
-        return n_valid
+
+    def get_state(self) -> NoReturn:
+        raise SnapshotError(f"{type(self._env).__name__}: {_NO_STATE}")
+
+    def set_state(self, state: dict[str, Any]) -> NoReturn:
+        self.get_state()
 
     def close(self) -> None:
         self._env.close()
@@ -74,7 +79,7 @@ class VectorEnvironments:
         except Exception as error:
             expected = "observations and infos"
             raise EnvironmentFaultError(None, self._steps, "reset", expected, repr(error)) from error
-        self._take(observations, out, "reset observation")
+        take_observations(observations, out, self._steps, "reset observation")
 
     def _keep_final_observations(
         self, observations: npt.NDArray[np.float64], infos: Any, t: int, into: Trajectories
@@ -91,28 +96,79 @@ class VectorEnvironments:
             out = np.empty_like(observations[i])
             into.final_observations[t, i] = take_observation(finals[i], out, i, self._steps, "final observation")
 
-    def _take(self, observations: Any, out: npt.NDArray[np.float64], field: str) -> None:
-        if copy_if_fit(observations, out):
-            return
-        if not isinstance(observations, np.ndarray) or observations.shape[:1] != (self.num_envs,):
-            expected = f"an array of shape {out.shape}"
-            raise EnvironmentFaultError(None, self._steps, field, expected, describe(observations))
-        for i, observation in enumerate(observations):
-            take_observation(observation, out[i], i, self._steps, field)
 
-    def _take_rewards(self, rewards: Any, out: npt.NDArray[np.float64]) -> None:
-        if copy_if_fit(rewards, out):
-            return
-        if not isinstance(rewards, np.ndarray) or rewards.shape != (self.num_envs,):
-            expected = f"an array of shape ({self.num_envs},)"
-            raise EnvironmentFaultError(None, self._steps, "reward", expected, describe(rewards))
-        out[:] = [check_reward(reward, i, self._steps) for i, reward in enumerate(rewards)]
+class SB3Environments:
+    """A ``VecEnv`` of Stable-Baselines3: it resets within the step that ends an episode, however that ends."""
 
-    def _check_flags(self, field: str, flags: Any) -> npt.NDArray[np.bool_]:
-        if not isinstance(flags, np.ndarray) or flags.shape != (self.num_envs,) or flags.dtype != np.bool_:
-            expected = f"a bool array of shape ({self.num_envs},)"
-            raise EnvironmentFaultError(None, self._steps, field, expected, describe(flags))
-        return flags
+    def __init__(self, env: Any) -> None:
+        self._env = env
+        self.num_envs = int(env.num_envs)
+        self.observation_space = env.observation_space
+        self.action_space = env.action_space
+        self._steps = 0
+
+    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
+        if seed is not None:
+            self._env.seed(seed)
+        observations = np.empty((self.num_envs, *(self.observation_space.shape or ())))
+        try:
+            raw = self._env.reset()
+        except Exception as error:
+            raise EnvironmentFaultError(None, self._steps, "reset", "observations", repr(error)) from error
+        take_observations(raw, observations, self._steps, "reset observation")
+        return observations
+
+    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
+        self._steps += 1
+        try:
+            raw, rewards, dones, infos = self._env.step(actions)
+        except Exception as error:
+            raise EnvironmentFaultError(None, self._steps, "step", "four values", repr(error)) from error
+        take_observations(raw, into.observations[t + 1], self._steps, "observation")
+        take_rewards(rewards, into.rewards[t], self._steps)
+        dones = check_flags(dones, self.num_envs, self._steps, "terminated")
+        for i in np.flatnonzero(dones).tolist():
+            truncated = bool(infos[i].get("TimeLimit.truncated", False))
+            into.terminated[t, i], into.truncated[t, i] = not truncated, truncated
+            if truncated:
+                out = np.empty_like(into.observations[t + 1, i])
+                final = infos[i].get("terminal_observation")
+                into.final_observations[t, i] = take_observation(final, out, i, self._steps, "final observation")
+
+    def get_state(self) -> NoReturn:
+        raise SnapshotError(f"{type(self._env).__name__}: {_NO_STATE}")
+
+    def set_state(self, state: dict[str, Any]) -> NoReturn:
+        self.get_state()
+
+    def close(self) -> None:
+        self._env.close()
+
+
+def take_observations(observations: Any, out: npt.NDArray[np.float64], step: int, field: str) -> None:
+    """Copy a vector environment's observations (n, *shape) to ``out``; EnvironmentFaultError if they are unfit."""
+    if copy_if_fit(observations, out):
+        return
+    if not isinstance(observations, np.ndarray) or observations.shape[:1] != out.shape[:1]:
+        raise EnvironmentFaultError(None, step, field, f"an array of shape {out.shape}", describe(observations))
+    for i, observation in enumerate(observations):
+        take_observation(observation, out[i], i, step, field)
+
+
+def take_rewards(rewards: Any, out: npt.NDArray[np.float64], step: int) -> None:
+    """Copy a vector environment's rewards (n,) to ``out``; EnvironmentFaultError if they are unfit."""
+    if copy_if_fit(rewards, out):
+        return
+    if not isinstance(rewards, np.ndarray) or rewards.shape != out.shape:
+        raise EnvironmentFaultError(None, step, "reward", f"an array of shape {out.shape}", describe(rewards))
+    out[:] = [check_reward(reward, i, step) for i, reward in enumerate(rewards)]
+
+
+def check_flags(flags: Any, n: int, step: int, field: str) -> npt.NDArray[np.bool_]:
+    """``flags``, which must be a bool array (n,)."""
+    if not isinstance(flags, np.ndarray) or flags.shape != (n,) or flags.dtype != np.bool_:
+        raise EnvironmentFaultError(None, step, field, f"a bool array of shape ({n},)", describe(flags))
+    return flags
 
 
 def autoreset_mode(env: Any) -> AutoresetMode:

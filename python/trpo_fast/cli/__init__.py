@@ -1,6 +1,7 @@
 """The ``trpo-fast`` command. Needs the ``cli`` extra; without it, it says so in one line."""
 
 import sys
+from typing import Any
 
 from trpo_fast.errors import MissingExtraError, TRPOFastError
 
@@ -16,9 +17,14 @@ def main(arguments: list[str] | None = None) -> None:
             import tyro
         except ImportError as error:
             raise MissingExtraError("trpo-fast", "cli") from error
+        from trpo_fast.cli.evaluate import Evaluate
+        from trpo_fast.cli.info import Info
+        from trpo_fast.cli.plot import Plot
+        from trpo_fast.cli.resume import Resume
         from trpo_fast.cli.train import Train
 
-        command = tyro.extras.subcommand_cli_from_dict({"train": Train}, prog="trpo-fast", args=arguments)
+        commands: dict[str, Any] = {"train": Train, "resume": Resume, "evaluate": Evaluate, "plot": Plot, "info": Info}
+        command = tyro.extras.subcommand_cli_from_dict(commands, prog="trpo-fast", args=arguments)
         command.run()
     except KeyboardInterrupt:
         sys.exit(130)

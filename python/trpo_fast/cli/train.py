@@ -1,13 +1,14 @@
 """``trpo-fast train ENV_ID``: train, and leave policy, progress and settings in a folder."""
 
-import ast
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
+from trpo_fast.checkpoints import Checkpoints
+from trpo_fast.cli.env_kwargs import parse_env_kwargs
+from trpo_fast.cli.settings import SETTINGS, write_settings
 from trpo_fast.config import TRPOConfig
 from trpo_fast.diagnostics import versions
 from trpo_fast.errors import InvalidArgumentError
@@ -21,7 +22,8 @@ from trpo_fast.validation import check_integer
 class Train:
     """Train a policy with TRPO.
 
-    Leaves policy.safetensors, progress.csv and config.json in the output folder. Ctrl-C stops and saves.
+    Leaves policy.safetensors, progress.csv, config.json and checkpoints in the output folder. Ctrl-C stops and saves;
+    ``trpo-fast resume`` goes on.
     """
 
     env_id: tyro.conf.Positional[str]
@@ -38,6 +40,9 @@ class Train:
 
     n_envs: int = 1
     """Environments stepped together."""
+
+    n_workers: int = 0
+    """Processes that step the environments; 0 steps them in this one. No result depends on it."""
 
     env_kwargs: tuple[str, ...] = ()
     """Arguments of gymnasium.make as name:value, the value a Python literal or text."""
@@ -66,6 +71,9 @@ class Train:
     stats_window_size: int = 100
     """Latest episodes that the means in the table and in progress.csv are over."""
 
+    checkpoint_every: int = 100_000
+    """Transitions between two checkpoints, of which the last two are kept; 0 for none."""
+
     progress_bar: bool = True
     """Show a progress bar."""
 
@@ -75,26 +83,55 @@ class Train:
         """Train and write the folder."""
         check_integer("total_timesteps", self.total_timesteps, at_least=1)  # before anything is written
         check_integer("log_interval", self.log_interval, at_least=1)
-        model = self._make_model()
+        check_integer("checkpoint_every", self.checkpoint_every, at_least=0)
         out = self.out or _free_folder(Path("runs"), self.env_id)
+        if (out / SETTINGS).exists():
+            raise InvalidArgumentError("out", "a folder without a run (trpo-fast resume goes on with one)", str(out))
+        model = self.make_model()
         out.mkdir(parents=True, exist_ok=True)
-        (out / "config.json").write_text(json.dumps(self._settings(model), indent=2) + "\n")
+        write_settings(out, self._settings(model))
         print(f"{self.env_id}: seed {model.seed}, writing to {out}")
-        with CSVFile(out / "progress.csv") as progress:
+        self.learn(model, out, self.total_timesteps)
+
+    def learn(self, model: TRPO, out: Path, total_timesteps: int) -> None:
+        """Train until ``total_timesteps`` transitions in all, and save."""
+        with CSVFile(out / "progress.csv", after=model.num_timesteps) as progress:
             model.sinks.append(progress)
+            if self.checkpoint_every:
+                model.sinks.append(Checkpoints(model, out, self.checkpoint_every))
             try:
-                model.learn(self.total_timesteps, log_interval=self.log_interval, progress_bar=self.progress_bar)
+                if model.num_timesteps < total_timesteps:
+                    model.learn(
+                        total_timesteps - model.num_timesteps,
+                        log_interval=self.log_interval,
+                        reset_num_timesteps=False,
+                        progress_bar=self.progress_bar,
+                    )
             finally:
                 model.save(out / "policy.safetensors")
                 model.env.close()
         print(f"saved {out / 'policy.safetensors'} after {model.num_timesteps} steps")
 
-    def _make_model(self) -> TRPO:
+    def load_model(self, path: Path) -> TRPO:
+        """The model of a checkpoint with this run's environments."""
+        env_kwargs = parse_env_kwargs(self.env_kwargs)
+        return TRPO.load(
+            path,
+            self.env_id,
+            n_workers=self.n_workers,
+            env_kwargs=env_kwargs,
+            verbose=1,
+            stats_window_size=self.stats_window_size,
+        )
+
+    def make_model(self) -> TRPO:
+        """A fresh model."""
         return TRPO(
             "MlpPolicy",
             self.env_id,
             n_envs=self.n_envs,
-            env_kwargs=_parse_env_kwargs(self.env_kwargs),
+            n_workers=self.n_workers,
+            env_kwargs=parse_env_kwargs(self.env_kwargs),
             policy_kwargs={
                 "net_arch": list(self.net_arch),
                 "activation_fn": self.activation_fn,
@@ -113,20 +150,6 @@ class Train:
         """Everything needed to run the same training again."""
         settings = {**asdict(self), "seed": model.seed, "out": None if self.out is None else str(self.out)}
         return {**settings, "versions": versions()}
-
-
-def _parse_env_kwargs(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """name:value pairs as a dict; values are Python literals, and text where they are none."""
-    parsed = {}
-    for pair in pairs:
-        name, separator, text = pair.partition(":")
-        if not (name.isidentifier() and separator):
-            raise InvalidArgumentError("env_kwargs", "name:value", repr(pair))
-        try:
-            parsed[name] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            parsed[name] = text
-    return parsed
 
 
 def _free_folder(parent: Path, env_id: str) -> Path:

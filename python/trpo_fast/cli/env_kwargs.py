@@ -1,0 +1,20 @@
+"""Arguments of ``gymnasium.make`` on the command line."""
+
+import ast
+from typing import Any
+
+from trpo_fast.errors import InvalidArgumentError
+
+
+def parse_env_kwargs(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """name:value pairs as a dict; values are Python literals, and text where they are none."""
+    parsed = {}
+    for pair in pairs:
+        name, separator, text = pair.partition(":")
+        if not (name.isidentifier() and separator):
+            raise InvalidArgumentError("env_kwargs", "name:value", repr(pair))
+        try:
+            parsed[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            parsed[name] = text
+    return parsed

@@ -1,0 +1,36 @@
+"""``trpo-fast info FILE``: what is in a policy file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from trpo_fast.policy_file import existing_path, load_policy_file
+
+
+@dataclass
+class Info:
+    """Say what a policy or checkpoint file holds, once its checksum is verified."""
+
+    model: tyro.conf.Positional[Path]
+    """A file that trpo_fast saved, with or without its suffix."""
+
+    def run(self) -> None:
+        """Print it."""
+        path = existing_path(self.model)
+        tensors, metadata = load_policy_file(path)
+        training = metadata["training"]["dict"]
+        goes_on = training["not_resumable"] or "bit for bit"
+        print(f"{path}: {path.stat().st_size} bytes, SHA-256 verified, written by trpo_fast {metadata['trpo_fast']}")
+        print(f"observation space  {metadata['observation_space']}")
+        print(f"action space       {metadata['action_space']}")
+        print(
+            f"training           {metadata['num_timesteps']} steps, {training['n_updates']} updates; goes on: {goes_on}"
+        )
+        print("tensors")
+        for name, tensor in sorted(tensors.items()):
+            if not name.startswith("training."):
+                print(f"  {name:<36} {tensor.dtype} {tensor.shape}")
+        print("settings")
+        for name, value in sorted(metadata["arguments"].items()):
+            print(f"  {name:<36} {value}")

@@ -1,0 +1,52 @@
+"""``trpo-fast resume RUN_DIR``: go on with a training that was interrupted."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from trpo_fast.checkpoints import latest_checkpoint
+from trpo_fast.cli.settings import SETTINGS, read_settings
+from trpo_fast.cli.train import Train
+from trpo_fast.config import TRPOConfig
+from trpo_fast.errors import InvalidArgumentError
+
+
+@dataclass
+class Resume:
+    """Go on with an interrupted training from its latest checkpoint.
+
+    Where the state of the environments can be read, the result has the bits of an uninterrupted training; where not, it
+    says why.
+    """
+
+    run_dir: tyro.conf.Positional[Path]
+    """The output folder of ``trpo-fast train``."""
+
+    total_timesteps: Annotated[int | None, tyro.conf.arg(aliases=["-n"])] = None
+    """Transitions in all, those before the interruption included; by default as many as were asked for then."""
+
+    progress_bar: bool = True
+    """Show a progress bar."""
+
+    def run(self) -> None:
+        """Train on and write the folder."""
+        train = _train_of(read_settings(self.run_dir), self.progress_bar)
+        total = train.total_timesteps if self.total_timesteps is None else self.total_timesteps
+        checkpoint = latest_checkpoint(self.run_dir)
+        model = train.make_model() if checkpoint is None else train.load_model(checkpoint)
+        print(f"{train.env_id}: from {checkpoint or 'the beginning'}, {model.num_timesteps} of {total} steps")
+        train.learn(model, self.run_dir, total)
+
+
+def _train_of(settings: dict[str, Any], progress_bar: bool) -> Train:
+    """The command that began the run."""
+    names = {field.name for field in fields(Train)} - {"config", "out", "progress_bar"}
+    try:
+        arguments: dict[str, Any] = {
+            n: tuple(v) if isinstance(v, list) else v for n, v in settings.items() if n in names
+        }
+        return Train(**arguments, config=TRPOConfig(**settings["config"]), progress_bar=progress_bar)
+    except (KeyError, TypeError) as error:
+        raise InvalidArgumentError("run_dir", f"settings of a training in {SETTINGS}", repr(error)) from error

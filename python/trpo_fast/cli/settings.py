@@ -1,0 +1,33 @@
+"""config.json: what a run was asked for, to read and to go on with."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from trpo_fast.errors import InvalidArgumentError
+
+SETTINGS = "config.json"
+
+
+def write_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Write the settings of a run, at once whole."""
+    temporary = folder / f".{SETTINGS}.tmp"
+    temporary.write_text(json.dumps(settings, indent=2) + "\n")
+    temporary.replace(folder / SETTINGS)
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The settings of a run.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there are none in ``folder``.
+    """
+    try:
+        settings = json.loads((folder / SETTINGS).read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidArgumentError("run_dir", f"the folder of a run, with {SETTINGS}", f"{folder}: {error}") from error
+    if not isinstance(settings, dict):
+        raise InvalidArgumentError("run_dir", f"the folder of a run, with {SETTINGS}", f"{folder}: no settings in it")
+    return settings

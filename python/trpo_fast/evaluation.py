@@ -1,0 +1,64 @@
+"""How good is a policy? Whole episodes, in environments of their own."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trpo_fast.environment_interface import Environments, Trajectories
+from trpo_fast.environments import EnvLike, make_environments
+from trpo_fast.rollout import Episode
+from trpo_fast.validation import check_integer
+
+if TYPE_CHECKING:
+    from trpo_fast.learner import TRPO
+
+
+def evaluate_policy(
+    model: "TRPO", env: EnvLike, n_eval_episodes: int = 10, deterministic: bool = True, *, seed: int | None = None
+) -> list[Episode]:
+    """Undiscounted returns and lengths of ``n_eval_episodes`` episodes, shared out evenly among the environments.
+
+    Parameters
+    ----------
+    model : TRPO
+    env : as the ``env`` of TRPO
+        Closed afterwards if it was made here, from an id or factories.
+    deterministic : bool
+        The most probable actions instead of samples.
+    seed : int, optional
+        Environment i begins with seed + i; without it, where its random stream is.
+
+    Raises
+    ------
+    InvalidArgumentError, EnvironmentFaultError
+    """
+    environments = make_environments(env, 1)
+    try:
+        return evaluate_environments(model, environments, n_eval_episodes, deterministic, seed=seed)
+    finally:
+        if isinstance(env, str | list | tuple):
+            environments.close()
+
+
+def evaluate_environments(
+    model: "TRPO", environments: Environments, n_episodes: int, deterministic: bool, *, seed: int | None = None
+) -> list[Episode]:
+    """``evaluate_policy`` in environments that are made already."""
+    check_integer("n_eval_episodes", n_episodes, at_least=1)
+    n = environments.num_envs
+    wanted = [(n_episodes + i) // n for i in range(n)]
+    done: list[list[Episode]] = [[] for _ in range(n)]
+    returns, lengths = np.zeros(n), np.zeros(n, dtype=np.int64)
+    observations: Any = environments.reset(seed)
+    while any(len(episodes) < number for episodes, number in zip(done, wanted, strict=True)):
+        actions, _ = model.predict(observations, deterministic=deterministic)
+        step = Trajectories.of_steps(1, n, observations.shape[1:])
+        environments.step(actions, 0, step)
+        observations = step.observations[1]
+        returns += step.rewards[0]
+        lengths += step.valid[0]
+        for i in np.flatnonzero(step.terminated[0] | step.truncated[0]).tolist():
+            if len(done[i]) < wanted[i]:
+                done[i].append(Episode(float(returns[i]), int(lengths[i])))
+            returns[i] = lengths[i] = 0
+    return [episode for episodes in done for episode in episodes]
