@@ -1,0 +1,189 @@
+"""Stable-Baselines3 and sb3-contrib: their models as ours, without executing what their files hold.
+
+A zip of SB3 has pickles in it. Here the weights are read by ``torch.load(weights_only=True)``, the layers' sizes are
+those of the weights, the spaces come from ``env``, and of the JSON nothing is unpickled. VecNormalize's file is a
+pickle as a whole: it is read by an unpickler that imports nothing.
+"""
+
+import importlib
+import io
+import json
+import os
+import pickle
+import re
+import zipfile
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.environments import EnvLike
+from trpo_fast.errors import PolicyFileError
+from trpo_fast.learner import TRPO
+from trpo_fast.normalization import CLIP, EPSILON, RunningMeanStd
+
+MAX_MEMBER = 1 << 30  # bytes, unpacked
+
+
+def load_model(
+    path: str | os.PathLike[str], env: EnvLike, *, vec_normalize: str | os.PathLike[str] | None = None, **kwargs: Any
+) -> TRPO:
+    """The policy and the critic of an ``MlpPolicy`` that SB3's TRPO, PPO or A2C saved, ready to act and to learn on.
+
+    Parameters
+    ----------
+    path : path
+        The zip that ``model.save`` wrote.
+    env : as the ``env`` of TRPO
+        With the spaces the model was trained on.
+    vec_normalize : path, optional
+        What ``VecNormalize.save`` wrote, or an .npz with mean, var and count; otherwise observations stay as they are.
+    **kwargs
+        Arguments of TRPO. Settings of the zip, such as gamma, are not taken over.
+
+    Raises
+    ------
+    PolicyFileError
+        If the file is no such model, or its weights do not fit ``env``.
+    ImportError
+        Without PyTorch, which wrote the weights.
+    """
+    data, weights = _read(path)
+    if data.get("use_sde"):
+        raise PolicyFileError(f"{path}: expected a policy without state-dependent exploration, got use_sde=True")
+    parameters = {
+        "policy": _layers(weights, "policy_net", "action_net", path),
+        "value_function": _layers(weights, "value_net", "value_net", path),
+    }
+    if "log_std" in weights:
+        parameters["policy"]["log_std"] = weights["log_std"]
+    widths = {
+        part: [len(a) for name, a in parameters[ours].items() if name.endswith("bias")][:-1]
+        for part, ours in (("pi", "policy"), ("vf", "value_function"))
+    }
+    policy_kwargs = {"net_arch": widths, "activation_fn": _activation(data, path)}
+    model = TRPO(
+        "MlpPolicy",
+        env,
+        policy_kwargs=policy_kwargs,
+        **{"normalize_observations": vec_normalize is not None, "normalize_returns": False, **kwargs},
+    )
+    try:
+        model.set_parameters(parameters)
+        if vec_normalize is not None:
+            model.set_observation_statistics(read_vec_normalize(vec_normalize))
+    except ValueError as error:
+        raise PolicyFileError(f"{path}: expected weights that fit the environment's spaces, {error}") from error
+    return model
+
+
+def read_vec_normalize(path: str | os.PathLike[str]) -> RunningMeanStd:
+    """Mean, variance and count of the observations from what ``VecNormalize.save`` wrote, or from an .npz.
+
+    Raises
+    ------
+    PolicyFileError
+        If they are not there, or belong to another normalisation than ours (clipped at 10, 1e-8 under the root).
+    """
+    if str(path).endswith(".npz"):
+        with np.load(path, allow_pickle=False) as arrays:
+            mean, var, count = (np.asarray(arrays[name], dtype=np.float64) for name in ("mean", "var", "count"))
+            return RunningMeanStd(mean.ravel(), var.ravel(), float(count))
+    try:
+        with open(path, "rb") as file:
+            state = vars(_Unpickler(file).load())
+        statistics = vars(state["obs_rms"])
+        mean, var = (np.asarray(statistics[name], dtype=np.float64).ravel() for name in ("mean", "var"))
+        clip, epsilon, n = state["clip_obs"], state["epsilon"], float(statistics["count"])
+    except (
+        pickle.UnpicklingError,
+        AttributeError,
+        EOFError,
+        ImportError,
+        IndexError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise PolicyFileError(f"{path}: expected a VecNormalize of one Box, got {error!r}") from error
+    if (clip, epsilon) != (CLIP, EPSILON) or not state.get("norm_obs", True):
+        got = f"clip_obs={clip}, epsilon={epsilon}, norm_obs={state.get('norm_obs')}"
+        raise PolicyFileError(f"{path}: expected clip_obs={CLIP:g}, epsilon={EPSILON:g} and norm_obs, got {got}")
+    return RunningMeanStd(mean, var, n)
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """The JSON and the weights of a zip."""
+    torch = importlib.import_module("torch")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in ("data", "policy.pth"):
+                if archive.getinfo(name).file_size > MAX_MEMBER:
+                    raise PolicyFileError(f"{path}: expected {name} of at most {MAX_MEMBER} bytes")
+            data = json.loads(archive.read("data"))
+            weights = torch.load(io.BytesIO(archive.read("policy.pth")), map_location="cpu", weights_only=True)
+        return data, {name: tensor.numpy() for name, tensor in weights.items()}
+    except (zipfile.BadZipFile, KeyError, ValueError, AttributeError, RuntimeError, pickle.UnpicklingError) as error:
+        raise PolicyFileError(f"{path}: expected a model of Stable-Baselines3, got {error!r}") from error
+
+
+def _layers(
+    weights: dict[str, npt.NDArray[Any]], hidden: str, output: str, path: str | os.PathLike[str]
+) -> dict[str, npt.NDArray[Any]]:
+    """The affine maps of a network, under our names."""
+    pattern = re.compile(rf"mlp_extractor\.{hidden}\.(\d+)\.weight")
+    numbers = sorted(int(match[1]) for match in map(pattern.fullmatch, weights) if match)
+    sources = [*(f"mlp_extractor.{hidden}.{n}" for n in numbers), output]
+    try:
+        return {
+            f"layers.{i}.{part}": weights[f"{source}.{part}"]
+            for i, source in enumerate(sources)
+            for part in ("weight", "bias")
+        }
+    except KeyError as error:
+        raise PolicyFileError(f"{path}: expected the weights of an MlpPolicy, got none for {error}") from error
+
+
+def _activation(data: dict[str, Any], path: str | os.PathLike[str]) -> str:
+    """The activation's name, from how SB3 prints its class."""
+    text = str(data.get("policy_kwargs", {}).get("activation_fn", "torch.nn.modules.activation.Tanh"))
+    match = re.search(r"(?:torch\.nn\.modules\.(?:activation|linear)\.)(\w+)", text)
+    name = match[1].lower() if match else text
+    if name not in ("tanh", "relu", "elu", "silu", "identity"):
+        raise PolicyFileError(f"{path}: expected an activation that we have, got {name}")
+    return name
+
+
+class _Passive:
+    """Stands in for every class that is not an array's: it holds a state and does nothing."""
+
+    def __new__(cls, *_: Any, **__: Any) -> "_Passive":
+        return object.__new__(cls)
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, dict):
+            self.__dict__.update(state)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes arrays, and passive objects of everything else; it imports nothing that the file names."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.partition(".")[0] == "numpy" and name in _NUMPY:
+            return _NUMPY[name]
+        if (module, name) == ("collections", "OrderedDict"):
+            return dict
+        if (module, name) == ("_codecs", "encode"):
+            return lambda text, encoding: text.encode("latin1")
+        return _Passive
+
+
+_NUMPY: dict[str, Any] = {
+    "_reconstruct": np.empty(0).__reduce__()[0],
+    "scalar": np.float64(0.0).__reduce__()[0],
+    "ndarray": np.ndarray,
+    "dtype": np.dtype,
+}

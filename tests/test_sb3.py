@@ -1,0 +1,184 @@
+"""With Stable-Baselines3 installed: its scripts run after changing the import, and its models become ours."""
+
+import pickle
+import zipfile
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from trpo_fast import TRPO, PolicyFileError
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:You have specified a mini-batch size", "ignore:Detected pickle protocol"
+)
+sb3 = pytest.importorskip("stable_baselines3")
+sb3_contrib = pytest.importorskip("sb3_contrib")
+
+from stable_baselines3.common import callbacks  # noqa: E402
+from stable_baselines3.common.evaluation import evaluate_policy  # noqa: E402
+from stable_baselines3.common.monitor import Monitor  # noqa: E402
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize  # noqa: E402
+
+from trpo_fast.integrations.sb3 import load_model, read_vec_normalize  # noqa: E402
+
+FAST = {"n_steps": 128, "n_critic_updates": 2, "seed": 0}
+
+
+@pytest.mark.filterwarnings("ignore:Training and eval env are not of the same type")
+def test_a_script_written_for_sb3_contrib(tmp_path):
+    model = TRPO(
+        "MlpPolicy", "CartPole-v1", verbose=0, device="cpu", learning_rate=1e-3, target_kl=0.01, cg_max_steps=15,
+        policy_kwargs={"net_arch": {"pi": [16], "vf": [16]}}, tensorboard_log=None, **FAST,
+    )  # fmt: skip
+    eval_env = Monitor(gym.make("CartPole-v1"))
+    stop = callbacks.StopTrainingOnRewardThreshold(1e6)
+    evaluation = callbacks.EvalCallback(
+        eval_env, callback_on_new_best=stop, eval_freq=200, n_eval_episodes=2, verbose=0,
+        best_model_save_path=str(tmp_path), log_path=str(tmp_path),
+    )  # fmt: skip
+    checkpoint = callbacks.CheckpointCallback(save_freq=250, save_path=str(tmp_path), name_prefix="rl_model")
+    steps = []
+    function = lambda locals_, globals_: steps.append(locals_["dones"].shape) or True  # noqa: E731
+    model.learn(total_timesteps=512, callback=callbacks.CallbackList([evaluation, checkpoint]), log_interval=1)
+    model.learn(total_timesteps=128, callback=[callbacks.StopTrainingOnMaxEpisodes(10**6), function])
+    assert steps == [(1,)] * 128
+    assert (tmp_path / "best_model.safetensors").exists()
+    assert TRPO.load(tmp_path / "rl_model_250_steps").num_timesteps == 250
+    with np.load(tmp_path / "evaluations.npz") as arrays:
+        assert arrays["timesteps"].tolist() == [200, 400]
+    model.save(str(tmp_path / "trpo"))
+    del model
+    model = TRPO.load(str(tmp_path / "trpo"), env="CartPole-v1")
+    mean, std = evaluate_policy(model, eval_env, n_eval_episodes=3)
+    assert mean > 0
+    assert std >= 0
+    model.learn(total_timesteps=128, reset_num_timesteps=False)
+    assert model.num_timesteps == 256
+
+
+def test_a_vec_env_learns_as_the_environments_it_holds():
+    class Seeded(gym.Wrapper):
+        """A VecEnv is seeded otherwise than our own environments: make both begin alike."""
+
+        def reset(self, *, seed=None, options=None):
+            return self.env.reset(seed=None if seed is None else 5, options=options)
+
+    def factory():
+        return Seeded(gym.make("CartPole-v1", max_episode_steps=30))
+
+    ours = TRPO("MlpPolicy", [factory] * 2, **FAST).learn(512)
+    theirs = TRPO("MlpPolicy", DummyVecEnv([factory] * 2), **FAST).learn(512)
+    np.testing.assert_array_equal(ours.theta, theirs.theta)
+    np.testing.assert_array_equal(ours.value_theta, theirs.value_theta)
+
+
+ENVS = {"Box": "Pendulum-v1", "Discrete": "CartPole-v1"}
+
+
+def multi_env(space):
+    class Multi(gym.Env):
+        observation_space = gym.spaces.Box(-1, 1, (3,), np.float32)
+        action_space = space
+
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            return self.np_random.uniform(-1, 1, 3).astype(np.float32), {}
+
+        def step(self, action):
+            return self.np_random.uniform(-1, 1, 3).astype(np.float32), float(np.sum(action)), False, False, {}
+
+    return gym.wrappers.TimeLimit(Multi(), 20)
+
+
+MAKE = {
+    "Box": lambda: gym.make("Pendulum-v1"),
+    "Discrete": lambda: gym.make("CartPole-v1"),
+    "MultiDiscrete": lambda: multi_env(gym.spaces.MultiDiscrete([3, 2])),
+    "MultiBinary": lambda: multi_env(gym.spaces.MultiBinary(3)),
+}
+
+
+def close(ours, theirs, tolerance=1e-5):
+    return np.abs(ours - theirs).max() <= tolerance * max(1.0, np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("kind", MAKE)
+@pytest.mark.parametrize("algorithm", [sb3_contrib.TRPO, sb3.PPO, sb3.A2C])
+def test_a_model_of_theirs_acts_the_same(kind, algorithm, tmp_path):
+    import torch
+
+    env = MAKE[kind]()
+    kwargs = {"net_arch": {"pi": [24, 16], "vf": [8]}, "activation_fn": torch.nn.ReLU}
+    theirs = algorithm("MlpPolicy", env, n_steps=64, policy_kwargs=kwargs, seed=1, device="cpu").learn(128)
+    theirs.save(tmp_path / "theirs")
+    ours = load_model(tmp_path / "theirs.zip", env)
+    observations = np.stack([env.observation_space.sample() for _ in range(2000)])
+    observations = np.clip(observations, -1e3, 1e3)
+    actions, _ = theirs.predict(observations, deterministic=True)
+    assert close(ours.predict(observations, deterministic=True)[0], actions)
+    values = theirs.policy.predict_values(torch.as_tensor(observations)).detach().numpy()[:, 0]
+    inputs = ours.policy.normalize(observations.astype(np.float64))
+    assert close(ours.value_function.predict(ours._critic, inputs), values)
+    ours.learn(64)
+
+
+def test_vec_normalize(tmp_path):
+    venv = VecNormalize(DummyVecEnv([MAKE["Box"]]))
+    theirs = sb3_contrib.TRPO("MlpPolicy", venv, n_steps=64, seed=1, device="cpu").learn(128)
+    theirs.save(tmp_path / "theirs")
+    venv.save(str(tmp_path / "venv.pkl"))
+    rms = venv.obs_rms
+    np.savez(tmp_path / "venv.npz", mean=rms.mean, var=rms.var, count=rms.count)
+    raw = np.stack([venv.observation_space.sample() for _ in range(2000)])
+    actions, _ = theirs.predict(venv.normalize_obs(raw), deterministic=True)
+    for name in ("venv.pkl", "venv.npz"):
+        ours = load_model(tmp_path / "theirs.zip", MAKE["Box"](), vec_normalize=tmp_path / name)
+        assert close(ours.predict(raw, deterministic=True)[0], actions)
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("executed",)
+
+
+def test_nothing_in_a_pickle_is_executed(tmp_path, capsys):
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(PolicyFileError):
+        read_vec_normalize(tmp_path / "evil.pkl")
+    assert "executed" not in capsys.readouterr().out
+
+
+def test_nothing_in_a_zip_is_executed(tmp_path, capsys):
+    theirs = sb3.PPO("MlpPolicy", "CartPole-v1", n_steps=64, device="cpu")
+    theirs.save(tmp_path / "theirs")
+    with zipfile.ZipFile(tmp_path / "theirs.zip") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["policy.pth"] = pickle.dumps(Evil())
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(PolicyFileError):
+        load_model(tmp_path / "evil.zip", "CartPole-v1")
+    assert "executed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("make", "env", "message"),
+    [
+        (lambda: sb3.PPO("MlpPolicy", "CartPole-v1", device="cpu"), "Acrobot-v1", "fit the environment"),
+        (lambda: sb3.PPO("MlpPolicy", "Pendulum-v1", use_sde=True, device="cpu"), "Pendulum-v1", "use_sde"),
+        (lambda: sb3.DQN("MlpPolicy", "CartPole-v1", device="cpu"), "CartPole-v1", "MlpPolicy"),
+    ],
+    ids=["another environment", "gSDE", "DQN"],
+)
+def test_what_does_not_fit_is_refused(make, env, message, tmp_path):
+    make().save(tmp_path / "theirs")
+    with pytest.raises(PolicyFileError, match=message):
+        load_model(tmp_path / "theirs.zip", env)
+
+
+def test_no_zip_is_refused(tmp_path):
+    (tmp_path / "x.zip").write_bytes(b"nothing")
+    with pytest.raises(PolicyFileError):
+        load_model(tmp_path / "x.zip", "CartPole-v1")
