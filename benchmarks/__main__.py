@@ -21,7 +21,7 @@ from benchmarks.peers import missing
 from benchmarks.problems import RESULTS, save
 from benchmarks.report import chart, table
 
-QUESTIONS = ("fvp", "cg", "critic", "update", "act", "rollout", "training", "package")
+QUESTIONS = ("fvp", "cg", "critic", "update", "act", "rollout", "workers", "training", "package")
 
 
 def in_worker(question: str, setting: Setting, options: Options) -> list[Row]:

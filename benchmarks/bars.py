@@ -97,6 +97,10 @@ BARS = [
         0.72,
         threads=2,
     ),
+    *(
+        Bar("workers", f"{task}: 2 workers over none", f"{task} envs=8", OURS, "ratio", 1.8, threads=2)
+        for task in ("Hopper-v5", "HalfCheetah-v5")
+    ),
     Bar("package", "import beyond numpy and gymnasium", "import", OURS, "seconds", 0.25, at_most=True),
     Bar("package", "installed size, MB", "size", OURS, "megabytes", 8.0, at_most=True),
 ]

@@ -1,0 +1,69 @@
+"""Rollouts of 8 environments on two cores: stepped in this process, by two workers, by Gymnasium's AsyncVectorEnv.
+
+Time an environment step, policy included. The workers' rollouts must have the bits of the process's own. EnvPool, which
+has simulators of its own, takes part where it is installed.
+"""
+
+import importlib
+import time
+from collections.abc import Callable, Iterator
+from importlib import util
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from benchmarks.machine import Setting
+from benchmarks.measure import OURS, DisagreementError, Options, Row, spread
+from trpo_fast import TRPO
+
+SETTINGS = (Setting(2),)
+TASKS = ("Hopper-v5", "HalfCheetah-v5")
+N_ENVS, N_STEPS, SEED, MIN_TURNS = 8, 512, 0, 7
+TWO_WORKERS = f"{OURS}, 2 workers"
+
+
+def measure(setting: Setting, options: Options) -> Iterator[Row]:
+    for task in TASKS:
+        yield from rollouts(task, options)
+
+
+def rollouts(task: str, options: Options) -> Iterator[Row]:
+    """Everyone's rollouts in turn."""
+    models = dict(contenders(task))
+    first = {name: collect(model) for name, model in models.items()}
+    if not np.array_equal(first[TWO_WORKERS], first[OURS]):
+        raise DisagreementError(f"{TWO_WORKERS}: expected the rewards of the process's own rollout")
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    end = time.perf_counter() + options.seconds * len(models)
+    while time.perf_counter() < end or len(seconds[OURS]) < MIN_TURNS:
+        for name, model in models.items():
+            start = time.perf_counter()
+            collect(model)
+            seconds[name].append((time.perf_counter() - start) / (N_STEPS * N_ENVS))
+    for name, t in seconds.items():
+        ratio = {} if name == TWO_WORKERS else spread("ratio", np.array(t) / np.array(seconds[TWO_WORKERS]))
+        yield {"case": f"{task} envs={N_ENVS}", "contender": name, **spread("seconds", np.array(t)), **ratio}
+    for model in models.values():
+        model.env.close()
+
+
+def contenders(task: str) -> Iterator[tuple[str, TRPO]]:
+    """Models that are ready to collect."""
+    yield OURS, make(task, n_envs=N_ENVS)
+    yield TWO_WORKERS, make(task, n_envs=N_ENVS, n_workers=2)
+    yield "AsyncVectorEnv", make(gym.make_vec(task, N_ENVS, vectorization_mode="async"))
+    if util.find_spec("envpool"):
+        pool: Callable[..., Any] = importlib.import_module("envpool").make_gymnasium
+        yield "EnvPool (v4 of the task)", make(pool(task.replace("v5", "v4"), num_envs=N_ENVS, num_threads=2))
+
+
+def make(env: Any, **arguments: Any) -> TRPO:
+    model = TRPO("MlpPolicy", env, n_steps=N_STEPS, seed=SEED, **arguments)
+    model._collector.reset(SEED)
+    return model
+
+
+def collect(model: TRPO) -> np.ndarray:
+    """The rewards of the next rollout."""
+    return model._collector.collect(model.theta, N_STEPS).trajectories.rewards
