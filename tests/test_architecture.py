@@ -28,7 +28,7 @@ LAYERS = [
         "plots",
         "video",
     ],
-    ["random_streams", "snapshots"],
+    ["random_streams", "snapshots", "observations"],
     ["plain_values"],
     ["threads", "config", "kernel_operator", "normalization", "mlp", "distributions", "environment_interface"],
     ["policy", "value_function", "vector_environments"],

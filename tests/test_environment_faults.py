@@ -297,10 +297,6 @@ class SpacesOnly(gym.Env):
 
 VECTOR, CHOICE = gym.spaces.Box(-1.0, 1.0, (3,)), gym.spaces.Discrete(2)
 UNSUPPORTED = {
-    "observation Discrete": (gym.spaces.Discrete(4), CHOICE),
-    "observation Dict": (gym.spaces.Dict(x=VECTOR), CHOICE),
-    "observation Tuple": (gym.spaces.Tuple([VECTOR]), CHOICE),
-    "observation MultiBinary": (gym.spaces.MultiBinary(4), CHOICE),
     "observation images": (gym.spaces.Box(0, 255, (8, 8, 3), np.uint8), CHOICE),
     "observation scalar": (gym.spaces.Box(-1.0, 1.0, ()), CHOICE),
     "observation empty": (gym.spaces.Box(-1.0, 1.0, (0,)), CHOICE),

@@ -9,10 +9,15 @@ from trpo_fast import SnapshotError, snapshots
 from trpo_fast.plain_values import from_json, to_json
 
 CLASSIC = ["Acrobot-v1", "CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1"]
+TOY_TEXT = ["Blackjack-v1", "CliffWalking-v1", "FrozenLake-v1", "Taxi-v4"]
 MUJOCO = [
     "Ant-v5", "HalfCheetah-v5", "Hopper-v5", "Humanoid-v5", "HumanoidStandup-v5", "InvertedDoublePendulum-v5",
     "InvertedPendulum-v5", "Pusher-v5", "Reacher-v5", "Swimmer-v5", "Walker2d-v5",
 ]  # fmt: skip
+
+
+def bits(observation):
+    return np.asarray(observation).tobytes()
 
 
 def steps(env, actions):
@@ -20,9 +25,9 @@ def steps(env, actions):
     answers = []
     for action in actions:
         observation, reward, terminated, truncated, _ = env.step(action)
-        answers.append((observation.tobytes(), float(reward), terminated, truncated))
+        answers.append((bits(observation), float(reward), terminated, truncated))
         if terminated or truncated:
-            answers.append(env.reset()[0].tobytes())
+            answers.append(bits(env.reset()[0]))
     return answers
 
 
@@ -50,8 +55,8 @@ def check(make, n=200):
     assert steps(fresh, actions[n:]) == expected
 
 
-@pytest.mark.parametrize("env_id", CLASSIC)
-def test_classic_control(env_id):
+@pytest.mark.parametrize("env_id", CLASSIC + TOY_TEXT)
+def test_classic_control_and_toy_text(env_id):
     check(lambda: gym.make(env_id))
 
 

@@ -10,11 +10,9 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast._ext import core
 from trpo_fast.errors import EnvironmentFaultError
+from trpo_fast.observations import MAX_MAGNITUDE, ObservationCodec
 from trpo_fast.validation import describe
-
-MAX_MAGNITUDE: float = core.MAX_MAGNITUDE  # its square is still a float32
 
 
 class Trajectories(NamedTuple):
@@ -82,27 +80,21 @@ class Environments(Protocol):
         """Free what the environments hold."""
 
 
-def copy_if_fit(values: Any, out: npt.NDArray[np.float64]) -> bool:
-    """Whether ``values`` are a real array of out's shape, finite and of magnitude up to 1e18; ``out`` receives them."""
-    if core.copy_if_fit(values, out):  # most are floats, one after the other
-        return True
-    is_real = isinstance(values, np.ndarray) and values.shape == out.shape and values.dtype.kind in "fiub"
-    return is_real and core.copy_if_fit(values.astype(np.float64, order="C"), out)
-
-
 def take_observation(
-    value: Any, out: npt.NDArray[np.float64], env_index: int, step: int, field: str
+    codec: ObservationCodec, value: Any, out: npt.NDArray[np.float64], env_index: int, step: int, field: str
 ) -> npt.NDArray[np.float64]:
-    """``out`` (*shape), which receives the observation ``value``.
+    """``out`` (*codec.shape), which receives the observation ``value``.
 
     Raises
     ------
     EnvironmentFaultError
-        If it is not a real array of that shape with finite entries of magnitude up to 1e18.
+        If it is none of the space, or has entries that are not finite or of a magnitude above 1e18.
     """
-    if copy_if_fit(value, out):
+    if codec.take(value, out):
         return out
-    if not isinstance(value, np.ndarray) or value.shape != out.shape or value.dtype.kind not in "fiub":
+    if not isinstance(codec.space, gym.spaces.Box):
+        expected, got = f"an observation of {codec.space}", describe(value)
+    elif not isinstance(value, np.ndarray) or value.shape != out.shape or value.dtype.kind not in "fiub":
         expected, got = f"a real array of shape {out.shape}", describe(value)
     else:
         worst = int(np.argmax(~(np.abs(out.ravel()) <= MAX_MAGNITUDE)))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from trpo_fast import snapshots
 from trpo_fast.environment_interface import Environments, Trajectories, check_flag, check_reward, take_observation
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
+from trpo_fast.observations import ObservationCodec
 from trpo_fast.validation import check_integer, describe
 from trpo_fast.vector_environments import SB3Environments, VectorEnvironments
 
@@ -118,10 +119,11 @@ class SingleEnvironments:
         self._steps = 0
         self.num_envs = len(envs)
         self.observation_space = first.observation_space
+        self._codec = ObservationCodec(self.observation_space)
         self.action_space = first.action_space
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
-        observations = np.empty((self.num_envs, *(self.observation_space.shape or ())))
+        observations = np.empty((self.num_envs, *self._codec.shape))
         for i, out in enumerate(observations):
             self._reset_one(i, None if seed is None else seed + i, out)
         return observations
@@ -129,7 +131,7 @@ class SingleEnvironments:
     def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
         self._steps += 1
         step, observations, rewards = self._steps, into.observations[t + 1], into.rewards[t]
-        self._position[0], number = step, self._first_index
+        codec, self._position[0], number = self._codec, step, self._first_index
         for i, env in enumerate(self._envs):
             self._position[1] = number
             try:
@@ -139,7 +141,7 @@ class SingleEnvironments:
             terminated = check_flag(terminated, number, step, "terminated")
             truncated = check_flag(truncated, number, step, "truncated")
             field = "final observation" if terminated or truncated else "observation"
-            out = take_observation(observation, observations[i], number, step, field)
+            out = take_observation(codec, observation, observations[i], number, step, field)
             rewards[i] = check_reward(reward, number, step)
             if terminated or truncated:
                 into.terminated[t, i], into.truncated[t, i] = terminated, truncated
@@ -170,7 +172,7 @@ class SingleEnvironments:
         except Exception as error:
             expected = "an observation and an info"
             raise EnvironmentFaultError(number, self._steps, "reset", expected, repr(error)) from error
-        take_observation(observation, out, number, self._steps, "reset observation")
+        take_observation(self._codec, observation, out, number, self._steps, "reset observation")
 
 
 class NoEnvironments:

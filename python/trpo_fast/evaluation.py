@@ -51,7 +51,7 @@ def evaluate_environments(
     returns, lengths = np.zeros(n), np.zeros(n, dtype=np.int64)
     observations: Any = environments.reset(seed)
     while any(len(episodes) < number for episodes, number in zip(done, wanted, strict=True)):
-        actions, _ = model.predict(observations, deterministic=deterministic)
+        actions = model.act(observations.reshape(n, -1), deterministic)
         step = Trajectories.of_steps(1, n, observations.shape[1:])
         environments.step(actions, 0, step)
         observations = step.observations[1]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from trpo_fast.callbacks import as_callback, step_locals
 from trpo_fast.config import TRPOConfig
-from trpo_fast.environment_interface import MAX_MAGNITUDE, Environments, Trajectories, copy_if_fit
+from trpo_fast.environment_interface import Environments, Trajectories
 from trpo_fast.environments import EnvLike, NoEnvironments, make_environments
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError, ResumeWarning, SnapshotError
 from trpo_fast.logger import Logger
@@ -43,7 +43,8 @@ class TRPO:
 
     Parameters
     ----------
-    policy : {"MlpPolicy"}
+    policy : {"MlpPolicy", "MultiInputPolicy"}
+        The same: SB3 has the second name for ``Dict`` observations, which are flattened.
     env : str, gymnasium.Env, gymnasium.vector.VectorEnv (EnvPool too) or list of factories
         An id or factories are stepped as single environments, each with its own random streams.
     n_envs : int
@@ -124,7 +125,7 @@ class TRPO:
         _init_setup_model: bool = True,
         **settings: Any,
     ) -> None:
-        check_choice("policy", policy, ("MlpPolicy",))
+        check_choice("policy", policy, ("MlpPolicy", "MultiInputPolicy"))
         if use_sde is not False:
             raise InvalidArgumentError("use_sde", "False (there is no state-dependent exploration)", describe(use_sde))
         self.config = TRPOConfig(**settings)
@@ -421,7 +422,9 @@ class TRPO:
         episode_start: Any = None,
         deterministic: bool = False,
     ) -> tuple[Any, None]:
-        """Actions for one observation (the space's shape) or a batch (n, *shape), within the space's bounds.
+        """Actions for one observation or a batch as vector environments make it, within the space's bounds.
+
+        A batch of a Box is (n, *shape), one of a Dict or Tuple has such arrays in the place of its parts.
 
         Parameters
         ----------
@@ -433,26 +436,26 @@ class TRPO:
         Raises
         ------
         InvalidArgumentError
-            If the observation has another shape, is no array of real numbers, or is not finite or above 1e18.
+            If the observation is none of the space, or has values that are not finite or above 1e18.
         """
-        shape = self.policy.observation_space.shape or ()
-        try:
-            array = np.asarray(observation)
-        except ValueError:  # nested lists of unequal lengths
-            array = np.empty(0, dtype=object)
-        is_batch = array.ndim == len(shape) + 1
-        if array.dtype.kind not in "fiub" or array.shape[is_batch:] != shape or array.size == 0:
-            expected = f"a real array of shape {shape} or (n, {', '.join(map(str, shape))})"
-            raise InvalidArgumentError("observation", expected, describe(observation))
-        rows = np.empty(array.shape)
-        if not copy_if_fit(array, rows):
-            raise InvalidArgumentError("observation", f"magnitudes <= {MAX_MAGNITUDE:g}", describe(observation))
-        size = (len(array) if is_batch else 1, self.policy.codec.size)
+        rows, is_batch = self.policy.observation_codec.rows(observation)
+        actions = self.act(rows, deterministic)
+        return (actions if is_batch else actions[0]), None
+
+    def act(self, rows: npt.NDArray[np.float64], deterministic: bool = False) -> Any:
+        """Actions within the space's bounds, (n, ...), for observations as ``policy.observation_codec`` keeps them.
+
+        Parameters
+        ----------
+        rows : ndarray of float64, shape (n, size)
+        deterministic : bool
+            The most probable action instead of a sample.
+        """
+        size = (len(rows), self.policy.codec.size)
         noise = None if deterministic else self._predict_stream.standard_normal(size, dtype=self.policy.dtype)
         out = np.empty(size, dtype=self.policy.dtype)
-        self._actor.act(rows.reshape(size[0], -1), noise, out)
-        actions = self.policy.codec.to_env(out)
-        return (actions if is_batch else actions[0]), None
+        self._actor.act(rows, noise, out)
+        return self.policy.codec.to_env(out)
 
     def save(self, path: str | os.PathLike[str], *, previous: str | os.PathLike[str] | None = None) -> None:
         """Write all that the model is, and what training needs to go on, to one checksummed safetensors file.

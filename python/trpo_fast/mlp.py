@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
 from trpo_fast._ext import kernels
-from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
+from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.initialization import initialize
 from trpo_fast.normalization import EPSILON, ObservationNormalizer
 from trpo_fast.validation import check_choice, check_flag, check_integer, describe, float_dtype
@@ -16,27 +15,12 @@ from trpo_fast.validation import check_choice, check_flag, check_integer, descri
 ACTIVATIONS = ("tanh", "relu", "elu", "silu", "identity")
 
 
-def observation_size(space: gym.Space[Any]) -> int:
-    """Columns of a flattened observation.
-
-    Raises
-    ------
-    UnsupportedSpaceError
-        If the space is not a non-empty Box, or holds images (three-dimensional uint8).
-    """
-    if not isinstance(space, gym.spaces.Box) or 0 in space.shape or space.shape == ():
-        raise UnsupportedSpaceError(f"observation space: expected a Box of at least one dimension, got {space}")
-    if len(space.shape) == 3 and space.dtype == np.uint8:
-        raise UnsupportedSpaceError(f"observation space: expected a vector of numbers, got images: {space}")
-    return int(np.prod(space.shape))
-
-
 class MLP:
-    """Dense layers from a flattened Box to ``output_size`` linear outputs, and what follows them.
+    """Dense layers from rows of ``num_inputs`` to ``output_size`` linear outputs, and what follows them.
 
     Parameters
     ----------
-    observation_space : gymnasium.spaces.Box
+    num_inputs : int
     output_size : int
     net_arch : sequence of int
         Widths of the hidden layers.
@@ -50,7 +34,7 @@ class MLP:
 
     def __init__(
         self,
-        observation_space: gym.Space[Any],
+        num_inputs: int,
         output_size: int,
         *,
         net_arch: Sequence[int],
@@ -65,10 +49,10 @@ class MLP:
         widths = [check_integer("net_arch", width, at_least=1) for width in net_arch]
         check_choice("activation_fn", activation_fn, ACTIVATIONS)
         self.dtype = float_dtype("dtype", dtype)
-        self.observation_size = observation_size(observation_space)
+        self.num_inputs = num_inputs
         self._ortho_init = check_flag("ortho_init", ortho_init)
         self._output_gain = output_gain
-        sizes = [self.observation_size, *widths, output_size]
+        sizes = [self.num_inputs, *widths, output_size]
         core = kernels(self.dtype)
         layers = [
             core.Dense(sizes[i], sizes[i + 1], activation_fn if i < len(widths) else "identity")
@@ -134,7 +118,7 @@ class MLP:
         return theta
 
     def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Outputs (N, K) at network inputs (N, observation_size)."""
+        """Outputs (N, K) at network inputs (N, num_inputs)."""
         out = np.empty((len(inputs), self.network.output_size), dtype=self.dtype)
         self.network.forward(theta, inputs, out)
         return out

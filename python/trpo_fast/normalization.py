@@ -53,11 +53,13 @@ class RunningMeanStd:
 class ObservationNormalizer:
     """x_hat = clip((x - mean) / sqrt(var + 1e-8), -10, 10), rounded once to the policy's dtype.
 
-    Frozen during an iteration; ``merged`` gives the next one. With ``enabled=False`` observations pass unchanged.
+    Frozen during an iteration; ``merged`` gives the next one. With ``enabled=False`` observations pass unchanged. Where
+    ``columns`` (D,) is False, the statistics stay mean 0 and variance 1.
     """
 
     statistics: RunningMeanStd
     enabled: bool = True
+    columns: npt.NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
     kernel: core.Normalizer = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -70,4 +72,10 @@ class ObservationNormalizer:
 
     def merged(self, observations: npt.NDArray[Any]) -> "ObservationNormalizer":
         """The normaliser that has seen ``observations`` (N, D), raw, too."""
-        return replace(self, statistics=self.statistics.merged(observations)) if self.enabled else self
+        if not self.enabled:
+            return self
+        statistics = self.statistics.merged(observations)
+        if self.columns is not None:
+            mean, var = np.where(self.columns, statistics.mean, 0.0), np.where(self.columns, statistics.var, 1.0)
+            statistics = RunningMeanStd(mean, var, statistics.count)
+        return replace(self, statistics=statistics)

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from trpo_fast._ext import core, kernels
 from trpo_fast.distributions import ActionCodec
-from trpo_fast.mlp import MLP, observation_size
+from trpo_fast.mlp import MLP
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.observations import ObservationCodec
 from trpo_fast.validation import check_flag, check_real, float_array, float_dtype
 
 LOG_STD_INIT = -0.5  # a standard deviation of 0.6
@@ -24,8 +25,8 @@ class Policy:
 
     Parameters
     ----------
-    observation_space : gymnasium.spaces.Box
-        Observations are flattened.
+    observation_space : gymnasium.spaces.Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of them
+        Observations are flattened; choices become one-hot vectors (``observations.py``).
     action_space : gymnasium.spaces.Box, Discrete, MultiDiscrete or MultiBinary
     net_arch : sequence of int
         Widths of the hidden layers.
@@ -35,12 +36,14 @@ class Policy:
     ortho_init : bool
         Orthogonal initialisation, the last layer scaled by 0.01; otherwise uniform in +-1/sqrt(fan_in).
     normalize_observations : bool
-        Normalise observations by running statistics kept in ``normalizer``.
+        Normalise observations by running statistics kept in ``normalizer``, but for choices.
     dtype : {"float32", "float64"}
         Of theta and of the kernels.
 
     Attributes
     ----------
+    observation_codec : ObservationCodec
+        How observations become rows.
     normalizer : ObservationNormalizer
         Immutable; training replaces it between iterations.
 
@@ -66,8 +69,9 @@ class Policy:
         self.dtype = float_dtype("dtype", dtype)
         self.log_std_init = check_real("log_std_init", log_std_init, at_least=MIN_LOG_STD, at_most=MAX_LOG_STD)
         self.codec = ActionCodec(action_space, self.dtype)
+        self.observation_codec = ObservationCodec(observation_space)
         self._mlp = MLP(
-            observation_space,
+            self.observation_codec.size,
             self.codec.num_network_outputs,
             net_arch=net_arch,
             activation_fn=activation_fn,
@@ -77,8 +81,9 @@ class Policy:
             append_log_std=self.codec.is_box,
         )
         self.normalizer = ObservationNormalizer(
-            RunningMeanStd.initial(observation_size(observation_space)),
+            RunningMeanStd.initial(self.observation_codec.size),
             enabled=check_flag("normalize_observations", normalize_observations),
+            columns=self.observation_codec.is_continuous,
         )
         self.network = self._mlp.network
         self.distribution = self.codec.distribution
@@ -108,7 +113,7 @@ class Policy:
 
     def check_observations(self, observations: Any) -> npt.NDArray[np.float64]:
         """``observations`` as a contiguous (N, obs_dim) float64 array; InvalidArgumentError if they are none."""
-        return float_array("observations", observations, (None, self._mlp.observation_size), np.float64)
+        return float_array("observations", observations, (None, self._mlp.num_inputs), np.float64)
 
     def normalize(self, observations: Any, normalizer: ObservationNormalizer | None = None) -> npt.NDArray[Any]:
         """Raw observations (N, obs_dim) as network inputs (N, obs_dim) of the policy's dtype.
@@ -175,7 +180,7 @@ class Policy:
 
     def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Distribution parameters phi (N, K) at network inputs (N, obs_dim), as ``normalize`` gives them."""
-        inputs = float_array("inputs", inputs, (None, self._mlp.observation_size), self.dtype)
+        inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
         return self._mlp.forward(self.check_theta(theta), inputs)
 
     def log_prob(

@@ -172,7 +172,7 @@ class RolloutCollector:
         KeyError, TypeError, ValueError
             If it is the state of another number or kind of environments.
         """
-        n, shape = self.stepper.num_envs, self._policy.observation_space.shape or ()
+        n, shape = self.stepper.num_envs, self._policy.observation_codec.shape
         observations = float_array("observations", state["observations"], (n, *shape), np.float64)
         returns = float_array("returns", state["returns"], (n,), np.float64)
         lengths = np.broadcast_to(state["lengths"].astype(np.int64), (n,)).copy()

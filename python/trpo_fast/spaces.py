@@ -8,6 +8,7 @@ import numpy as np
 from trpo_fast.errors import PolicyFileError, UnsupportedSpaceError
 
 _FLOATS = ("float16", "float32", "float64")
+_KINDS = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict (with text keys) or Tuple of them"
 _DTYPES = (*_FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
 
 
@@ -24,7 +25,11 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
         return {"type": "MultiDiscrete", "dtype": str(space.dtype), **choices}
     if isinstance(space, gym.spaces.MultiBinary):
         return {"type": "MultiBinary", "n": space.n}  # an int and a shape of one int differ
-    raise UnsupportedSpaceError(f"space: expected Box, Discrete, MultiDiscrete or MultiBinary, got {space}")
+    if isinstance(space, gym.spaces.Dict) and all(isinstance(key, str) for key in space.spaces):
+        return {"type": "Dict", "spaces": [[key, space_to_json(part)] for key, part in space.spaces.items()]}
+    if isinstance(space, gym.spaces.Tuple):
+        return {"type": "Tuple", "spaces": [space_to_json(part) for part in space.spaces]}
+    raise UnsupportedSpaceError(f"space: expected {_KINDS}, got {space}")
 
 
 def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
@@ -39,6 +44,10 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
         kind = data["type"]
         if kind == "MultiBinary":
             return gym.spaces.MultiBinary(data["n"])
+        if kind == "Dict":
+            return gym.spaces.Dict([(str(key), space_from_json(part)) for key, part in data["spaces"]])
+        if kind == "Tuple":
+            return gym.spaces.Tuple([space_from_json(part) for part in data["spaces"]])
         if data["dtype"] not in _DTYPES:
             raise ValueError("unknown dtype")
         dtype = np.dtype(data["dtype"]).type
@@ -53,6 +62,6 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
             return gym.spaces.Discrete(data["n"], start=data["start"], dtype=dtype)
         if kind == "MultiDiscrete":
             return gym.spaces.MultiDiscrete(data["nvec"], start=data["start"], dtype=dtype)
-    except (KeyError, TypeError, ValueError, AssertionError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AssertionError, OverflowError, RecursionError) as error:
         raise PolicyFileError(f"space: expected a description of a space, got {data}") from error
-    raise PolicyFileError(f"space: expected Box, Discrete, MultiDiscrete or MultiBinary, got {data}")
+    raise PolicyFileError(f"space: expected {_KINDS}, got {data}")

@@ -13,6 +13,7 @@ from trpo_fast._ext import kernels
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.mlp import MLP
 from trpo_fast.normalization import RunningMeanStd
+from trpo_fast.observations import ObservationCodec
 from trpo_fast.threads import get_num_threads
 from trpo_fast.validation import check_integer, check_real, describe, float_array
 
@@ -58,7 +59,8 @@ class ValueFunction:
 
     Parameters
     ----------
-    observation_space : gymnasium.spaces.Box
+    observation_space : gymnasium.Space
+        As for ``Policy``.
     net_arch, activation_fn, ortho_init, dtype
         As for ``Policy``; the last layer has gain 1.
     normalize_returns : bool
@@ -76,7 +78,7 @@ class ValueFunction:
         dtype: npt.DTypeLike = "float32",
     ) -> None:
         self._mlp = MLP(
-            observation_space,
+            ObservationCodec(observation_space).size,
             1,
             net_arch=net_arch,
             activation_fn=activation_fn,
@@ -103,7 +105,7 @@ class ValueFunction:
 
     def predict(self, state: CriticState, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Values (N,) at network inputs (N, obs_dim), which ``Policy.normalize`` makes from observations."""
-        inputs = float_array("inputs", inputs, (None, self._mlp.observation_size), self.dtype)
+        inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
         values = self._mlp.forward(self._mlp.check_theta(state.theta), inputs)[:, 0].astype(np.float64)
         if self.normalize_returns:
             values = values * state.target_statistics.std[0] + state.target_statistics.mean[0]
@@ -146,7 +148,7 @@ class ValueFunction:
         """``fit`` on another thread, if the package may use one (``set_num_threads``); parameters as there."""
         check_integer("batch_size", batch_size, at_least=1)
         check_real("learning_rate", learning_rate, above=0.0)
-        inputs = float_array("inputs", inputs, (None, self._mlp.observation_size), self.dtype)
+        inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
         returns = float_array("returns", returns, (len(inputs),), np.float64)
         is_order = isinstance(order, np.ndarray) and order.dtype == np.int64 and order.ndim == 2 and order.size > 0
         if not is_order or order.shape[1] != len(inputs):

@@ -3,12 +3,14 @@
 import numbers
 from typing import Any, NoReturn
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from trpo_fast.environment_interface import Trajectories, check_reward, copy_if_fit, take_observation
+from trpo_fast.environment_interface import Trajectories, check_reward, take_observation
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
+from trpo_fast.observations import ObservationCodec, copy_if_fit
 from trpo_fast.validation import describe
 
 _NO_STATE = "expected environments from an id or factories, whose state can be read"
@@ -25,6 +27,7 @@ class VectorEnvironments:
         self._env = env
         self.num_envs = int(env.num_envs)
         self.observation_space = env.single_observation_space
+        self._codec = ObservationCodec(self.observation_space)
         self.action_space = env.single_action_space
         self._mode = autoreset_mode(env)
         self._steps = 0
@@ -36,7 +39,7 @@ class VectorEnvironments:
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
         self._ended[:] = False
-        observations = np.empty((self.num_envs, *(self.observation_space.shape or ())))
+        observations = np.empty((self.num_envs, *self._codec.shape))
         self._reset(observations, seed=seed)
         return observations
 
@@ -47,7 +50,7 @@ class VectorEnvironments:
             raw, rewards, terminated, truncated, infos = self._env.step(actions)
         except Exception as error:
             raise EnvironmentFaultError(None, self._steps, "step", "five values", repr(error)) from error
-        take_observations(raw, observations, self._steps, "observation")
+        take_observations(self._codec, raw, observations, self._steps, "observation")
         take_rewards(rewards, into.rewards[t], self._steps)
         terminated = check_flags(terminated, self.num_envs, self._steps, "terminated")
         truncated = check_flags(truncated, self.num_envs, self._steps, "truncated")
@@ -79,7 +82,7 @@ class VectorEnvironments:
         except Exception as error:
             expected = "observations and infos"
             raise EnvironmentFaultError(None, self._steps, "reset", expected, repr(error)) from error
-        take_observations(observations, out, self._steps, "reset observation")
+        take_observations(self._codec, observations, out, self._steps, "reset observation")
 
     def _keep_final_observations(
         self, observations: npt.NDArray[np.float64], infos: Any, t: int, into: Trajectories
@@ -94,7 +97,9 @@ class VectorEnvironments:
             raise EnvironmentFaultError(truncated[0], self._steps, "final observation", expected, describe(finals))
         for i in truncated:
             out = np.empty_like(observations[i])
-            into.final_observations[t, i] = take_observation(finals[i], out, i, self._steps, "final observation")
+            into.final_observations[t, i] = take_observation(
+                self._codec, finals[i], out, i, self._steps, "final observation"
+            )
 
 
 class SB3Environments:
@@ -104,18 +109,19 @@ class SB3Environments:
         self._env = env
         self.num_envs = int(env.num_envs)
         self.observation_space = env.observation_space
+        self._codec = ObservationCodec(self.observation_space)
         self.action_space = env.action_space
         self._steps = 0
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
         if seed is not None:
             self._env.seed(seed)
-        observations = np.empty((self.num_envs, *(self.observation_space.shape or ())))
+        observations = np.empty((self.num_envs, *self._codec.shape))
         try:
             raw = self._env.reset()
         except Exception as error:
             raise EnvironmentFaultError(None, self._steps, "reset", "observations", repr(error)) from error
-        take_observations(raw, observations, self._steps, "reset observation")
+        take_observations(self._codec, raw, observations, self._steps, "reset observation")
         return observations
 
     def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
@@ -124,7 +130,7 @@ class SB3Environments:
             raw, rewards, dones, infos = self._env.step(actions)
         except Exception as error:
             raise EnvironmentFaultError(None, self._steps, "step", "four values", repr(error)) from error
-        take_observations(raw, into.observations[t + 1], self._steps, "observation")
+        take_observations(self._codec, raw, into.observations[t + 1], self._steps, "observation")
         take_rewards(rewards, into.rewards[t], self._steps)
         dones = check_flags(dones, self.num_envs, self._steps, "terminated")
         for i in np.flatnonzero(dones).tolist():
@@ -133,7 +139,9 @@ class SB3Environments:
             if truncated:
                 out = np.empty_like(into.observations[t + 1, i])
                 final = infos[i].get("terminal_observation")
-                into.final_observations[t, i] = take_observation(final, out, i, self._steps, "final observation")
+                into.final_observations[t, i] = take_observation(
+                    self._codec, final, out, i, self._steps, "final observation"
+                )
 
     def get_state(self) -> NoReturn:
         raise SnapshotError(f"{type(self._env).__name__}: {_NO_STATE}")
@@ -145,14 +153,22 @@ class SB3Environments:
         self._env.close()
 
 
-def take_observations(observations: Any, out: npt.NDArray[np.float64], step: int, field: str) -> None:
-    """Copy a vector environment's observations (n, *shape) to ``out``; EnvironmentFaultError if they are unfit."""
-    if copy_if_fit(observations, out):
+def take_observations(
+    codec: ObservationCodec, observations: Any, out: npt.NDArray[np.float64], step: int, field: str
+) -> None:
+    """Copy a vector environment's observations to ``out`` (n, *shape); EnvironmentFaultError if they are unfit."""
+    is_box = isinstance(codec.space, gym.spaces.Box)
+    if is_box and copy_if_fit(observations, out):
         return
-    if not isinstance(observations, np.ndarray) or observations.shape[:1] != out.shape[:1]:
+    if is_box and not (isinstance(observations, np.ndarray) and observations.shape[:1] == out.shape[:1]):
         raise EnvironmentFaultError(None, step, field, f"an array of shape {out.shape}", describe(observations))
-    for i, observation in enumerate(observations):
-        take_observation(observation, out[i], i, step, field)
+    try:
+        items = list(codec.items(observations, len(out)))
+    except (IndexError, KeyError, TypeError) as error:
+        expected = f"{len(out)} observations of {codec.space}"
+        raise EnvironmentFaultError(None, step, field, expected, describe(observations)) from error
+    for i, observation in enumerate(items):
+        take_observation(codec, observation, out[i], i, step, field)
 
 
 def take_rewards(rewards: Any, out: npt.NDArray[np.float64], step: int) -> None:

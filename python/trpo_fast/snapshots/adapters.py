@@ -12,6 +12,7 @@ from trpo_fast.validation import describe
 
 _WRAPPERS = "gymnasium.wrappers."
 _CONTROL = "gymnasium.envs.classic_control."
+_TEXT = "gymnasium.envs.toy_text."
 
 # What changes from step to step, by class. Rendering and warnings are left out.
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
@@ -30,6 +31,10 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     _CONTROL + "continuous_mountain_car.Continuous_MountainCarEnv": ("state",),
     _CONTROL + "mountain_car.MountainCarEnv": ("state",),
     _CONTROL + "pendulum.PendulumEnv": ("state", "last_u"),
+    _TEXT + "blackjack.BlackjackEnv": ("dealer", "player"),
+    _TEXT + "cliffwalking.CliffWalkingEnv": ("s", "lastaction"),
+    _TEXT + "frozen_lake.FrozenLakeEnv": ("s", "lastaction"),
+    _TEXT + "taxi.TaxiEnv": ("s", "lastaction", "fickle_step"),
 }
 
 

@@ -143,7 +143,7 @@ class WorkerEnvironments:
             If a worker cannot make its environments.
         """
         n_workers = len(self._bounds) - 1
-        shape = self.observation_space.shape or ()
+        shape = policy.observation_codec.shape
         size, dtype = (policy.codec.size, policy.num_params), str(policy.dtype)
         self._layout = Layout(n_steps, self.num_envs, shape, *size, dtype, n_workers)
         self._policy = policy
