@@ -29,7 +29,7 @@ LAYERS = [
         "video",
     ],
     ["random_streams", "snapshots", "observations"],
-    ["plain_values"],
+    ["plain_values", "schedules"],
     ["threads", "config", "kernel_operator", "normalization", "mlp", "distributions", "environment_interface"],
     ["policy", "value_function", "vector_environments"],
     ["environments", "networks", "observation_statistics"],

@@ -27,6 +27,7 @@ from trpo_fast.kfac import KFACPreconditioner
 from trpo_fast.learner import TRPO
 from trpo_fast.line_search import LineSearchResult, backtracking_line_search
 from trpo_fast.policy import Policy
+from trpo_fast.schedules import LinearSchedule
 from trpo_fast.surrogate import SurrogateObjective, SurrogateValue
 from trpo_fast.threads import get_num_threads, set_num_threads, use_environment_variable
 from trpo_fast.trpo import Batch, UpdateReport, UpdateStatus, trpo_update
@@ -44,6 +45,7 @@ __all__ = [
     "InvalidArgumentError",
     "KFACPreconditioner",
     "LineSearchResult",
+    "LinearSchedule",
     "MissingExtraError",
     "PendingFit",
     "Policy",

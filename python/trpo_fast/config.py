@@ -1,14 +1,18 @@
 """Every setting of the algorithm, with its default, its range and what it does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from trpo_fast.schedules import check_schedule, value_at
 from trpo_fast.validation import check_choice, check_flag, check_integer, check_real
 
 
 @dataclass(frozen=True)
 class TRPOConfig:
     """The settings of TRPO. Names are sb3-contrib's wherever it has one.
+
+    ``target_kl`` and ``learning_rate`` may be functions of the part of training that remains, from 1 to 0
+    (``trpo_fast.schedules``); ``at`` gives their values.
 
     Raises
     ------
@@ -79,7 +83,7 @@ class TRPOConfig:
         check_real("gae_lambda", self.gae_lambda, at_least=0.0, at_most=1.0)
         check_choice("advantage", self.advantage, ("gae", "rewards_to_go"))
         check_flag("normalize_advantage", self.normalize_advantage)
-        check_real("target_kl", self.target_kl, above=0.0)
+        object.__setattr__(self, "target_kl", check_schedule("target_kl", self.target_kl))
         check_choice("kl_reduction", self.kl_reduction, ("sum", "mean"))
         check_integer("cg_max_steps", self.cg_max_steps, at_least=1)
         check_real("cg_damping", self.cg_damping, at_least=0.0)
@@ -89,7 +93,21 @@ class TRPOConfig:
         check_integer("sub_sampling_factor", self.sub_sampling_factor, at_least=1)
         check_integer("line_search_max_iter", self.line_search_max_iter, at_least=1)
         check_real("line_search_shrinking_factor", self.line_search_shrinking_factor, above=0.0, at_most=1.0)
-        check_real("learning_rate", self.learning_rate, above=0.0)
+        object.__setattr__(self, "learning_rate", check_schedule("learning_rate", self.learning_rate))
         check_integer("n_critic_updates", self.n_critic_updates, at_least=1)
         check_integer("batch_size", self.batch_size, at_least=1)
         check_flag("normalize_returns", self.normalize_returns)
+
+    def at(self, progress_remaining: float) -> "TRPOConfig":
+        """These settings with every schedule's present value, when ``progress_remaining`` (1 to 0) of training is left.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If a schedule gives no finite number > 0.
+        """
+        return replace(
+            self,
+            target_kl=value_at("target_kl", self.target_kl, progress_remaining),
+            learning_rate=value_at("learning_rate", self.learning_rate, progress_remaining),
+        )

@@ -78,7 +78,8 @@ class TRPO:
     device, _init_setup_model
         Of sb3-contrib's constructor; of no effect.
     **settings
-        Every field of ``TRPOConfig``.
+        Every field of ``TRPOConfig``. ``learning_rate`` and ``target_kl`` may be functions of the part of training that
+        remains (1 to 0); a file keeps a ``LinearSchedule``, and of other functions the present value.
 
     Attributes
     ----------
@@ -87,6 +88,8 @@ class TRPO:
     config : TRPOConfig
     num_timesteps : int
         Transitions collected.
+    progress_remaining : float
+        Of training, from 1 to 0, when the present iteration began.
     policy_kwargs : dict
     report : UpdateReport or None
         Of the last update.
@@ -176,6 +179,7 @@ class TRPO:
         self._collector = RolloutCollector(stepper, self.policy, noise_seeds, stats_window_size)
         self._seeded = False  # the environments' own random streams go on after their first reset
         self._between_rollouts = False  # after a fault or Ctrl-C within one, environments must be reset
+        self.progress_remaining = 1.0
         self._not_resumed = ""  # why a loaded training cannot go on where it was
         self._n_updates = 0
         self._n_iterations = 0
@@ -376,6 +380,7 @@ class TRPO:
             with self._open_sinks(tb_log_name, go_on=not reset_num_timesteps) as sinks:
                 while self.num_timesteps < target:
                     self._between_rollouts = False
+                    self.progress_remaining = 1.0 - self.num_timesteps / target
                     if hooks is not None:
                         hooks.on_rollout_start()
                     rollout = self._collector.collect(self._theta, self.config.n_steps, every_step)
@@ -557,7 +562,7 @@ class TRPO:
 
     def _update(self, rollout: Rollout) -> Metrics:
         """One iteration's learning: the policy step beside the critic's fit, and last the normaliser's new data."""
-        config, policy, critic = self.config, self.policy, self._critic
+        config, policy, critic = self.config.at(self.progress_remaining), self.policy, self._critic
 
         def predict_values(observations: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
             return self.value_function.predict(critic, policy.normalize(observations))
@@ -586,6 +591,8 @@ class TRPO:
             "train/normalizer_kl": normalizer_kl,
             "train/n_updates": self._n_updates,
             "train/std": policy.mean_std(theta),
+            "train/learning_rate": config.learning_rate,
+            "train/target_kl": config.target_kl,
             **({"rollout/worker_restarts": self.env.n_restarts} if isinstance(self.env, WorkerEnvironments) else {}),
         }
 

@@ -13,6 +13,7 @@ from trpo_fast.errors import PolicyFileError
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.plain_values import to_json
 from trpo_fast.policy_file import Tensors
+from trpo_fast.schedules import LinearSchedule
 from trpo_fast.spaces import space_from_json, space_to_json
 from trpo_fast.validation import check_integer, describe
 from trpo_fast.value_function import CriticState
@@ -48,7 +49,7 @@ def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
         "version": VERSION,
         "trpo_fast": __version__,
         "arguments": {
-            **asdict(model.config),
+            **_config_to_json(model.config, model.config.at(model.progress_remaining)),
             "policy_kwargs": model.policy_kwargs,
             "normalize_observations": model.policy.normalizer.enabled,
             "dtype": str(model.policy.dtype),
@@ -61,6 +62,17 @@ def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
         "action_space": space_to_json(model.policy.action_space),
     }
     return tensors, metadata
+
+
+def _config_to_json(config: TRPOConfig, present: TRPOConfig) -> dict[str, Any]:
+    """The settings, with the present value of functions that cannot be written down."""
+    values = {f.name: getattr(config, f.name) for f in fields(config)}
+    for name, value in values.items():
+        if isinstance(value, LinearSchedule):
+            values[name] = asdict(value)
+        elif callable(value):
+            values[name] = getattr(present, name)
+    return values
 
 
 def check_content(metadata: dict[str, Any]) -> ModelContent:
