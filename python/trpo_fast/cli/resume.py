@@ -42,11 +42,13 @@ class Resume:
 
 def _train_of(settings: dict[str, Any], progress_bar: bool) -> Train:
     """The command that began the run."""
-    names = {field.name for field in fields(Train)} - {"config", "out", "progress_bar"}
+    names = {field.name for field in fields(Train)} - {"config", "out", "conf", "progress_bar"}
     try:
         arguments: dict[str, Any] = {
             n: tuple(v) if isinstance(v, list) else v for n, v in settings.items() if n in names
         }
+        if arguments.get("tensorboard") is not None:
+            arguments["tensorboard"] = Path(arguments["tensorboard"])
         return Train(**arguments, config=TRPOConfig(**settings["config"]), progress_bar=progress_bar)
     except (KeyError, TypeError) as error:
         raise InvalidArgumentError("run_dir", f"settings of a training in {SETTINGS}", repr(error)) from error

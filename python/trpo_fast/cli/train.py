@@ -1,13 +1,17 @@
 """``trpo-fast train ENV_ID``: train, and leave policy, progress and settings in a folder."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import gymnasium as gym
 import tyro
 
+from trpo_fast.callbacks import BaseCallback, CheckpointCallback, EvalCallback
 from trpo_fast.checkpoints import Checkpoints
 from trpo_fast.cli.env_kwargs import parse_env_kwargs
+from trpo_fast.cli.hyperparameters import parse_params, read_hyperparameters, shipped_hyperparameters
 from trpo_fast.cli.settings import SETTINGS, write_settings
 from trpo_fast.config import TRPOConfig
 from trpo_fast.diagnostics import versions
@@ -50,6 +54,9 @@ class Train:
     net_arch: tuple[int, ...] = (64, 64)
     """Widths of the hidden layers of policy and critic."""
 
+    net_arch_vf: tuple[int, ...] | None = None
+    """Those of the critic, where they are others."""
+
     activation_fn: Literal["tanh", "relu", "elu", "silu", "identity"] = "tanh"
     """Activation of the hidden layers."""
 
@@ -71,6 +78,27 @@ class Train:
     stats_window_size: int = 100
     """Latest episodes that the means in the table and in progress.csv are over."""
 
+    conf: Path | None = None
+    """A YAML file in the format of RL Baselines3 Zoo; options on the command line come before it."""
+
+    tuned: bool = True
+    """Without --conf, begin with the settings that come with the package for the environment, if there are any."""
+
+    params: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["-P"])] = ()
+    """Settings as name:value, in the terms of such a file; they come before everything."""
+
+    eval_freq: int = 0
+    """Steps of the environments between two evaluations in an environment of their own; 0 for none."""
+
+    eval_episodes: int = 5
+    """Episodes of an evaluation. It leaves evaluations.npz and best_model.safetensors."""
+
+    save_freq: int = 0
+    """Steps of the environments between two files of the policy that are kept for good; 0 for none."""
+
+    tensorboard: Path | None = None
+    """A folder for TensorBoard's files."""
+
     checkpoint_every: int = 100_000
     """Transitions between two checkpoints, of which the last two are kept; 0 for none."""
 
@@ -79,8 +107,24 @@ class Train:
 
     config: tyro.conf.OmitArgPrefixes[TRPOConfig] = field(default_factory=TRPOConfig)
 
+    def configured(self) -> "Train":
+        """The command with the settings of its file, or of the package, in the place of defaults."""
+        if self.conf is not None:
+            return self.with_settings(read_hyperparameters(self.conf, self.env_id))
+        return self.with_settings(shipped_hyperparameters(self.env_id)) if self.tuned else self
+
+    def with_settings(self, settings: dict[str, Any]) -> "Train":
+        """The command with other settings."""
+        names = {f.name for f in fields(self)}
+        own = {name: value for name, value in settings.items() if name in names}
+        config = {name: value for name, value in settings.items() if name not in names}
+        return replace(self, **own, config=replace(self.config, **config))
+
     def run(self) -> None:
         """Train and write the folder."""
+        if self.params:
+            replace(self.with_settings(parse_params(self.params)), params=()).run()
+            return
         check_integer("total_timesteps", self.total_timesteps, at_least=1)  # before anything is written
         check_integer("log_interval", self.log_interval, at_least=1)
         check_integer("checkpoint_every", self.checkpoint_every, at_least=0)
@@ -106,11 +150,28 @@ class Train:
                         log_interval=self.log_interval,
                         reset_num_timesteps=False,
                         progress_bar=self.progress_bar,
+                        callback=self._callbacks(out),
                     )
             finally:
                 model.save(out / "policy.safetensors")
                 model.env.close()
         print(f"saved {out / 'policy.safetensors'} after {model.num_timesteps} steps")
+
+    def _callbacks(self, out: Path) -> list[BaseCallback] | None:
+        callbacks: list[BaseCallback] = []
+        if self.save_freq:
+            callbacks.append(CheckpointCallback(self.save_freq, out / "policies", name_prefix="policy"))
+        if self.eval_freq:
+            env = partial(gym.make, self.env_id, **parse_env_kwargs(self.env_kwargs))
+            evaluation = EvalCallback(
+                [env],
+                n_eval_episodes=self.eval_episodes,
+                eval_freq=self.eval_freq,
+                log_path=out,
+                best_model_save_path=out,
+            )
+            callbacks.append(evaluation)
+        return callbacks or None
 
     def load_model(self, path: Path) -> TRPO:
         """The model of a checkpoint with this run's environments."""
@@ -122,6 +183,7 @@ class Train:
             env_kwargs=env_kwargs,
             verbose=1,
             stats_window_size=self.stats_window_size,
+            tensorboard_log=self.tensorboard,
         )
 
     def make_model(self) -> TRPO:
@@ -133,7 +195,7 @@ class Train:
             n_workers=self.n_workers,
             env_kwargs=parse_env_kwargs(self.env_kwargs),
             policy_kwargs={
-                "net_arch": list(self.net_arch),
+                "net_arch": self._widths(),
                 "activation_fn": self.activation_fn,
                 "log_std_init": self.log_std_init,
                 "ortho_init": self.ortho_init,
@@ -143,13 +205,22 @@ class Train:
             seed=self.seed,
             verbose=1,
             stats_window_size=self.stats_window_size,
-            **asdict(self.config),
+            tensorboard_log=self.tensorboard,
+            **{f.name: getattr(self.config, f.name) for f in fields(self.config)},
         )
 
     def _settings(self, model: TRPO) -> dict[str, Any]:
         """Everything needed to run the same training again."""
-        settings = {**asdict(self), "seed": model.seed, "out": None if self.out is None else str(self.out)}
-        return {**settings, "versions": versions()}
+        paths = {name: None if path is None else str(path) for name, path in self._paths().items()}
+        return {**asdict(self), "seed": model.seed, **paths, "versions": versions()}
+
+    def _widths(self) -> Any:
+        if self.net_arch_vf is None:
+            return list(self.net_arch)
+        return {"pi": list(self.net_arch), "vf": list(self.net_arch_vf)}
+
+    def _paths(self) -> dict[str, Path | None]:
+        return {"out": self.out, "conf": self.conf, "tensorboard": self.tensorboard}
 
 
 def _free_folder(parent: Path, env_id: str) -> Path:

@@ -1,0 +1,164 @@
+"""Hyperparameter files as RL Baselines3 Zoo has them, and where settings come from."""
+
+import json
+
+import pytest
+
+from trpo_fast import TRPO, InvalidArgumentError, LinearSchedule
+from trpo_fast.cli import main
+from trpo_fast.cli.hyperparameters import parse_value, read_hyperparameters, shipped_hyperparameters
+
+ZOO = """
+CartPole-v1:
+  n_envs: 2
+  n_timesteps: !!float 400
+  policy: 'MlpPolicy'
+  n_steps: 100
+  batch_size: 50
+  learning_rate: lin_2e-3
+  sub_sampling_factor: 2
+  n_critic_updates: 3
+  normalize: "{'norm_obs': False, 'norm_reward': False}"
+  policy_kwargs: "dict(log_std_init=-2, ortho_init=False, activation_fn=nn.ReLU, net_arch=dict(pi=[16, 8], vf=[4]))"
+Pendulum-v1:
+  gamma: 0.9
+  gym_wrapper: anything
+"""
+QUIET = ["--no-progress-bar", "--checkpoint-every", "0"]
+
+
+@pytest.fixture
+def conf(tmp_path):
+    path = tmp_path / "trpo.yml"
+    path.write_text(ZOO)
+    return path
+
+
+def test_a_section_of_the_zoo(conf):
+    assert read_hyperparameters(conf, "CartPole-v1") == {
+        "n_envs": 2,
+        "total_timesteps": 400,
+        "n_steps": 100,
+        "batch_size": 50,
+        "learning_rate": LinearSchedule(2e-3),
+        "sub_sampling_factor": 2,
+        "n_critic_updates": 3,
+        "normalize_observations": False,
+        "log_std_init": -2,
+        "ortho_init": False,
+        "activation_fn": "relu",
+        "net_arch": (16, 8),
+        "net_arch_vf": (4,),
+    }
+
+
+def test_train_with_a_file(conf, tmp_path):
+    out = tmp_path / "run"
+    main(["train", "CartPole-v1", "--conf", str(conf), "--seed", "1", "--out", str(out), *QUIET])
+    model = TRPO.load(out / "policy")
+    assert (model.num_timesteps, model.n_envs, model.config.batch_size) == (400, 2, 50)
+    assert model.config.learning_rate == LinearSchedule(2e-3)
+    assert model.policy_kwargs["net_arch"] == {"pi": [16, 8], "vf": [4]}
+    assert not model.policy.normalizer.enabled
+
+
+def test_options_come_before_the_file_and_params_before_everything(conf, tmp_path):
+    out = tmp_path / "run"
+    options = ["--conf", str(conf), "--batch-size", "25", "--gamma", "0.7", "-P", "gamma:0.8", "n_timesteps:200"]
+    main(["train", "CartPole-v1", *options, "--out", str(out), *QUIET])
+    model = TRPO.load(out / "policy")
+    assert (model.config.batch_size, model.config.gamma, model.num_timesteps) == (25, 0.8, 200)
+    assert json.loads((out / "config.json").read_text())["config"]["gamma"] == 0.8
+
+
+def test_the_shipped_settings_are_where_a_training_begins(tmp_path):
+    assert shipped_hyperparameters("Swimmer-v5") == {
+        "total_timesteps": 1_000_000, "gamma": 0.9999, "kl_reduction": "mean",
+    }  # fmt: skip
+    assert shipped_hyperparameters("CartPole-v1") == {}
+    gammas = []
+    for name, options in (("a", []), ("b", ["--no-tuned"]), ("c", ["--gamma", "0.5"])):
+        out = tmp_path / name
+        main(["train", "Pendulum-v1", "-n", "200", "--n-steps", "200", *options, "--out", str(out), *QUIET])
+        gammas.append(TRPO.load(out / "policy").config.gamma)
+    assert gammas == [0.9, 0.99, 0.5]
+
+
+def test_resume_takes_the_settings_of_the_run(conf, tmp_path):
+    arguments = ["train", "CartPole-v1", "--conf", str(conf), "--seed", "1", "--no-progress-bar"]
+    main([*arguments, "--out", str(tmp_path / "whole"), "--checkpoint-every", "200"])
+    main([*arguments, "--out", str(tmp_path / "cut"), "--checkpoint-every", "200"])
+    for name in ("checkpoint.safetensors", "policy.safetensors"):
+        (tmp_path / "cut" / name).unlink()
+    (tmp_path / "cut" / "checkpoint.previous.safetensors").rename(tmp_path / "cut" / "checkpoint.safetensors")
+    conf.unlink()
+    main(["resume", str(tmp_path / "cut"), "--no-progress-bar"])
+    contents = [(tmp_path / name / "policy.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert contents[0] == contents[1]
+
+
+def test_evaluations_policies_and_tensorboard(tmp_path):
+    pytest.importorskip("tensorboardX")
+    options = [
+        "--eval-freq",
+        "100",
+        "--eval-episodes",
+        "2",
+        "--save-freq",
+        "150",
+        "--tensorboard",
+        str(tmp_path / "tb"),
+    ]
+    main(["train", "CartPole-v1", "-n", "300", "--n-steps", "100", *options, "--out", str(tmp_path / "run"), *QUIET])
+    names = {str(p.relative_to(tmp_path / "run")) for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    assert {"evaluations.npz", "best_model.safetensors", "policies/policy_150_steps.safetensors"} <= names
+    assert list((tmp_path / "tb").rglob("events*"))
+    assert "eval/mean_reward" in (tmp_path / "run" / "progress.csv").read_text().splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3), ("1e-3", 1e-3), ("-2", -2), ("[64, 64]", [64, 64]), ("True", True), ("None", None),
+        ("lin_0.5", LinearSchedule(0.5)),
+        ("dict(a=1, b=dict(c=[2]))", {"a": 1, "b": {"c": [2]}}), ("{'a': (1, 2)}", {"a": [1, 2]}), ("nn.Tanh", "Tanh"),
+        ("mean", "mean"), ("rewards_to_go", "rewards_to_go"), ("'x'", "x"),
+    ],
+)  # fmt: skip
+def test_values(text, value):
+    assert parse_value("name", text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os').system('echo executed')", "dict(a=print(1))", "os.path", "[].append(1)", "lambda: 1",
+        "dict(**{})",
+        "dict([1])",
+        "nn.functional.relu", "1 if True else 2", "f'{1}'", "lin_x", "a b", "(" * 500 + ")" * 500, "x[0]", "open('f')",
+    ],
+)  # fmt: skip
+def test_nothing_is_evaluated(text, capfd):
+    with pytest.raises(InvalidArgumentError, match="name"):
+        parse_value("name", text)
+    assert "executed" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (ZOO, "gym_wrapper"), ("[", "conf"), ("CartPole-v1: 3", "conf"), ("Pendulum-v1: [1]", "conf"),
+        ("Other: {}", "conf"),
+        ("Pendulum-v1: {net_arch: 3}", "net_arch"), ("Pendulum-v1: {gamma: 3}", "gamma"),
+        ("!!python/object:os.system {}", "conf"),
+        ("Pendulum-v1: {policy: CnnPolicy}", "policy"),
+    ],
+)  # fmt: skip
+def test_misuse_exits_with_2(content, message, tmp_path, capsys):
+    path = tmp_path / "trpo.yml"
+    path.write_text(content)
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "Pendulum-v1", "--conf", str(path), "--out", str(tmp_path / "run")])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
