@@ -7,6 +7,7 @@ Writes benchmarks/results/reliability.json: how many of how many came through. N
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -29,7 +30,7 @@ from trpo_fast.policy_file import load_policy_file
 RESULTS = Path(__file__).parent / "results" / "reliability.json"
 COMMAND = [sys.executable, "-c", "from trpo_fast.cli import main; main()"]
 RUNS = {  # a dozen iterations each
-    "CartPole-v1": ["-n", "24576", "--n-steps", "512", "--n-envs", "4", "--checkpoint-every", "2048"],
+    "CartPole-v1": ["-n", "98304", "--n-steps", "1024", "--n-envs", "8", "--checkpoint-every", "8192"],
     "Hopper-v5": ["-n", "24576", "--n-steps", "2048", "--checkpoint-every", "2048"],
 }
 
@@ -48,16 +49,17 @@ def kills(env_id: str, n: int) -> dict[str, Any]:
 
 
 def killed_and_resumed(env_id: str, folder: Path, reference: Path, seconds: float, trial: int) -> str:
-    out = folder / str(trial)
-    arguments = ["train", env_id, *RUNS[env_id], "--seed", "1", "--out", str(out), "--no-progress-bar"]
-    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL)
-    while not (out / "config.json").exists() and process.poll() is None:
-        time.sleep(0.001)
-    time.sleep(random.Random(trial).uniform(0.0, 1.5 * seconds))  # two run at a time
-    process.send_signal(signal.SIGKILL)
-    was_running = process.wait() != 0
-    if not was_running:
-        return "ended before the kill"
+    stream = random.Random(trial)
+    for attempt in itertools.count():  # until a kill comes before the end
+        out = folder / f"{trial}-{attempt}"
+        arguments = ["train", env_id, *RUNS[env_id], "--seed", "1", "--out", str(out), "--no-progress-bar"]
+        process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL)
+        while not (out / "config.json").exists() and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(stream.uniform(0.0, seconds))
+        process.send_signal(signal.SIGKILL)
+        if process.wait() != 0:
+            break
     run("resume", str(out))
     same = (out / "policy.safetensors").read_bytes() == (reference / "policy.safetensors").read_bytes()
     return "equal bits" if same else "other bits"

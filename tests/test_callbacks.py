@@ -1,5 +1,7 @@
 """Callbacks: every hook in its order, and what ours do."""
 
+import csv
+
 import numpy as np
 import pytest
 from envs import CountingEnv, counting_factories
@@ -12,6 +14,7 @@ from trpo_fast.callbacks import (
     EvalCallback,
     StopTrainingOnRewardThreshold,
 )
+from trpo_fast.metrics import CSVFile
 
 FAST = {"n_steps": 20, "n_critic_updates": 1, "policy_kwargs": {"net_arch": (4,)}, "seed": 0}
 
@@ -158,3 +161,20 @@ class TestEvaluatePolicy:
     def test_deterministic_is_repeatable(self):
         model = TRPO("MlpPolicy", "CartPole-v1", **FAST)
         assert evaluate_policy(model, "CartPole-v1", 4, seed=3) == evaluate_policy(model, "CartPole-v1", 4, seed=3)
+
+
+def test_another_environment_than_the_policys_is_refused():
+    with pytest.raises(InvalidArgumentError, match="env: expected environments with spaces"):
+        evaluate_policy(make(), "CartPole-v1", 1)
+
+
+def test_columns_of_a_csv_may_come_later(tmp_path):
+    model = make()
+    evaluation = EvalCallback(CountingEnv(), n_eval_episodes=1, eval_freq=50, verbose=0)
+    with CSVFile(tmp_path / "progress.csv") as sink:
+        model.sinks.append(sink)
+        model.learn(100, callback=evaluation)
+    with (tmp_path / "progress.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [bool(row["eval/mean_reward"]) for row in rows] == [False, False, True, False, True]
+    assert [row["time/total_timesteps"] for row in rows] == ["20", "40", "60", "80", "100"]

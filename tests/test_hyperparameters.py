@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from trpo_fast import TRPO, InvalidArgumentError, LinearSchedule
@@ -162,3 +163,18 @@ def test_misuse_exits_with_2(content, message, tmp_path, capsys):
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_evaluations_go_on_after_a_resume(tmp_path):
+    arguments = ["train", "CartPole-v1", "--n-steps", "64", "--eval-freq", "100", "--seed", "1", "--no-progress-bar"]
+    arguments += ["--checkpoint-every", "64", "--n-critic-updates", "1"]
+    main([*arguments, "-n", "640", "--out", str(tmp_path / "whole")])
+    main([*arguments, "-n", "320", "--out", str(tmp_path / "cut")])
+    main(["resume", str(tmp_path / "cut"), "-n", "640", "--no-progress-bar"])
+    evaluations = []
+    for name in ("whole", "cut"):
+        with np.load(tmp_path / name / "evaluations.npz") as arrays:
+            evaluations.append({key: arrays[key].tolist() for key in arrays.files})
+    assert evaluations[0] == evaluations[1]
+    assert evaluations[0]["timesteps"] == [100, 200, 300, 400, 500, 600]
+    assert [(tmp_path / name / "best_model.safetensors").exists() for name in ("whole", "cut")] == [True, True]

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
-from trpo_fast import TRPO, EnvironmentFaultError, InvalidArgumentError, UnsupportedSpaceError, evaluate_policy
+from trpo_fast import (
+    TRPO,
+    EnvironmentFaultError,
+    InvalidArgumentError,
+    PolicyFileError,
+    UnsupportedSpaceError,
+    evaluate_policy,
+)
 from trpo_fast.observations import ObservationCodec
 from trpo_fast.spaces import space_from_json, space_to_json
 
@@ -151,3 +158,11 @@ def test_what_is_none_of_the_space_is_refused(kind, value):
 def test_spaces_that_are_not_supported(space):
     with pytest.raises(UnsupportedSpaceError, match="observation space"):
         TRPO("MlpPolicy", Sampling(space), **FAST)
+
+
+def test_another_order_of_keys_is_refused(tmp_path):
+    one, other = (S.Dict([(key, S.Discrete(2)) for key in keys]) for keys in ("xy", "yx"))
+    TRPO("MlpPolicy", Sampling(one), **FAST).save(tmp_path / "model")
+    if list(one.spaces) != list(other.spaces):
+        with pytest.raises(PolicyFileError, match="env"):
+            TRPO.load(tmp_path / "model", Sampling(other))

@@ -24,7 +24,7 @@ def same(a, b):
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):
-        return list(a) == list(b) and all(map(same, a.values(), b.values()))
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     return repr(a) == repr(b)
 
 

@@ -149,6 +149,29 @@ def test_nothing_in_a_pickle_is_executed(tmp_path, capsys):
     assert "executed" not in capsys.readouterr().out
 
 
+class ForgedArray:
+    """An array of objects whose pointers are the file's."""
+
+    def __reduce__(self):
+        return np.ndarray, ((1,), "O", b"A" * 8)
+
+
+class ForgedStatistics:
+    def __init__(self):
+        self.mean, self.var, self.count = ForgedArray(), ForgedArray(), 1.0
+
+
+class ForgedNormalize:
+    def __init__(self):
+        self.obs_rms, self.clip_obs, self.epsilon = ForgedStatistics(), 10.0, 1e-8
+
+
+def test_forged_arrays_are_refused(tmp_path):
+    (tmp_path / "forged.pkl").write_bytes(pickle.dumps(ForgedNormalize()))
+    with pytest.raises(PolicyFileError):
+        read_vec_normalize(tmp_path / "forged.pkl")
+
+
 def test_nothing_in_a_zip_is_executed(tmp_path, capsys):
     theirs = sb3.PPO("MlpPolicy", "CartPole-v1", n_steps=64, device="cpu")
     theirs.save(tmp_path / "theirs")

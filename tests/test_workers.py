@@ -276,3 +276,51 @@ def test_a_factory_that_raises_in_a_worker(tmp_path):
     with pytest.raises(EnvironmentFaultError, match="worker [01].*no licence"):
         TRPO("MlpPolicy", [make] * 2, n_workers=2, **FAST)
     assert not children()
+
+
+class Erratic(CountingEnv):
+    """Episodes of 3 steps until it exits in step 20; of 8 steps once it has."""
+
+    def __init__(self, flag):
+        super().__init__(lengths=(8 if flag.exists() else 3,), ends=("truncated",))
+        self.flag, self.n_steps = flag, 0
+
+    def step(self, action):
+        self.n_steps += 1
+        if self.n_steps == 20 and not self.flag.exists():
+            self.flag.touch()
+            os._exit(3)
+        return super().step(action)
+
+
+@pytest.mark.filterwarnings("ignore:restart 1 of 1")
+def test_a_rollout_collected_again_has_its_own_ends(tmp_path):
+    model = TRPO(
+        "MlpPolicy", [partial(Erratic, tmp_path / "flag")], n_workers=1, worker_restarts=1, **{**FAST, "n_steps": 32}
+    )
+    model.learn(32)
+    assert [episode["l"] for episode in model.ep_info_buffer] == [8, 8, 8, 8]
+    model.env.close()
+
+
+def test_environments_of_other_spaces_are_refused():
+    actions = (gym.spaces.Box(-1, 1, (1,)), gym.spaces.Box(-5, 5, (1,)))
+    factories = [partial(CountingEnv, i, action_space=space) for i, space in enumerate(actions)]
+    for n_workers in (1, 2):
+        with pytest.raises(InvalidArgumentError, match="env: expected the spaces of environment 0"):
+            TRPO("MlpPolicy", factories, n_workers=n_workers, **FAST)
+    assert not children()
+
+
+def test_a_lost_worker_costs_no_policy(tmp_path):
+    model = TRPO("MlpPolicy", "CartPole-v1", n_envs=2, n_workers=2, worker_timeout=2.0, **FAST).learn(80)
+    model.env._workers[1]._process.kill()
+    begin = time.monotonic()
+    for _ in range(2):
+        model.save(tmp_path / "model")
+    assert time.monotonic() - begin < 3.0
+    assert TRPO.load(tmp_path / "model").theta.tobytes() == model.theta.tobytes()
+    model.env.close()
+    model.save(tmp_path / "model")
+    with pytest.raises(InvalidArgumentError, match="closed"):
+        model.learn(80)

@@ -15,6 +15,7 @@ from trpo_fast.validation import check_integer, check_real, describe
 if TYPE_CHECKING:
     from trpo_fast.learner import TRPO
 
+_EVALUATIONS = "evaluations.npz"
 Function: TypeAlias = Callable[[dict[str, Any], dict[str, Any]], bool | None]
 
 
@@ -113,7 +114,8 @@ class FunctionCallback(BaseCallback):
         self._function = function
 
     def _on_step(self) -> bool:
-        return self._function(self.locals, self.globals) is not False
+        answer = self._function(self.locals, self.globals)
+        return answer is None or bool(answer)
 
 
 class CallbackList(BaseCallback):
@@ -165,6 +167,9 @@ class CheckpointCallback(BaseCallback):
         self.save_path = Path(save_path)
         self.name_prefix = name_prefix
 
+    def _on_training_start(self) -> None:
+        self.n_calls = self.model.num_timesteps // self.model.n_envs
+
     def _init_callback(self) -> None:
         self.save_path.mkdir(parents=True, exist_ok=True)
 
@@ -177,6 +182,8 @@ class CheckpointCallback(BaseCallback):
 class EvalCallback(BaseCallback):
     """Evaluates the policy every ``eval_freq`` steps of the environments, and keeps the best.
 
+    A training that goes on takes up the evaluations that it finds in ``log_path``.
+
     Parameters
     ----------
     eval_env : as the ``env`` of TRPO
@@ -188,6 +195,8 @@ class EvalCallback(BaseCallback):
     best_model_save_path : path, optional
         A folder for best_model.safetensors.
     deterministic : bool
+    seed : int, optional
+        Every evaluation begins with it: the same starts for all of them, whatever came before.
 
     Attributes
     ----------
@@ -205,6 +214,8 @@ class EvalCallback(BaseCallback):
         best_model_save_path: str | Path | None = None,
         deterministic: bool = True,
         verbose: int = 1,
+        *,
+        seed: int | None = None,
     ) -> None:
         super().__init__(verbose)
         self.eval_env = make_environments(eval_env, 1)
@@ -218,6 +229,7 @@ class EvalCallback(BaseCallback):
         self.log_path = None if log_path is None else Path(log_path)
         self.best_model_save_path = None if best_model_save_path is None else Path(best_model_save_path)
         self.deterministic = deterministic
+        self.seed = seed
         self.best_mean_reward = self.last_mean_reward = -float("inf")
         self._timesteps: list[int] = []
         self._results: list[list[float]] = []
@@ -232,13 +244,28 @@ class EvalCallback(BaseCallback):
                 child.init_callback(self.model)
 
     def _on_training_start(self) -> None:
+        self.n_calls = self.model.num_timesteps // self.model.n_envs
+        if (
+            self.log_path is not None
+            and not self._timesteps
+            and self.n_calls
+            and (self.log_path / _EVALUATIONS).exists()
+        ):
+            with np.load(self.log_path / _EVALUATIONS, allow_pickle=False) as arrays:
+                n = int(np.count_nonzero(arrays["timesteps"] <= self.model.num_timesteps))
+                self._timesteps, self._results, self._lengths = (
+                    arrays[name][:n].tolist() for name in ("timesteps", "results", "ep_lengths")
+                )
+            self.best_mean_reward = max((sum(r) / len(r) for r in self._results), default=self.best_mean_reward)
         if self.callback_after_eval is not None:
             self.callback_after_eval.on_training_start(self.locals, self.globals)
 
     def _on_step(self) -> bool:
         if self.n_calls % self.eval_freq:
             return True
-        episodes = evaluate_environments(self.model, self.eval_env, self.n_eval_episodes, self.deterministic)
+        episodes = evaluate_environments(
+            self.model, self.eval_env, self.n_eval_episodes, self.deterministic, seed=self.seed
+        )
         returns, lengths = [e.episode_return for e in episodes], [e.length for e in episodes]
         self.last_mean_reward = sum(returns) / len(returns)
         self._log(returns, lengths)
@@ -263,12 +290,9 @@ class EvalCallback(BaseCallback):
             self._timesteps.append(self.num_timesteps)
             self._results.append(returns)
             self._lengths.append(lengths)
-            np.savez(
-                self.log_path / "evaluations.npz",
-                timesteps=self._timesteps,
-                results=self._results,
-                ep_lengths=self._lengths,
-            )
+            temporary = self.log_path / f".tmp.{_EVALUATIONS}"
+            np.savez(temporary, timesteps=self._timesteps, results=self._results, ep_lengths=self._lengths)
+            temporary.replace(self.log_path / _EVALUATIONS)
 
 
 class StopTrainingOnRewardThreshold(BaseCallback):

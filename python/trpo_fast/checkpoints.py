@@ -39,6 +39,7 @@ class Checkpoints:
     def __init__(self, model: "TRPO", folder: str | os.PathLike[str], every: int) -> None:
         self._model = model
         self._folder = Path(folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._every = check_integer("every", every, at_least=1)
         self._saved_at = model.num_timesteps
         for abandoned in self._folder.glob(f".{NAME}.*.tmp"):  # by a process that was killed

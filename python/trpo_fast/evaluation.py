@@ -6,7 +6,9 @@ import numpy as np
 
 from trpo_fast.environment_interface import Environments, Trajectories
 from trpo_fast.environments import EnvLike, make_environments
+from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.rollout import Episode
+from trpo_fast.spaces import same_spaces
 from trpo_fast.validation import check_integer
 
 if TYPE_CHECKING:
@@ -45,6 +47,10 @@ def evaluate_environments(
 ) -> list[Episode]:
     """``evaluate_policy`` in environments that are made already."""
     check_integer("n_eval_episodes", n_episodes, at_least=1)
+    spaces = environments.observation_space, environments.action_space
+    if not same_spaces(spaces, (model.observation_space, model.action_space)):
+        expected = f"environments with spaces {model.observation_space} and {model.action_space}"
+        raise InvalidArgumentError("env", expected, "{} and {}".format(*spaces))
     n = environments.num_envs
     wanted = [(n_episodes + i) // n for i in range(n)]
     done: list[list[Episode]] = [[] for _ in range(n)]

@@ -24,11 +24,12 @@ from trpo_fast.model_file import check_content, model_content, restore
 from trpo_fast.networks import activation_name, make_networks
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.observation_statistics import merge_observations
-from trpo_fast.plain_values import from_json
+from trpo_fast.plain_values import from_json, to_json
 from trpo_fast.policy import Actor
 from trpo_fast.policy_file import existing_path, load_policy_file, save_policy_file, target_path
 from trpo_fast.progress import progress
 from trpo_fast.rollout import InProcess, Rollout, RolloutCollector, Stepper, to_batch
+from trpo_fast.spaces import same_spaces
 from trpo_fast.tensorboard import TensorBoard, free_folder
 from trpo_fast.trpo import UpdateReport, trpo_update, trust_region
 from trpo_fast.validation import check_choice, check_integer, describe, float_array
@@ -177,6 +178,7 @@ class TRPO:
         else:
             stepper = InProcess(self.env, self.policy)
         self._collector = RolloutCollector(stepper, self.policy, noise_seeds, stats_window_size)
+        self._environment_seed = self.seed
         self._seeded = False  # the environments' own random streams go on after their first reset
         self._between_rollouts = False  # after a fault or Ctrl-C within one, environments must be reset
         self.progress_remaining = 1.0
@@ -223,7 +225,9 @@ class TRPO:
         return [{"r": episode.episode_return, "l": episode.length} for episode in self._collector.episodes]
 
     def set_env(self, env: EnvLike) -> None:
-        """Learn in other environments from now on; they begin new episodes.
+        """Learn in other environments from now on.
+
+        They begin new episodes; those of a model that was loaded without go on where the file's were, if they can.
 
         Raises
         ------
@@ -237,9 +241,13 @@ class TRPO:
         got = environments.observation_space, environments.action_space, environments.num_envs
         if got != expected:
             raise InvalidArgumentError("env", "{} and {}, {} of them".format(*expected), "{} and {}, {}".format(*got))
+        state = self.get_training_state() if isinstance(self.env, NoEnvironments) else {}
         self.env = environments
         self._collector.stepper = InProcess(environments, self.policy)
-        self._between_rollouts = self._seeded = False
+        if state.get("rollouts") is not None:
+            self._go_on(state["rollouts"], state["environments"])
+        else:
+            self._between_rollouts = self._seeded = False
 
     def set_parameters(self, parameters: dict[str, dict[str, npt.NDArray[Any]]]) -> None:
         """Replace parameters by those of another model's ``get_parameters``; statistics and Adam's moments stay.
@@ -287,6 +295,7 @@ class TRPO:
     def set_random_seed(self, seed: int | None = None) -> None:
         """Begin every random stream anew, those of the environments with the next ``learn``."""
         self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0)
+        self._environment_seed = self.seed
         _, _, order_seed, predict_seed, noise_seeds = np.random.SeedSequence(self.seed).spawn(5)
         self._order_stream = np.random.default_rng(order_seed)
         self._predict_stream = np.random.default_rng(predict_seed)
@@ -356,7 +365,7 @@ class TRPO:
                     )
                 self._not_resumed = ""
                 self._between_rollouts = False
-                self._collector.reset(None if self._seeded else self.seed)
+                self._collector.reset(None if self._seeded else self._environment_seed)
                 self._seeded = True
             if reset_num_timesteps:
                 self.num_timesteps = self._n_iterations = 0
@@ -377,7 +386,7 @@ class TRPO:
                 return bool(hooks.on_step())
 
             every_step = after_step if hooks is not None or progress_bar else None
-            with self._open_sinks(tb_log_name, go_on=not reset_num_timesteps) as sinks:
+            with self._open_sinks(tb_log_name, go_on=self.num_timesteps > 0) as sinks:
                 while self.num_timesteps < target:
                     self._between_rollouts = False
                     self.progress_remaining = 1.0 - self.num_timesteps / target
@@ -388,13 +397,13 @@ class TRPO:
                         break
                     if hooks is not None:
                         hooks.on_rollout_end()
-                    self._between_rollouts = True
                     if every_step is None:
                         self.num_timesteps += rollout.num_transitions
-                    if rollout.num_transitions == 0:  # nothing but the steps of an autoreset
+                    update = self._update(rollout) if rollout.num_transitions else None
+                    self._between_rollouts = True
+                    if update is None:  # nothing but the steps of an autoreset
                         continue
                     self._n_iterations += 1
-                    update = self._update(rollout)
                     self.metrics = {
                         **self.logger.take(),
                         **update,
@@ -501,11 +510,11 @@ class TRPO:
         FileNotFoundError
         """
         tensors, metadata = load_policy_file(existing_path(path))
-        content = check_content(metadata)
+        content = check_content(metadata, tensors)
         environments: Any = NoEnvironments(*content.spaces, content.n_envs) if env is None else env
         n_envs = {"n_envs": content.n_envs} if isinstance(env, str) else {}
         model = cls("MlpPolicy", environments, **{**content.arguments, **n_envs, **kwargs})
-        if (model.policy.observation_space, model.policy.action_space) != content.spaces:
+        if not same_spaces((model.observation_space, model.action_space), content.spaces):
             expected = "environments with spaces {} and {}".format(*content.spaces)
             got = f"{model.policy.observation_space} and {model.policy.action_space}"
             raise PolicyFileError(f"env: expected {expected}, got {got}")
@@ -513,6 +522,12 @@ class TRPO:
         model._commit(theta, critic, normalizer, model.policy.actor(theta, normalizer))
         model.num_timesteps = content.num_timesteps
         model._set_training_state(from_json(content.training, tensors))
+        if "seed" in kwargs:
+            model.set_random_seed(kwargs["seed"])
+        for name in content.functions - kwargs.keys():
+            if env is not None:
+                text = f"{name} was a function when {path} was saved: it is {getattr(model.config, name):g} from now on"
+                warnings.warn(f"{text}, unless you pass it again", ResumeWarning, stacklevel=2)
         return model
 
     def get_training_state(self) -> dict[str, Any]:
@@ -521,42 +536,49 @@ class TRPO:
         state = {
             "n_updates": self._n_updates,
             "n_iterations": self._n_iterations,
-            "critic": {
-                "first_moment": critic.first_moment,
-                "second_moment": critic.second_moment,
-                "n_steps": critic.n_steps,
-            },
+            "first_moment": critic.first_moment,
+            "second_moment": critic.second_moment,
+            "n_adam_steps": critic.n_steps,
             "order_stream": self._order_stream,
             "predict_stream": self._predict_stream,
+            "noise_streams": self._collector.noise_streams,
             "rollouts": None,
             "environments": None,
         }
         if not self._between_rollouts:
-            return {**state, "not_resumable": self._not_resumed or "it was saved before or amid a rollout"}
+            return {**state, "not_resumable": self._not_resumed or "it was saved before or amid an iteration"}
         try:
             environments = self.env.get_state()
-        except SnapshotError as error:
-            return {**state, "not_resumable": str(error)}
+            to_json(environments, {}, "environments")
+        except Exception as error:  # of a get_state of the user's too: what was learned must be saved
+            return {**state, "not_resumable": str(error) if isinstance(error, SnapshotError) else repr(error)}
         return {**state, "rollouts": self._collector.get_state(), "environments": environments, "not_resumable": ""}
 
     def _set_training_state(self, state: dict[str, Any]) -> None:
         """Go on where ``get_training_state`` gave ``state``; in new episodes, where the environments are others."""
         try:
-            adam, shape, dtype = state["critic"], self._critic.theta.shape, self._critic.theta.dtype
-            first, second = (float_array(n, adam[n], shape, dtype) for n in ("first_moment", "second_moment"))
-            self._critic = replace(self._critic, first_moment=first, second_moment=second, n_steps=int(adam["n_steps"]))
+            shape, dtype = self._critic.theta.shape, self._critic.theta.dtype
+            first, second = (float_array(n, state[n], shape, dtype) for n in ("first_moment", "second_moment"))
+            n_steps = int(state["n_adam_steps"])
+            self._critic = replace(self._critic, first_moment=first, second_moment=second, n_steps=n_steps)
             self._order_stream, self._predict_stream = state["order_stream"], state["predict_stream"]
+            self._collector.noise_streams = state["noise_streams"]
             self._n_updates, self._n_iterations = int(state["n_updates"]), int(state["n_iterations"])
+            self._environment_seed = int(np.random.SeedSequence([self.seed, self._n_updates]).generate_state(1)[0])
             self._not_resumed = str(state["not_resumable"])
             rollouts, environments = state["rollouts"], state["environments"]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise PolicyFileError(f"policy file: expected the state of a training, got {error!r}") from error
-        if rollouts is None:
-            return
+        if rollouts is not None:
+            self._go_on(rollouts, environments)
+
+    def _go_on(self, rollouts: dict[str, Any], environments: dict[str, Any]) -> None:
+        """Take up unfinished episodes, if the environments can."""
         try:
             self._collector.set_state(rollouts)
             self.env.set_state(environments)
             self._seeded = self._between_rollouts = True
+            self._not_resumed = ""
         except (SnapshotError, AttributeError, KeyError, TypeError, ValueError) as error:
             self._not_resumed = str(error)
 

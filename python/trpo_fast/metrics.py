@@ -25,7 +25,7 @@ class Sink(Protocol):
 
 
 class CSVFile:
-    """One row an iteration, flushed at once; the column names are sb3's where it has them.
+    """One row an iteration, flushed at once; the column names are sb3's where it has them. Columns may come later.
 
     Parameters
     ----------
@@ -36,15 +36,19 @@ class CSVFile:
     """
 
     def __init__(self, path: Path, after: int = 0) -> None:
-        columns = _keep_rows(path, after) if after > 0 and path.exists() else []
-        self._file: IO[str] = path.open("a" if columns else "w", newline="")
-        self._writer = csv.DictWriter(self._file, fieldnames=columns) if columns else None
+        self._path = path
+        rows = [row for row in _rows(path) if _steps(row) <= after] if after > 0 else []
+        self._columns: dict[str, None] = dict.fromkeys(rows[0]) if rows else {}  # in their order
+        _rewrite(path, list(self._columns), rows)
+        self._file: IO[str] = path.open("a", newline="")
 
     def write(self, metrics: Metrics) -> None:
-        if self._writer is None:
-            self._writer = csv.DictWriter(self._file, fieldnames=list(metrics))
-            self._writer.writeheader()
-        self._writer.writerow(metrics)
+        if not metrics.keys() <= self._columns.keys():
+            self._file.close()
+            self._columns.update(dict.fromkeys(metrics))
+            _rewrite(self._path, list(self._columns), _rows(self._path))
+            self._file = self._path.open("a", newline="")
+        csv.DictWriter(self._file, fieldnames=list(self._columns)).writerow(metrics)
         self._file.flush()
 
     def __enter__(self) -> "CSVFile":
@@ -56,20 +60,28 @@ class CSVFile:
         self._file.close()
 
 
-def _keep_rows(path: Path, num_timesteps: int) -> list[str]:
-    """Cut a CSV file, at any moment whole, to the rows of the first transitions; returns its columns."""
-    column = "time/total_timesteps"
+def _rows(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
     with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        columns = list(reader.fieldnames or [])
-        rows = [row for row in reader if (row.get(column) or "").isdigit() and int(row[column]) <= num_timesteps]
+        return list(csv.DictReader(file))
+
+
+def _steps(row: dict[str, Any]) -> float:
+    """The transitions until a row; infinite in one that a kill cut short."""
+    text = row.get("time/total_timesteps") or ""
+    return float(text) if text.isdigit() else float("inf")
+
+
+def _rewrite(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
+    """A CSV file with these columns and rows, at any moment the old or the new one."""
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=columns)
-        writer.writeheader()
-        writer.writerows(rows)
+        if columns:
+            writer = csv.DictWriter(file, fieldnames=columns, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
     temporary.replace(path)
-    return columns
 
 
 class Clock:

@@ -13,7 +13,7 @@ from trpo_fast.errors import PolicyFileError
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.plain_values import to_json
 from trpo_fast.policy_file import Tensors
-from trpo_fast.schedules import LinearSchedule
+from trpo_fast.schedules import LinearSchedule, value_at
 from trpo_fast.spaces import space_from_json, space_to_json
 from trpo_fast.validation import check_integer, describe
 from trpo_fast.value_function import CriticState
@@ -36,6 +36,7 @@ class ModelContent(NamedTuple):
     n_envs: int
     num_timesteps: int
     training: Any  # JSON of plain values, of arrays that are tensors
+    functions: set[str]  # settings that were functions, and are numbers now
 
 
 def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
@@ -49,7 +50,7 @@ def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
         "version": VERSION,
         "trpo_fast": __version__,
         "arguments": {
-            **_config_to_json(model.config, model.config.at(model.progress_remaining)),
+            **_config_to_json(model.config, model.progress_remaining),
             "policy_kwargs": model.policy_kwargs,
             "normalize_observations": model.policy.normalizer.enabled,
             "dtype": str(model.policy.dtype),
@@ -57,6 +58,7 @@ def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
         },
         "n_envs": model.n_envs,
         "num_timesteps": model.num_timesteps,
+        "functions": [n for n in ("learning_rate", "target_kl") if _is_lost(getattr(model.config, n))],
         "training": training,
         "observation_space": space_to_json(model.policy.observation_space),
         "action_space": space_to_json(model.policy.action_space),
@@ -64,18 +66,25 @@ def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
     return tensors, metadata
 
 
-def _config_to_json(config: TRPOConfig, present: TRPOConfig) -> dict[str, Any]:
+def _config_to_json(config: TRPOConfig, progress_remaining: float) -> dict[str, Any]:
     """The settings, with the present value of functions that cannot be written down."""
     values = {f.name: getattr(config, f.name) for f in fields(config)}
     for name, value in values.items():
         if isinstance(value, LinearSchedule):
             values[name] = asdict(value)
-        elif callable(value):
-            values[name] = getattr(present, name)
+        elif _is_lost(value):
+            try:
+                values[name] = value_at(name, value, progress_remaining)
+            except Exception:  # a function that fails ends training; what was learned must be saved
+                values[name] = getattr(TRPOConfig(), name)
     return values
 
 
-def check_content(metadata: dict[str, Any]) -> ModelContent:
+def _is_lost(value: Any) -> bool:
+    return callable(value) and not isinstance(value, LinearSchedule)
+
+
+def check_content(metadata: dict[str, Any], tensors: Tensors) -> ModelContent:
     """The metadata of a model that this version can read.
 
     Raises
@@ -96,7 +105,20 @@ def check_content(metadata: dict[str, Any]) -> ModelContent:
         raise PolicyFileError(f"policy file: expected the metadata of a model, got none for {error}") from error
     if not isinstance(arguments, dict) or not arguments.keys() <= _ARGUMENTS:
         raise PolicyFileError(f"policy file: expected arguments of a model, got {describe(arguments)}")
-    return ModelContent(arguments, (observation_space, action_space), n_envs, num_timesteps, training)
+    _check_widths(arguments, tensors)
+    functions = set(metadata.get("functions", ())) & _ARGUMENTS
+    return ModelContent(arguments, (observation_space, action_space), n_envs, num_timesteps, training, functions)
+
+
+def _check_widths(arguments: dict[str, Any], tensors: Tensors) -> None:
+    """Refuse widths that the tensors do not have, before a network is made of them."""
+    kwargs = arguments.get("policy_kwargs")
+    arch = kwargs.get("net_arch", (64, 64)) if isinstance(kwargs, dict) else ()
+    for part, key in (("policy", "pi"), ("value_function", "vf")):
+        widths = list(arch[key] if isinstance(arch, dict) and key in arch else arch)
+        found = [len(tensors.get(f"{part}.layers.{i}.bias", ())) for i in range(len(widths))]
+        if widths != found:
+            raise PolicyFileError(f"policy file: expected layers of {widths} in {part}, got {found}")
 
 
 def restore(model: "TRPO", tensors: Tensors) -> tuple[npt.NDArray[Any], CriticState, ObservationNormalizer]:

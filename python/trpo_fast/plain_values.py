@@ -17,7 +17,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 def to_json(value: Any, arrays: Arrays, name: str) -> Any:
-    """``value`` as JSON. Its arrays go to ``arrays``, under ``name`` and what comes on the way to them.
+    """``value`` as JSON. Its arrays go to ``arrays``, under ``name``, the way to them and a number.
 
     Raises
     ------
@@ -29,21 +29,25 @@ def to_json(value: Any, arrays: Arrays, name: str) -> Any:
     if type(value) is float:
         return {"float": value.hex()}
     if isinstance(value, np.random.Generator):
-        arrays[name] = stream_to_array(value)
-        return {"stream": name}
+        return {"stream": _keep(stream_to_array(value), arrays, name)}
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
-        arrays[name] = np.array(value)
-        return {"array" if isinstance(value, np.ndarray) else "scalar": name}
+        return {"array" if isinstance(value, np.ndarray) else "scalar": _keep(np.array(value), arrays, name)}
     if type(value) in (list, tuple):
         items = [to_json(item, arrays, f"{name}.{i}") for i, item in enumerate(value)]
         return {"list" if isinstance(value, list) else "tuple": items}
     if type(value) is dict and all(isinstance(key, str) for key in value):
-        return {"dict": {key: to_json(item, arrays, f"{name}.{key}") for key, item in value.items()}}
+        return {"dict": {key: to_json(item, arrays, f"{name}.{key}") for key, item in sorted(value.items())}}
     raise TypeError(f"{name}: expected plain values, got {describe(value)}")
 
 
+def _keep(array: npt.NDArray[Any], arrays: Arrays, name: str) -> str:
+    unique = f"{name}.{len(arrays)}"
+    arrays[unique] = array
+    return unique
+
+
 def from_json(data: Any, arrays: Arrays) -> Any:
-    """The value that ``to_json`` wrote as ``data`` and ``arrays``.
+    """The value that ``to_json`` wrote as ``data`` and ``arrays``, from which each array is taken once.
 
     Raises
     ------
@@ -57,9 +61,9 @@ def from_json(data: Any, arrays: Arrays) -> Any:
         if kind == "float":
             return float.fromhex(content)
         if kind == "stream":
-            return stream_from_array(arrays[content])
+            return stream_from_array(arrays.pop(content))
         if kind in ("array", "scalar"):
-            array = arrays[content].copy()
+            array = arrays.pop(content).copy()
             return array if kind == "array" else array[()]
         if kind in ("list", "tuple"):
             items = [from_json(item, arrays) for item in content]

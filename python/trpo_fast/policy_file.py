@@ -19,7 +19,7 @@ import safetensors.numpy
 from trpo_fast.errors import PolicyFileError
 
 SUFFIX = ".safetensors"
-MAX_HEADER = 1 << 20  # bytes
+MAX_HEADER = 1 << 23  # bytes
 _KEY = "trpo_fast"
 _UNSIGNED = "0" * 64
 Tensors = dict[str, npt.NDArray[Any]]
@@ -42,7 +42,7 @@ def save_policy_file(path: Path, tensors: Tensors, metadata: dict[str, Any], *, 
         allow_nan=False,
         default=np.generic.item,  # NumPy scalars among the settings
     )
-    content = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, {_KEY: text})
+    content = safetensors.numpy.save({k: np.require(v, requirements="C") for k, v in tensors.items()}, {_KEY: text})
     begin = _digest_offset(content)
     digest = hashlib.sha256(content).hexdigest().encode()
     _write_atomically(path, content[:begin] + digest + content[begin + len(digest) :], previous)

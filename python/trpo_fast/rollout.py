@@ -153,15 +153,24 @@ class RolloutCollector:
         self._returns[:] = 0.0
         self._lengths[:] = 0
 
+    @property
+    def noise_streams(self) -> list[np.random.Generator]:
+        """What the actions of each environment are drawn with."""
+        return self._noise_streams
+
+    @noise_streams.setter
+    def noise_streams(self, streams: list[np.random.Generator]) -> None:
+        if len(streams) == self.stepper.num_envs:  # those of other environments are of no use
+            self._noise_streams = list(streams)
+
     def get_state(self) -> dict[str, Any]:
-        """Where the episodes, their statistics and the noise are between two rollouts, as plain values."""
+        """Where the episodes and their statistics are between two rollouts, as plain values."""
         return {
             "observations": self._observations,
             "returns": self._returns,
             "lengths": self._lengths,
-            "episodes": [list(episode) for episode in self.episodes],
+            "episodes": np.array(self.episodes, dtype=np.float64).reshape(-1, 2),
             "num_episodes": self.num_episodes,
-            "noise_streams": self._noise_streams,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -176,12 +185,8 @@ class RolloutCollector:
         observations = float_array("observations", state["observations"], (n, *shape), np.float64)
         returns = float_array("returns", state["returns"], (n,), np.float64)
         lengths = np.broadcast_to(state["lengths"].astype(np.int64), (n,)).copy()
-        streams = state["noise_streams"]
-        if len(streams) != n or not all(isinstance(stream, np.random.Generator) for stream in streams):
-            raise ValueError(f"expected {n} noise streams, got {len(streams)}")
         episodes = [Episode(float(episode_return), int(length)) for episode_return, length in state["episodes"]]
         self._observations, self._returns, self._lengths = observations, returns, lengths
-        self._noise_streams = streams
         self.episodes.clear()
         self.episodes.extend(episodes)
         self.num_episodes = int(state["num_episodes"])

@@ -32,7 +32,7 @@ def check_schedule(name: str, value: Any) -> Any:
     if isinstance(value, dict) and value.keys() == {"first", "last"}:
         value = LinearSchedule(**value)
     if isinstance(value, LinearSchedule):
-        check_real(f"{name}.first", value.first, at_least=0.0)
+        check_real(f"{name}.first", value.first, above=0.0)
         check_real(f"{name}.last", value.last, at_least=0.0)
         return value
     if callable(value):

@@ -7,6 +7,7 @@ import numpy as np
 
 from trpo_fast.errors import PolicyFileError, UnsupportedSpaceError
 
+MAX_CHOICES = 1 << 20  # of one part of a space in a file
 _FLOATS = ("float16", "float32", "float64")
 _KINDS = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict (with text keys) or Tuple of them"
 _DTYPES = (*_FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
@@ -32,6 +33,17 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
     raise UnsupportedSpaceError(f"space: expected {_KINDS}, got {space}")
 
 
+def same_spaces(some: tuple[gym.Space[Any], ...], others: tuple[gym.Space[Any], ...]) -> bool:
+    """Whether spaces are equal and name their parts in the same order, which decides on columns."""
+    return some == others and [_keys(space) for space in some] == [_keys(space) for space in others]
+
+
+def _keys(space: gym.Space[Any]) -> list[Any]:
+    if isinstance(space, gym.spaces.Dict):
+        return [(key, _keys(part)) for key, part in space.spaces.items()]
+    return [_keys(part) for part in space.spaces] if isinstance(space, gym.spaces.Tuple) else []
+
+
 def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
     """The space that ``space_to_json`` described.
 
@@ -43,7 +55,7 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
     try:
         kind = data["type"]
         if kind == "MultiBinary":
-            return gym.spaces.MultiBinary(data["n"])
+            return gym.spaces.MultiBinary(_check_size(data["n"]))
         if kind == "Dict":
             return gym.spaces.Dict([(str(key), space_from_json(part)) for key, part in data["spaces"]])
         if kind == "Tuple":
@@ -59,9 +71,16 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
             )
             return gym.spaces.Box(low, high, dtype=dtype)
         if kind == "Discrete":
-            return gym.spaces.Discrete(data["n"], start=data["start"], dtype=dtype)
+            return gym.spaces.Discrete(_check_size(data["n"]), start=data["start"], dtype=dtype)
         if kind == "MultiDiscrete":
-            return gym.spaces.MultiDiscrete(data["nvec"], start=data["start"], dtype=dtype)
+            return gym.spaces.MultiDiscrete(_check_size(data["nvec"]), start=data["start"], dtype=dtype)
     except (KeyError, TypeError, ValueError, AssertionError, OverflowError, RecursionError) as error:
         raise PolicyFileError(f"space: expected a description of a space, got {data}") from error
     raise PolicyFileError(f"space: expected {_KINDS}, got {data}")
+
+
+def _check_size(sizes: Any) -> Any:
+    """``sizes``, if a space of them is one that could have been learned on."""
+    if np.max(sizes) > MAX_CHOICES or np.prod(np.shape(sizes)) > MAX_CHOICES:
+        raise ValueError(f"more than {MAX_CHOICES} choices")
+    return sizes

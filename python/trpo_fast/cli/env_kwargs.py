@@ -15,6 +15,6 @@ def parse_env_kwargs(pairs: tuple[str, ...]) -> dict[str, Any]:
             raise InvalidArgumentError("env_kwargs", "name:value", repr(pair))
         try:
             parsed[name] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             parsed[name] = text
     return parsed

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import tyro
 
 from trpo_fast.cli.env_kwargs import parse_env_kwargs
-from trpo_fast.environments import make_environments
+from trpo_fast.environments import factories_of, make_environments
 from trpo_fast.evaluation import evaluate_environments
 from trpo_fast.learner import TRPO
 from trpo_fast.video import FrameRecorder, write_video
@@ -48,7 +47,8 @@ class Evaluate:
         if self.video is None:
             environments = make_environments(self.env_id, 1, env_kwargs)
         else:
-            recorder = FrameRecorder(gym.make(self.env_id, **{**env_kwargs, "render_mode": "rgb_array"}))
+            (make,) = factories_of(self.env_id, 1, {**env_kwargs, "render_mode": "rgb_array"}) or []
+            recorder = FrameRecorder(make())
             environments = make_environments(recorder, 1)
         try:
             episodes = evaluate_environments(model, environments, self.episodes, self.deterministic, seed=self.seed)

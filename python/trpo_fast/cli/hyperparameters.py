@@ -15,7 +15,7 @@ from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.networks import activation_name
 from trpo_fast.schedules import LinearSchedule
-from trpo_fast.validation import describe
+from trpo_fast.validation import check_real, describe
 
 SHIPPED = Path(__file__).parent / "hyperparameters.yml"
 NETWORK = ("net_arch", "activation_fn", "log_std_init", "ortho_init")
@@ -33,7 +33,7 @@ def read_hyperparameters(path: Path, env_id: str) -> dict[str, Any]:
     try:
         sections = yaml.safe_load(path.read_text())
         section = sections[env_id]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, yaml.YAMLError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise InvalidArgumentError("conf", f"a YAML file with a section {env_id}", f"{path}: {error!r}") from error
     if not isinstance(section, dict):
         raise InvalidArgumentError("conf", f"settings in the section {env_id}", describe(section))
@@ -70,7 +70,7 @@ def _setting(name: str, value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         value = parse_value(name, value)
     if name == "n_timesteps":
-        return {"total_timesteps": int(value)}
+        return {"total_timesteps": int(check_real(name, value, at_least=1.0))}
     if name == "policy" and value in ("MlpPolicy", "MultiInputPolicy"):
         return {}
     if name == "normalize":
@@ -105,7 +105,7 @@ def parse_value(name: str, text: str) -> Any:
             raise InvalidArgumentError(name, "lin_ and a number", repr(text)) from error
     try:
         return _literal(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, TypeError, ValueError, MemoryError, RecursionError) as error:
         if text.replace("_", "").replace("-", "").isalnum():  # a plain word
             return text
         raise InvalidArgumentError(name, "a literal, dict(...), lin_NUMBER or a name", repr(text)) from error

@@ -34,7 +34,8 @@ class Resume:
         """Train on and write the folder."""
         train = _train_of(read_settings(self.run_dir), self.progress_bar)
         total = train.total_timesteps if self.total_timesteps is None else self.total_timesteps
-        checkpoint = latest_checkpoint(self.run_dir)
+        policy = self.run_dir / "policy.safetensors"
+        checkpoint = latest_checkpoint(self.run_dir) or (policy if policy.exists() else None)
         model = train.make_model() if checkpoint is None else train.load_model(checkpoint)
         print(f"{train.env_id}: from {checkpoint or 'the beginning'}, {model.num_timesteps} of {total} steps")
         train.learn(model, self.run_dir, total)

@@ -150,14 +150,14 @@ class Train:
                         log_interval=self.log_interval,
                         reset_num_timesteps=False,
                         progress_bar=self.progress_bar,
-                        callback=self._callbacks(out),
+                        callback=self._callbacks(out, model.seed),
                     )
             finally:
                 model.save(out / "policy.safetensors")
                 model.env.close()
         print(f"saved {out / 'policy.safetensors'} after {model.num_timesteps} steps")
 
-    def _callbacks(self, out: Path) -> list[BaseCallback] | None:
+    def _callbacks(self, out: Path, seed: int) -> list[BaseCallback] | None:
         callbacks: list[BaseCallback] = []
         if self.save_freq:
             callbacks.append(CheckpointCallback(self.save_freq, out / "policies", name_prefix="policy"))
@@ -169,6 +169,7 @@ class Train:
                 eval_freq=self.eval_freq,
                 log_path=out,
                 best_model_save_path=out,
+                seed=seed,
             )
             callbacks.append(evaluation)
         return callbacks or None

@@ -22,6 +22,10 @@ from trpo_fast.errors import PolicyFileError
 from trpo_fast.learner import TRPO
 from trpo_fast.normalization import CLIP, EPSILON, RunningMeanStd
 
+_DAMAGE = (
+    pickle.UnpicklingError, zipfile.BadZipFile, AttributeError, EOFError, ImportError, IndexError, KeyError,
+    MemoryError, OverflowError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
 MAX_MEMBER = 1 << 30  # bytes, unpacked
 
 
@@ -85,26 +89,17 @@ def read_vec_normalize(path: str | os.PathLike[str]) -> RunningMeanStd:
     PolicyFileError
         If they are not there, or belong to another normalisation than ours (clipped at 10, 1e-8 under the root).
     """
-    if str(path).endswith(".npz"):
-        with np.load(path, allow_pickle=False) as arrays:
-            mean, var, count = (np.asarray(arrays[name], dtype=np.float64) for name in ("mean", "var", "count"))
-            return RunningMeanStd(mean.ravel(), var.ravel(), float(count))
     try:
+        if str(path).endswith(".npz"):
+            with np.load(path, allow_pickle=False) as arrays:
+                mean, var, count = (np.asarray(arrays[name], dtype=np.float64) for name in ("mean", "var", "count"))
+            return RunningMeanStd(mean.ravel(), var.ravel(), float(count))
         with open(path, "rb") as file:
             state = vars(_Unpickler(file).load())
         statistics = vars(state["obs_rms"])
-        mean, var = (np.asarray(statistics[name], dtype=np.float64).ravel() for name in ("mean", "var"))
+        mean, var = (statistics[name].value.astype(np.float64).ravel() for name in ("mean", "var"))
         clip, epsilon, n = state["clip_obs"], state["epsilon"], float(statistics["count"])
-    except (
-        pickle.UnpicklingError,
-        AttributeError,
-        EOFError,
-        ImportError,
-        IndexError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except _DAMAGE as error:
         raise PolicyFileError(f"{path}: expected a VecNormalize of one Box, got {error!r}") from error
     if (clip, epsilon) != (CLIP, EPSILON) or not state.get("norm_obs", True):
         got = f"clip_obs={clip}, epsilon={epsilon}, norm_obs={state.get('norm_obs')}"
@@ -115,6 +110,8 @@ def read_vec_normalize(path: str | os.PathLike[str]) -> RunningMeanStd:
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """The JSON and the weights of a zip."""
     torch = importlib.import_module("torch")
+    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 6):
+        raise ImportError(f"reading a model needs PyTorch >= 2.6 (CVE-2025-32434), got {torch.__version__}")
     try:
         with zipfile.ZipFile(path) as archive:
             for name in ("data", "policy.pth"):
@@ -155,7 +152,7 @@ def _activation(data: dict[str, Any], path: str | os.PathLike[str]) -> str:
 
 
 class _Passive:
-    """Stands in for every class that is not an array's: it holds a state and does nothing."""
+    """Stands in for every class: it holds a state and does nothing."""
 
     def __new__(cls, *_: Any, **__: Any) -> "_Passive":
         return object.__new__(cls)
@@ -168,22 +165,46 @@ class _Passive:
             self.__dict__.update(state)
 
 
+class _DType(_Passive):
+    """A NumPy dtype, as its code; of little-endian numbers alone."""
+
+    def __init__(self, code: Any, *_: Any) -> None:
+        if code not in ("f4", "f8", "i4", "i8", "u1", "b1"):
+            raise pickle.UnpicklingError(f"expected numbers, got dtype {code!r}")
+        self.code = code
+
+    def __setstate__(self, state: Any) -> None:
+        if state[1] not in ("<", "|", "="):
+            raise pickle.UnpicklingError(f"expected little-endian numbers, got {state[1]!r}")
+
+
+class _Array(_Passive):
+    """A NumPy array, made of plain bytes once their number is right."""
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, is_fortran, raw = state
+        if not isinstance(dtype, _DType) or not isinstance(raw, bytes):
+            raise pickle.UnpicklingError("expected an array of numbers")
+        self.value = np.frombuffer(raw, dtype.code).reshape(shape, order="F" if is_fortran else "C")
+
+
+def _scalar(dtype: Any, raw: Any) -> float:
+    if not isinstance(dtype, _DType) or not isinstance(raw, bytes):
+        raise pickle.UnpicklingError("expected a number")
+    return float(np.frombuffer(raw, dtype.code)[0])
+
+
+def _encode(text: str, _: str) -> bytes:
+    return text.encode("latin1")
+
+
+_STAND_INS: dict[str, Any] = {"_reconstruct": _Array, "scalar": _scalar, "ndarray": _Passive, "dtype": _DType}
+
+
 class _Unpickler(pickle.Unpickler):
-    """Makes arrays, and passive objects of everything else; it imports nothing that the file names."""
+    """Makes passive objects of everything, and imports nothing that the file names."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] == "numpy" and name in _NUMPY:
-            return _NUMPY[name]
-        if (module, name) == ("collections", "OrderedDict"):
-            return dict
-        if (module, name) == ("_codecs", "encode"):
-            return lambda text, encoding: text.encode("latin1")
-        return _Passive
-
-
-_NUMPY: dict[str, Any] = {
-    "_reconstruct": np.empty(0).__reduce__()[0],
-    "scalar": np.float64(0.0).__reduce__()[0],
-    "ndarray": np.ndarray,
-    "dtype": np.dtype,
-}
+        if module.partition(".")[0] == "numpy":
+            return _STAND_INS.get(name, _Passive)
+        return {("collections", "OrderedDict"): dict, ("_codecs", "encode"): _encode}.get((module, name), _Passive)

@@ -22,14 +22,15 @@ import cloudpickle
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.environments import EnvFactory
-from trpo_fast.errors import EnvironmentFaultError, SnapshotError
+from trpo_fast.environments import EnvFactory, make_from_factories
+from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.policy import Policy
 from trpo_fast.rollout import AfterStep, Rollout
 from trpo_fast.workers.process import Setup
 from trpo_fast.workers.shared_arrays import Layout, SharedFile, map_arrays, trajectories_of
 
 TICK = 0.05  # seconds between two looks at what the workers do
+STARTING = 60.0  # seconds a worker has for its first answer, at least
 CLOSING = 1.0  # seconds a worker has to close its environments
 
 _START = "import sys; sys.path[:] = {path!r}; from trpo_fast.workers.process import main; main()"
@@ -126,7 +127,7 @@ class WorkerEnvironments:
         self._timeout = timeout
         self._restarts = restarts
         self.n_restarts = 0
-        env = self._factories[0]()
+        (env,) = make_from_factories(self._factories[:1])
         self.observation_space, self.action_space = env.observation_space, env.action_space
         env.close()
         self._workers: list[WorkerProcess] = []
@@ -181,8 +182,6 @@ class WorkerEnvironments:
         arrays = self._arrays
         arrays["observations"][0] = observations
         arrays["noise"][...] = noise
-        arrays["terminated"][...] = arrays["truncated"][...] = False
-        arrays["valid"][...] = True
         arrays["theta"][...] = theta
         statistics = self._policy.normalizer.statistics
         arrays["mean"][...], arrays["var"][...] = statistics.mean, statistics.var
@@ -201,9 +200,12 @@ class WorkerEnvironments:
 
     def get_state(self) -> dict[str, Any]:
         """As ``SingleEnvironments``, whatever the number of workers."""
+        if not self._workers or any(worker.is_lost for worker in self._workers):
+            raise SnapshotError("a worker was lost or closed")
         shares = self._ask("get_state", [()] * len(self._workers))
-        if isinstance(shares[0], str):
-            raise SnapshotError(shares[0])
+        for share in shares:
+            if isinstance(share, str):
+                raise SnapshotError(share)
         environments = [state for share in shares for state in share["environments"]]
         return {"steps": shares[0]["steps"], "environments": environments}
 
@@ -246,11 +248,13 @@ class WorkerEnvironments:
 
         With ``lost``, a worker that fails is made anew and asked again while ``restarts`` last; its number goes there.
         """
+        if not self._workers:
+            raise InvalidArgumentError("env", "environments that are open", "closed ones")
         self._request += 1
         for worker, its_arguments in zip(self._workers, arguments, strict=True):
             worker.ask(self._request, command, *its_arguments)
         answers: dict[int, Any] = {}
-        watch = Watch(self._arrays["positions"], self._timeout)
+        watch = self._watch(command)
         try:
             while len(answers) < len(self._workers):
                 w, answer = self._hear(watch, waiting=[w for w in range(len(self._workers)) if w not in answers])
@@ -262,6 +266,8 @@ class WorkerEnvironments:
                     lost.append(w)
                     self._workers[w].ask(self._request, command, *arguments[w])
                     watch.forget(w)
+                elif isinstance(answer, InvalidArgumentError):
+                    raise answer
                 else:
                     answers[w] = answer
         except BaseException:  # Ctrl-C too
@@ -290,6 +296,9 @@ class WorkerEnvironments:
             request, kind, content = answer
             if request != self._request:  # nobody waits for it any more
                 continue
+            if kind == "invalid":
+                argument, expected, got = content
+                return w, InvalidArgumentError(argument, expected, got)
             if kind == "fault":
                 env_index, step, field, expected, got = content
                 return w, EnvironmentFaultError(env_index, step, field, expected, got, w)
@@ -316,20 +325,25 @@ class WorkerEnvironments:
 
     def _one(self, command: str, w: int, *arguments: Any) -> None:
         """Have worker ``w`` obey a command, while others may be at work on the latest request."""
-        worker, watch, early = self._workers[w], Watch(self._arrays["positions"], self._timeout), []
+        worker, watch, early = self._workers[w], self._watch(command), []
         worker.ask(self._request, command, *arguments)
         try:
             while True:
                 heard, answer = self._hear(watch, waiting=[w])
                 if heard != w:
                     early.append((self._workers[heard], (self._request, "done", answer)))
-                elif isinstance(answer, EnvironmentFaultError):
+                elif isinstance(answer, EnvironmentFaultError | InvalidArgumentError):
                     raise answer
                 else:
                     return
         finally:
             for item in early:
                 self._heard.put(item)
+
+    def _watch(self, command: str) -> "Watch":
+        """A process also has to start and to import its modules before its environments are made."""
+        timeout = max(self._timeout, STARTING) if command == "setup" else self._timeout
+        return Watch(self._arrays["positions"], timeout)
 
     def _cancel(self) -> None:
         self._arrays["cancelled"][0] = self._request

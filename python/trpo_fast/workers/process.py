@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from trpo_fast.environment_interface import Trajectories
 from trpo_fast.environments import EnvFactory, SingleEnvironments, make_from_factories
-from trpo_fast.errors import EnvironmentFaultError, SnapshotError
+from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.policy import Policy
 from trpo_fast.rollout import step_through
@@ -50,6 +50,10 @@ class Worker:
         position = memoryview(arrays["positions"][setup.worker])
         self._environments = SingleEnvironments(make_from_factories(setup.factories), setup.first_index, position)
         self._policy, _ = setup.make_networks()
+        spaces = self._environments.observation_space, self._environments.action_space
+        expected = self._policy.observation_space, self._policy.action_space
+        if spaces != expected:
+            raise InvalidArgumentError("env", "the spaces of environment 0, {} and {}".format(*expected), spaces)
 
     def reset(self, request: int, seed: int | None) -> None:
         """Start an episode in every environment; the observations are those of step 0."""
@@ -58,6 +62,8 @@ class Worker:
     def collect(self, request: int) -> dict[tuple[int, int], npt.NDArray[np.float64]]:
         """A rollout, in the shared arrays but for the final observations of truncated episodes."""
         policy, arrays, shared = self._policy, self._arrays, self._shared
+        arrays["terminated"][...] = arrays["truncated"][...] = False
+        arrays["valid"][...] = True
         trajectories = trajectories_of(arrays, {})
         statistics = RunningMeanStd(shared["mean"], shared["var"])
         actor = policy.actor(shared["theta"], ObservationNormalizer(statistics, policy.normalizer.enabled))
@@ -109,6 +115,8 @@ def main() -> None:
                 answer = ("done", getattr(worker, name)(request, *arguments))
         except EnvironmentFaultError as error:
             answer = ("fault", error.args[:-1])
+        except InvalidArgumentError as error:
+            answer = ("invalid", error.args)
         except BaseException as error:  # SystemExit of an environment too
             answer = ("error", f"{type(error).__name__}: {error}")
         pickle.dump((request, *answer), answers)
