@@ -169,7 +169,7 @@ class _DType(_Passive):
     """A NumPy dtype, as its code; of little-endian numbers alone."""
 
     def __init__(self, code: Any, *_: Any) -> None:
-        if code not in ("f4", "f8", "i4", "i8", "u1", "b1"):
+        if code not in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"):
             raise pickle.UnpicklingError(f"expected numbers, got dtype {code!r}")
         self.code = code
 
