@@ -55,7 +55,7 @@ def contenders(task: str) -> Iterator[tuple[str, TRPO]]:
     yield "AsyncVectorEnv", make(gym.make_vec(task, N_ENVS, vectorization_mode="async"))
     if util.find_spec("envpool"):
         pool: Callable[..., Any] = importlib.import_module("envpool").make_gymnasium
-        yield "EnvPool (v4 of the task)", make(pool(task.replace("v5", "v4"), num_envs=N_ENVS, num_threads=2))
+        yield "EnvPool", make(pool(task, num_envs=N_ENVS, num_threads=2))
 
 
 def make(env: Any, **arguments: Any) -> TRPO:
