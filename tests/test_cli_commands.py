@@ -101,8 +101,6 @@ def test_info_of_a_damaged_file(run, tmp_path, capsys):
 
 
 class TestPlot:
-    pytest.importorskip("matplotlib")
-
     @pytest.mark.parametrize("suffix", ["png", "svg"])
     def test_curves(self, run, tmp_path, suffix):
         out = tmp_path / f"curves.{suffix}"
