@@ -13,10 +13,30 @@ from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, Snapsh
 from trpo_fast.observations import ObservationCodec, copy_if_fit
 from trpo_fast.validation import describe
 
-_NO_STATE = "expected environments from an id or factories, whose state can be read"
+
+class _Brought:
+    """What vector environments have in common, whoever wrote them: their own random streams, and no state to read."""
+
+    def __init__(self, env: Any, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
+        self._env = env
+        self.num_envs = int(env.num_envs)
+        self.observation_space = observation_space
+        self.action_space = action_space
+        self._codec = ObservationCodec(observation_space)
+        self._steps = 0
+
+    def get_state(self) -> NoReturn:
+        expected = "expected environments from an id or factories, whose state can be read"
+        raise SnapshotError(f"{type(self._env).__name__}: {expected}")
+
+    def set_state(self, state: dict[str, Any]) -> NoReturn:
+        self.get_state()
+
+    def close(self) -> None:
+        self._env.close()
 
 
-class VectorEnvironments:
+class VectorEnvironments(_Brought):
     """A VectorEnv or EnvPool, in any autoreset mode.
 
     NEXT_STEP spends a step of its own on a reset: that step is not ``valid``. SAME_STEP delivers the final observation
@@ -24,13 +44,8 @@ class VectorEnvironments:
     """
 
     def __init__(self, env: Any) -> None:
-        self._env = env
-        self.num_envs = int(env.num_envs)
-        self.observation_space = env.single_observation_space
-        self._codec = ObservationCodec(self.observation_space)
-        self.action_space = env.single_action_space
+        super().__init__(env, env.single_observation_space, env.single_action_space)
         self._mode = autoreset_mode(env)
-        self._steps = 0
         self._ended: npt.NDArray[np.bool_] = np.zeros(self.num_envs, dtype=np.bool_)  # by the step before
         batch_size = _asynchronous_batch_size(env)
         if batch_size is not None and batch_size < self.num_envs:
@@ -67,15 +82,6 @@ class VectorEnvironments:
                 self._reset(fresh, options={"reset_mask": self._ended.copy()})
                 observations[self._ended] = fresh[self._ended]
 
-    def get_state(self) -> NoReturn:
-        raise SnapshotError(f"{type(self._env).__name__}: {_NO_STATE}")
-
-    def set_state(self, state: dict[str, Any]) -> NoReturn:
-        self.get_state()
-
-    def close(self) -> None:
-        self._env.close()
-
     def _reset(self, out: npt.NDArray[np.float64], **arguments: Any) -> None:
         try:
             observations, _ = self._env.reset(**arguments)
@@ -102,16 +108,11 @@ class VectorEnvironments:
             )
 
 
-class SB3Environments:
+class SB3Environments(_Brought):
     """A ``VecEnv`` of Stable-Baselines3: it resets within the step that ends an episode, however that ends."""
 
     def __init__(self, env: Any) -> None:
-        self._env = env
-        self.num_envs = int(env.num_envs)
-        self.observation_space = env.observation_space
-        self._codec = ObservationCodec(self.observation_space)
-        self.action_space = env.action_space
-        self._steps = 0
+        super().__init__(env, env.observation_space, env.action_space)
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
         if seed is not None:
@@ -142,15 +143,6 @@ class SB3Environments:
                 into.final_observations[t, i] = take_observation(
                     self._codec, final, out, i, self._steps, "final observation"
                 )
-
-    def get_state(self) -> NoReturn:
-        raise SnapshotError(f"{type(self._env).__name__}: {_NO_STATE}")
-
-    def set_state(self, state: dict[str, Any]) -> NoReturn:
-        self.get_state()
-
-    def close(self) -> None:
-        self._env.close()
 
 
 def take_observations(

@@ -27,7 +27,7 @@ from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, Snapsh
 from trpo_fast.policy import Policy
 from trpo_fast.rollout import AfterStep, Rollout
 from trpo_fast.workers.process import Setup
-from trpo_fast.workers.shared_arrays import Layout, SharedFile, map_arrays, trajectories_of
+from trpo_fast.workers.shared_arrays import TRAJECTORIES, Layout, SharedFile, map_arrays, trajectories_of
 
 TICK = 0.05  # seconds between two looks at what the workers do
 STARTING = 60.0  # seconds a worker has for its first answer, at least
@@ -192,7 +192,7 @@ class WorkerEnvironments:
             for first, found in zip(self._bounds, finals, strict=False)
             for (t, i), final in found.items()
         }
-        trajectories = trajectories_of({name: array.copy() for name, array in arrays.items()}, final_observations)
+        trajectories = trajectories_of({name: arrays[name].copy() for name in TRAJECTORIES}, final_observations)
         if after_step is not None and not all(after_step(trajectories, t) for t in range(len(noise))):
             return None
         begun_anew = [i for w in lost for i in range(self._bounds[w], self._bounds[w + 1])]

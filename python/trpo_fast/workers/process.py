@@ -23,9 +23,7 @@ from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, Snapsh
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.policy import Policy
 from trpo_fast.rollout import step_through
-from trpo_fast.workers.shared_arrays import Layout, map_arrays, trajectories_of
-
-BY_ENVIRONMENT = ("observations", "rewards", "terminated", "truncated", "valid", "noise", "actions")
+from trpo_fast.workers.shared_arrays import BY_ENVIRONMENT, Layout, map_arrays, trajectories_of
 
 
 class Setup(NamedTuple):

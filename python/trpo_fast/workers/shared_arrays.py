@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from trpo_fast.environment_interface import Trajectories
 
+TRAJECTORIES = ("observations", "rewards", "terminated", "truncated", "valid")
+BY_ENVIRONMENT = (*TRAJECTORIES, "noise", "actions")
 _LINE = 64  # bytes; arrays begin on cache lines
 
 
@@ -59,8 +61,8 @@ def trajectories_of(
     arrays: dict[str, npt.NDArray[Any]], finals: dict[tuple[int, int], npt.NDArray[np.float64]]
 ) -> Trajectories:
     """Those of the arrays that trajectories are made of."""
-    rewards, terminated, truncated, valid = (arrays[n] for n in ("rewards", "terminated", "truncated", "valid"))
-    return Trajectories(arrays["observations"], rewards, terminated, truncated, valid, finals)
+    observations, rewards, terminated, truncated, valid = (arrays[name] for name in TRAJECTORIES)
+    return Trajectories(observations, rewards, terminated, truncated, valid, finals)
 
 
 class SharedFile:
