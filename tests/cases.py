@@ -18,6 +18,16 @@ ACTION_SPACES = {
     "Categorical": gym.spaces.Discrete(4),
     "MultiDiscrete": gym.spaces.MultiDiscrete([2, 5, 3]),
     "Bernoulli": gym.spaces.MultiBinary(4),
+    "GaussianOutputStd": gym.spaces.Box(-1.0, 1.0, (2,), np.float32),
+    "GaussianSquashed": gym.spaces.Box(-1.0, 3.0, (2,), np.float32),
+    "CategoricalMasked": gym.spaces.Discrete(5),
+    "MultiDiscreteMasked": gym.spaces.MultiDiscrete([2, 4, 3]),
+}
+OPTIONS = {
+    "GaussianOutputStd": {"state_dependent_std": True},
+    "GaussianSquashed": {"squash": True},
+    "CategoricalMasked": {"use_masking": True},
+    "MultiDiscreteMasked": {"use_masking": True},
 }
 DTYPES = ("float32", "float64")
 BATCH_SIZES = (1, 3, 257, 600)  # one row, below a block, one over a block, several blocks
@@ -44,6 +54,45 @@ class Case(NamedTuple):
 
     def vector(self) -> np.ndarray:
         return self.rng.standard_normal(self.policy.num_params)
+
+
+class OutputStd(oracle.Policy):
+    """The oracle of a Gaussian whose log standard deviations are outputs of the network, clipped."""
+
+    def __init__(self, obs_dim: int, distribution: Any, net_arch: Any, activation: str) -> None:
+        distribution.num_outputs, distribution.num_log_std = 2 * distribution.num_log_std, 0
+        super().__init__(obs_dim, distribution, net_arch, activation)
+
+    def linearize(self, theta: np.ndarray, obs: np.ndarray) -> Any:
+        phi, jvp, vjp = super().linearize(theta, obs)
+        is_log_std = np.arange(phi.shape[1]) >= phi.shape[1] // 2
+        clipped = np.where(is_log_std, np.clip(phi, oracle.LOG_STD_MIN, oracle.LOG_STD_MAX), phi)
+        slope = clipped == phi
+        return clipped, lambda v: slope * jvp(v), lambda phi_bar: vjp(slope * phi_bar)
+
+
+IMPOSSIBLE = -1e9  # a logit whose exp is 0
+
+
+class Masked(oracle.Policy):
+    """The oracle of choices of which some are impossible: their logits are so low that exp gives 0."""
+
+    def linearize(self, theta: np.ndarray, obs: np.ndarray) -> Any:
+        obs, mask = np.split(obs, [OBS_DIM], axis=1)
+        phi, jvp, vjp = super().linearize(theta, obs)
+        possible = mask != 0.0
+        return np.where(possible, phi, IMPOSSIBLE), lambda v: possible * jvp(v), lambda phi_bar: vjp(possible * phi_bar)
+
+
+SCALES = {"GaussianOutputStd": 0.6}  # log standard deviations of +-6 make any function of them ill-conditioned
+ORACLES = {"GaussianOutputStd": OutputStd, "CategoricalMasked": Masked, "MultiDiscreteMasked": Masked}
+
+
+def random_masks(action_space: gym.Space[Any], n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n, K) zeros and ones; of every choice at least one is left, in about one row of eight no more than that."""
+    parts = [int(action_space.n)] if isinstance(action_space, gym.spaces.Discrete) else action_space.nvec.tolist()
+    scores = [rng.random((n, size)) for size in parts]
+    return np.hstack([(s < rng.random((n, 1))) | (s == s.min(axis=1, keepdims=True)) for s in scores]).astype(float)
 
 
 def oracle_distribution(space: gym.Space[Any]) -> Any:
@@ -74,13 +123,17 @@ def make_case(
         net_arch=net_arch,
         activation_fn=activation,
         dtype=dtype,
+        **OPTIONS.get(space, {}),
     )
+    scale *= SCALES.get(space, 1.0)
     theta = (scale * rng.standard_normal(policy.num_params)).astype(dtype)
     observations = rng.standard_normal((n, OBS_DIM))
+    if policy.action_masks is not None:
+        observations = np.hstack([observations, random_masks(action_space, n, rng)])
     noise = rng.standard_normal((n, policy.codec.size)).astype(dtype)
     rows = np.empty_like(noise)
     policy.act(theta, observations, noise, rows)
-    reference = oracle.Policy(OBS_DIM, oracle_distribution(action_space), net_arch, activation)
+    reference = ORACLES.get(space, oracle.Policy)(OBS_DIM, oracle_distribution(action_space), net_arch, activation)
     advantages = rng.standard_normal(n)
     return Case(policy, theta, observations, policy.codec.to_batch(rows), advantages, reference, rng)
 

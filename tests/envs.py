@@ -153,3 +153,45 @@ class FakeALEVectorEnv(FakeEnvPool):
             return *parts, {}
         nothing = np.zeros(self.single_observation_space.shape, dtype=np.float32)
         return *parts, {"final_obs": np.stack([nothing if row is None else row for row in infos["final_obs"]])}
+
+
+class MaskedEnv(CountingEnv):
+    """Offers a random mask with every observation, in its info or by its method, and refuses impossible actions."""
+
+    def __init__(self, env_id: int = 0, action_space: gym.Space[Any] | None = None, by: str = "info") -> None:
+        super().__init__(env_id, lengths=(4, 7), ends=("terminated", "truncated"), action_space=action_space)
+        self.by = by
+        if by == "method":
+            self.action_masks = lambda: self.mask
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        gym.Env.reset(self, seed=seed)
+        observation, _ = super().reset(seed=seed)
+        return observation, self._next_info()
+
+    def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        starts = np.cumsum([0, *self._parts()[:-1]])
+        chosen = starts + np.ravel(action) - np.ravel(getattr(self.action_space, "start", 0))
+        assert self.mask[chosen].all(), f"{action} is impossible"
+        observation, reward, terminated, truncated, _ = super().step(action)
+        return observation, reward, terminated, truncated, self._next_info()
+
+    def _parts(self) -> list[int]:
+        space: Any = self.action_space
+        return [int(space.n)] if isinstance(space, gym.spaces.Discrete) else space.nvec.tolist()
+
+    def _next_info(self) -> dict[str, Any]:
+        parts = []
+        for n in self._parts():
+            part = self.np_random.random(n) < 0.4
+            part[self.np_random.integers(n)] = True
+            parts.append(part)
+        self.mask = np.concatenate(parts).astype(np.int8)
+        return {"action_mask": self.mask.copy()} if self.by == "info" else {}
+
+    def get_state(self) -> dict[str, Any]:
+        return {"episode": self.episode, "t": self.t, "mask": self.mask, "random": self.np_random}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.episode, self.t, self.mask = state["episode"], state["t"], state["mask"]
+        self.np_random = state["random"]

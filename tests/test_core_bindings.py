@@ -57,7 +57,7 @@ def bound(dtype):
     both, out = {"network": network, "distribution": gaussian}, ("out",)
     actor = {**both, "normalizer": normalizer, "action_range": action_range, "theta": theta}
     linearization = k.Linearization(network, theta, x)
-    surrogate = k.SurrogateObjective(network, gaussian, theta, x, actions, double(N), 2)
+    surrogate = k.SurrogateObjective(network, gaussian, theta, x, actions, double(N), 0.1, 2)
     fisher = k.FisherOperator(network, gaussian, theta, x, 0.1, 2)
     kfac = k.KFACPreconditioner(network, gaussian, theta, x, actions, 0.1, 2)
     taken = {"phi": phi, "actions": actions}
@@ -74,6 +74,7 @@ def bound(dtype):
         "normalize": Bound(k.normalize, {"normalizer": normalizer, "x": double(N, 3), "out": scalar(N, 3)}, out),
         "Dense": Bound(k.Dense, {"input_size": 3, "output_size": 2, "activation": "tanh"}),
         "AppendLogStd": Bound(k.AppendLogStd, {"size": 2}),
+        "ClampLogStd": Bound(k.ClampLogStd, {"size": 2}),
         "Network": Bound(k.Network, {"layers": [k.Dense(3, 2, "tanh"), k.Dense(2, 4, "relu")]}),
         "Network.forward": Bound(network.forward, {"theta": theta, "x": x, "out": scalar(N, 4)}, out),
         "Linearization": Bound(k.Linearization, {"network": network, "theta": theta, "x": x}),
@@ -94,6 +95,9 @@ def bound(dtype):
             gaussian.kl_divergence, {"p": phi, "q": scalar(N, 4), "out": double(N)}, out
         ),
         "Distribution.entropy": Bound(gaussian.entropy, {"phi": phi, "out": double(N)}, out),
+        "Distribution.entropy_vjp": Bound(
+            gaussian.entropy_vjp, {"phi": phi, "weight": 0.5, "out": scalar(N, 4)}, out
+        ),
         "Distribution.fisher_metric": Bound(gaussian.fisher_metric, {"phi": phi, "out": scalar(N, 4)}, out),
         "Distribution.multiply_fisher": Bound(
             gaussian.multiply_fisher, {"metric": phi, "dphi": scalar(N, 4), "out": scalar(N, 4)}, out
@@ -104,7 +108,8 @@ def bound(dtype):
         "Distribution.mode": Bound(gaussian.mode, {"phi": phi, "out": scalar(N, 2)}, out),
         "SurrogateObjective": Bound(
             k.SurrogateObjective,
-            {**both, "theta": theta, "x": x, "actions": actions, "advantages": double(N), "n_threads": 2},
+            {**both, "theta": theta, "x": x, "actions": actions, "advantages": double(N), "ent_coef": 0.1,
+             "n_threads": 2},
         ),
         "SurrogateObjective.gradient": Bound(surrogate.gradient, {"out": double(P)}, out),
         "SurrogateObjective.evaluate": Bound(surrogate.evaluate, {"theta_new": scalar(P)}),
@@ -280,13 +285,15 @@ BAD_SCALARS = {
     "to_env": {"action_range": (None, 1)},
     "Dense": {"input_size": SIZE, "output_size": SIZE, "activation": ("Tanh", "", None, 1)},
     "AppendLogStd": {"size": SIZE},
+    "ClampLogStd": {"size": SIZE},
+    "Distribution.entropy_vjp": {"weight": (None, "1", 1j)},
     "Network": {"layers": ([], [None], [1], None, 1)},
     "Linearization": {"network": OBJECT},
     "DiagGaussian": {"size": SIZE},
     "Categorical": {"num_choices": SIZE},
     "Bernoulli": {"num_bits": SIZE},
     "Product": {"factors": ([], [None], [1], None, 1)},
-    "SurrogateObjective": {"network": OBJECT, "distribution": OBJECT, "n_threads": THREADS},
+    "SurrogateObjective": {"network": OBJECT, "distribution": OBJECT, "ent_coef": REAL, "n_threads": THREADS},
     "FisherOperator": {"network": OBJECT, "distribution": OBJECT, "damping": REAL, "n_threads": THREADS},
     "KFACPreconditioner": {"network": OBJECT, "distribution": OBJECT, "damping": REAL, "n_threads": THREADS},
     "set_num_threads": {"n_threads": THREADS},
@@ -340,7 +347,7 @@ def test_what_is_no_action_of_a_discrete_distribution_is_refused(kind, bad, dtyp
     actions = np.zeros((N, distribution.action_size), dtype)
     actions[3, -1] = bad
     network = k.Network([k.Dense(3, distribution.num_dist_params, "identity")])
-    batch = np.zeros(network.num_params, dtype), np.zeros((N, 3), dtype), actions, np.ones(N), 1
+    batch = np.zeros(network.num_params, dtype), np.zeros((N, 3), dtype), actions, np.ones(N), 0.0, 1
     for call in (
         lambda: distribution.log_prob(phi, actions, out),
         lambda: distribution.log_ratio(phi, phi, actions, out),

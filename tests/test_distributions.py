@@ -169,7 +169,7 @@ def test_terms_compared_in_one_pass_are_those_of_the_functions(space, dtype):
     actions = sample(d, p, case.rng)
     for q in (p, p + random_phi(case, 1, 0.1), random_phi(case, 1, 5.0)):
         theta_p, theta_q = (np.concatenate([np.zeros(phi.size, dtype), phi[0]]) for phi in (p, q))
-        objective = k.SurrogateObjective(network, d, theta_p, np.zeros((1, 1), dtype), actions, np.ones(1), 1)
+        objective = k.SurrogateObjective(network, d, theta_p, np.zeros((1, 1), dtype), actions, np.ones(1), 0.0, 1)
         surrogate, mean_kl, max_kl, entropy = objective.evaluate(theta_q)
         assert mean_kl == max_kl == scalars(d.kl_divergence, p, q)[0]
         assert entropy == scalars(d.entropy, q)[0]

@@ -12,6 +12,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from trpo_fast import TRPO, EnvironmentFaultError, InvalidArgumentError, TRPOConfig, UnsupportedSpaceError
 from trpo_fast.errors import MissingExtraError
+from trpo_fast.networks import POLICY_KWARGS
 
 EPISODE, N_STEPS = 5, 12  # of FaultyEnv; the first update comes after step 12, the faults after it
 AT = {"observation": 18, "final observation": 20, "reset observation": 20, "reward": 18, "terminated": 18}
@@ -331,6 +332,8 @@ BAD_SETTINGS = {
     "gae_lambda": (*NO_NUMBER, True, -0.1, 1.1),
     "advantage": NO_CHOICE,
     "normalize_advantage": NO_FLAG,
+    "ent_coef": (*NO_NUMBER, True, -0.1),
+    "normalize_reward": NO_FLAG,
     "target_kl": (*NO_NUMBER, True, 0.0, -0.01),
     "kl_reduction": NO_CHOICE,
     "cg_max_steps": (*NO_INTEGER, 0, -3),
@@ -356,6 +359,9 @@ BAD_ARGUMENTS = {
     "log_std_init": (*NO_NUMBER, True, -21.0, 2.1),
     "ortho_init": NO_FLAG,
     "normalize_observations": NO_FLAG,
+    "state_dependent_std": NO_FLAG,
+    "squash": NO_FLAG,
+    "use_masking": NO_FLAG,
     "dtype": (None, "float16", "int32", int, ">f4", "nonsense", 32, [1]),
     "seed": (True, -1, 1.0, "0", np.nan, [0]),
     "verbose": (None, -1, 0.5, True, "1"),
@@ -391,7 +397,7 @@ def test_a_setting_out_of_range_is_refused_by_name(name, bad):
 @pytest.mark.parametrize(("name", "bad"), values(BAD_ARGUMENTS))
 def test_a_constructor_argument_out_of_range_is_refused_by_name(name, bad):
     arguments = {"policy": "MlpPolicy", "env": SpacesOnly(VECTOR, gym.spaces.Box(-1.0, 1.0, (2,)))}
-    of_policy = name in ("net_arch", "activation_fn", "log_std_init", "ortho_init")
+    of_policy = name in POLICY_KWARGS
     with refused(name):
         TRPO(**{**arguments, **({"policy_kwargs": {name: bad}} if of_policy else {name: bad})})
 

@@ -45,6 +45,7 @@ def test_a_section_of_the_zoo(conf):
         "sub_sampling_factor": 2,
         "n_critic_updates": 3,
         "normalize_observations": False,
+        "normalize_reward": False,
         "log_std_init": -2,
         "ortho_init": False,
         "activation_fn": "relu",

@@ -2,8 +2,9 @@
 
 import gymnasium as gym
 import numpy as np
+import numpy_trpo as oracle
 import pytest
-from cases import OBS_DIM, all_cases, make_case, relative_error, tolerance
+from cases import OBS_DIM, OutputStd, all_cases, make_case, relative_error, tolerance
 
 from trpo_fast import (
     Batch,
@@ -39,10 +40,14 @@ def inputs_and_cotangents(case):
     """Each layer's inputs x (N, m), none for log_std, and its z_bar (N, n), by the oracle's formulas."""
     network, distribution = case.oracle.network, case.oracle.distribution
     weights, log_std = np.split(case.oracle_theta, [network.num_params])
-    _, tape = network.forward(weights, case.inputs)
+    features = case.inputs[:, :OBS_DIM]  # without the mask
+    _, tape = network.forward(weights, features)
     score = distribution.score(case.oracle.dist_params(case.oracle_theta, case.inputs), case.actions)
+    if isinstance(case.oracle, OutputStd):
+        phi, _, _ = oracle.Policy.linearize(case.oracle, case.oracle_theta, case.inputs)
+        score = score * (phi == case.oracle.dist_params(case.oracle_theta, case.inputs))  # 0 beyond the clamp
     y_bar, log_std_bar = np.split(score, [distribution.num_outputs], axis=1)
-    layers = [(case.inputs[:, :0], log_std_bar * (np.abs(log_std + 9.0) <= 11.0))] if len(log_std) else []
+    layers = [(features[:, :0], log_std_bar * (np.abs(log_std + 9.0) <= 11.0))] if len(log_std) else []
     for (weight, _), (x, slope) in zip(reversed(network.unflatten(weights)), reversed(tape), strict=True):
         z_bar = slope * y_bar
         layers.insert(0, (x, z_bar))

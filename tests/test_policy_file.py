@@ -299,7 +299,7 @@ def test_tensors_that_do_not_fit_are_refused_even_if_signed(path, edit):
 
 METADATA_EDITS = {
     "format": "something else",
-    "version": 3,
+    "version": 2,
     "arguments": None,
     "arguments of environments": {"n_envs": 10**6},
     "arguments unknown": {"sinks": []},

@@ -58,7 +58,13 @@ def test_mujoco(env_id, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"dtype": "float64"}, {"normalize_returns": False}, {"normalize_observations": False}]
+    "options",
+    [
+        {"dtype": "float64"},
+        {"normalize_returns": False},
+        {"normalize_observations": False},
+        {"normalize_reward": True, "ent_coef": 0.01},
+    ],
 )
 def test_every_normaliser_and_dtype(options, tmp_path):
     assert_resumes(lambda: "CartPole-v1", tmp_path, **options)

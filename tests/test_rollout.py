@@ -51,7 +51,7 @@ def collect(envs, wrap=FACTORIES["single"], *, n_steps, advantage="gae", rollout
     batches = []
     for _ in range(rollouts):
         rollout = collector.collect(theta, n_steps, lambda *_: True)
-        batch, values = to_batch(rollout, policy, value_of, config)
+        batch, values = to_batch(rollout, rollout.trajectories.rewards, policy, value_of, config)
         np.testing.assert_array_equal(values, value_of(batch.observations))
         assert rollout.num_transitions == len(batch.observations)
         batches.append(batch)

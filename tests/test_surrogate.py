@@ -7,16 +7,18 @@ from cases import BATCH_SIZES, all_cases, make_case, relative_error, tolerance
 from trpo_fast import SurrogateObjective
 
 
-def objective(case):
-    return SurrogateObjective(case.policy, case.theta, case.observations, case.actions, case.advantages)
+def objective(case, ent_coef=0.0):
+    batch = case.observations, case.actions, case.advantages
+    return SurrogateObjective(case.policy, case.theta, *batch, ent_coef=ent_coef)
 
 
 @all_cases(dtype="float64")
-def test_gradient_is_the_derivative(spec):
+@pytest.mark.parametrize("ent_coef", [0.0, 0.3])
+def test_gradient_is_the_derivative(spec, ent_coef):
     case = make_case(**spec, n=60)
     v, h = case.vector(), 1e-6
-    plus, minus = (objective(case).evaluate(case.theta + s * h * v).surrogate for s in (1, -1))
-    g = objective(case).gradient()
+    plus, minus = (objective(case, ent_coef).evaluate(case.theta + s * h * v).surrogate for s in (1, -1))
+    g = objective(case, ent_coef).gradient()
     assert abs(g @ v - (plus - minus) / (2 * h)) < 1e-7 * np.linalg.norm(g) * np.linalg.norm(v)
 
 
@@ -39,6 +41,14 @@ def test_evaluation_agrees_with_the_oracle(spec, distance):
     tol = tolerance(spec["dtype"], 1e-9, 1e-4 if distance == 0.1 else 5e-3)
     np.testing.assert_allclose(value[1:], expected[1:], rtol=tol)
     assert value.surrogate == pytest.approx(expected[0], abs=tol * np.abs(case.advantages).mean())
+
+
+@all_cases()
+def test_an_entropy_bonus_adds_the_mean_entropy(spec):
+    case = make_case(**spec)
+    theta_new = (case.theta + 0.1 * case.vector()).astype(spec["dtype"])
+    plain, with_bonus = (objective(case, ent_coef).evaluate(theta_new) for ent_coef in (0.0, 0.5))
+    assert with_bonus == plain._replace(surrogate=plain.surrogate + 0.5 * plain.entropy)
 
 
 @pytest.mark.parametrize("n", BATCH_SIZES)

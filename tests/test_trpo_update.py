@@ -57,13 +57,25 @@ def adversarial(case, rng):
     for kind in rng.choice(list(kinds), size=rng.integers(1, 3)):
         batch = kinds[kind](batch)
         n = len(batch.advantages)
-    if box and rng.random() < 0.15:  # saturated and collapsed standard deviations
-        case.policy.unflatten(theta)["log_std"][:] = rng.choice([-30.0, -20.0, -9.0, 1.99, 2.0, 5.0, 80.0])
+    if case.policy.action_masks is not None:
+        batch = batch._replace(observations=with_masks_that_leave(case, batch))
+    named = case.policy.unflatten(theta)
+    if "log_std" in named and rng.random() < 0.15:  # saturated and collapsed standard deviations
+        named["log_std"][:] = rng.choice([-30.0, -20.0, -9.0, 1.99, 2.0, 5.0, 80.0])
     if rng.random() < 0.1:
         theta *= theta.dtype.type(rng.choice([0.0, 1e-6, 30.0, 1e4]))
     if rng.random() < 0.02:
         theta[rng.integers(len(theta))] = rng.choice([np.nan, np.inf])
     return theta, batch
+
+
+def with_masks_that_leave(case, batch):
+    """The observations of a hostile batch, with the case's masks and the batch's actions possible in them."""
+    n, size = len(batch.actions), case.policy.action_masks.size
+    masks = case.observations[:n, -size:].copy()
+    chosen = case.oracle.distribution.columns(batch.actions)
+    np.put_along_axis(masks, chosen, 1.0, axis=1)
+    return np.hstack([batch.observations[:, :-size], masks])
 
 
 def exact_log_ratio(policy, distribution, old, new, actions):
@@ -79,7 +91,8 @@ def exact_log_ratio(policy, distribution, old, new, actions):
 
 def judge_committed(policy, distribution, theta, theta_new, batch, config, report):
     """The promise, recomputed from the policy's outputs by the oracle's formulas."""
-    old, new = (policy.dist_params(t, batch.observations).astype(np.float64) for t in (theta, theta_new))
+    phi = (policy.dist_params(t, batch.observations).astype(np.float64) for t in (theta, theta_new))
+    old, new = (np.where(np.isneginf(p), -1e300, p) for p in phi)  # of impossible choices
     actions = policy.codec.to_rows(batch.actions).astype(np.float64 if policy.codec.is_box else np.int64)
     advantages = np.asarray(batch.advantages, dtype=np.float64)
     if config.normalize_advantage:
@@ -161,7 +174,7 @@ def test_ordinary_batches_commit_and_use_the_trust_region(env_id):
         def values(observations, policy=policy, critic=critic, state=state):
             return critic.predict(state, policy.normalize(observations))
 
-        batch, _ = to_batch(rollout, policy, values, config)
+        batch, _ = to_batch(rollout, rollout.trajectories.rewards, policy, values, config)
         _, report = trpo_update(policy, theta, batch, config)
         commits += report.committed
         kls.append(report.mean_kl)

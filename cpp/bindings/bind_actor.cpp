@@ -96,14 +96,15 @@ void bind_normalizer(py::module_& module) {
              return std::make_unique<Normalizer>(mean_in, inv_std_in, clip);
            }),
            py::arg("mean"), py::arg("inv_std"), py::arg("clip"));
-  py::class_<ActionRange>(module, "ActionRange", py::module_local(), "start + clip(action, low, high)")
-      .def(py::init([](const py::object& low, const py::object& high, const py::object& start) {
+  py::class_<ActionRange>(module, "ActionRange", py::module_local(),
+                          "start + clip(action, low, high), of a tanh if squashed")
+      .def(py::init([](const py::object& low, const py::object& high, const py::object& start, bool squash) {
              const auto low_in = vector_in<double>(low, "low", kAnySize);
              const auto high_in = vector_in<double>(high, "high", low_in.size());
              return std::make_unique<ActionRange>(low_in, high_in,
-                                                  vector_in<std::int64_t>(start, "start", low_in.size()));
+                                                  vector_in<std::int64_t>(start, "start", low_in.size()), squash);
            }),
-           py::arg("low"), py::arg("high"), py::arg("start"));
+           py::arg("low"), py::arg("high"), py::arg("start"), py::arg("squash") = false);
 }
 
 template <class Scalar>

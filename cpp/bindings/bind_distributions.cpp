@@ -81,6 +81,15 @@ void bind_interface(py::module_& module) {
           },
           py::arg("phi"), py::arg("out"))
       .def(
+          "entropy_vjp",
+          [](const D& self, const py::object& phi, double weight, const py::object& out) {
+            const auto p = dist_params_in(self, phi, "phi");
+            auto phi_bar = matrix_out<Scalar>(out, "out", p.rows(), p.cols());
+            phi_bar.setZero();
+            self.entropy_vjp(panel(p), weight, panel(phi_bar));
+          },
+          py::arg("phi"), py::arg("weight"), py::arg("out"))
+      .def(
           "fisher_metric",
           [](const D& self, const py::object& phi, const py::object& out) {
             const auto p = dist_params_in(self, phi, "phi");

@@ -7,6 +7,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "trpo_fast/network/append_log_std.hpp"
+#include "trpo_fast/network/clamp_log_std.hpp"
 #include "trpo_fast/network/dense.hpp"
 #include "trpo_fast/network/evaluator.hpp"
 #include "trpo_fast/network/linearization.hpp"
@@ -31,6 +32,10 @@ void bind_layers(py::module_& module) {
   py::class_<AppendLogStd<Scalar>, L, std::shared_ptr<AppendLogStd<Scalar>>>(
       module, "AppendLogStd", py::module_local(), "y = [x, log_std], a state-independent log standard deviation")
       .def(py::init([](Index size) { return std::make_shared<AppendLogStd<Scalar>>(checked_size(size, "size")); }),
+           py::arg("size"));
+  py::class_<ClampLogStd<Scalar>, L, std::shared_ptr<ClampLogStd<Scalar>>>(
+      module, "ClampLogStd", py::module_local(), "y = [mean, clamp(log_std)] of x = [mean, log_std]")
+      .def(py::init([](Index size) { return std::make_shared<ClampLogStd<Scalar>>(checked_size(size, "size")); }),
            py::arg("size"));
 }
 
@@ -81,12 +86,13 @@ void bind_network(py::module_& module) {
   using Net = Network<Scalar>;
   bind_layers<Scalar>(module);
   py::class_<Net>(module, "Network", py::module_local(), "Layers over one flat theta")
-      .def(py::init([](const std::vector<std::shared_ptr<Layer<Scalar>>>& layers) {
+      .def(py::init([](const std::vector<std::shared_ptr<Layer<Scalar>>>& layers, bool is_masked) {
              check_parts(layers, "layers");
              return std::make_unique<Net>(
-                 std::vector<std::shared_ptr<const Layer<Scalar>>>(layers.begin(), layers.end()));
+                 std::vector<std::shared_ptr<const Layer<Scalar>>>(layers.begin(), layers.end()), is_masked);
            }),
-           py::arg("layers"))
+           py::arg("layers"), py::arg("is_masked") = false,
+           "is_masked: x has a column more for each output, 0 where that is to be -Inf")
       .def_property_readonly("input_size", &Net::input_size)
       .def_property_readonly("output_size", &Net::output_size)
       .def_property_readonly("num_params", &Net::num_params)

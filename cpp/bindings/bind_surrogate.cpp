@@ -9,21 +9,25 @@ namespace trpo_fast::bindings {
 template <class Scalar>
 void bind_surrogate(py::module_& module) {
   using S = SurrogateObjective<Scalar>;
-  py::class_<S>(module, "SurrogateObjective", py::module_local(), "L(theta') = mean(ratio * advantage)")
-      .def(
-          py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
-                      const py::object& x, const py::object& actions, const py::object& advantages, int n_threads) {
-            expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
-            const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
-            const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
-            const auto actions_in = matrix_in<Scalar>(actions, "actions", x_in.rows(), distribution.action_size());
-            const auto advantages_in = vector_in<double>(advantages, "advantages", x_in.rows());
-            checked_threads(n_threads);
-            const py::gil_scoped_release release;
-            return std::make_unique<S>(network, distribution, theta_in, x_in, actions_in, advantages_in, n_threads);
-          }),
-          py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),
-          py::arg("advantages"), py::arg("n_threads"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
+  py::class_<S>(module, "SurrogateObjective", py::module_local(),
+                "L(theta') = mean(ratio * advantage) + ent_coef * mean(entropy)")
+      .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution,
+                       const py::object& theta, const py::object& x, const py::object& actions,
+                       const py::object& advantages, double ent_coef, int n_threads) {
+             expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
+             const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
+             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
+             const auto actions_in = matrix_in<Scalar>(actions, "actions", x_in.rows(), distribution.action_size());
+             const auto advantages_in = vector_in<double>(advantages, "advantages", x_in.rows());
+             at_least(ent_coef, 0.0, "ent_coef");
+             checked_threads(n_threads);
+             const py::gil_scoped_release release;
+             return std::make_unique<S>(network, distribution, theta_in, x_in, actions_in, advantages_in, ent_coef,
+                                        n_threads);
+           }),
+           py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),
+           py::arg("advantages"), py::arg("ent_coef"), py::arg("n_threads"), py::keep_alive<1, 2>(),
+           py::keep_alive<1, 3>())
       .def(
           "gradient",
           [](const S& self, const py::object& out) {

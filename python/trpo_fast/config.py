@@ -35,6 +35,12 @@ class TRPOConfig:
     normalize_advantage: bool = True
     """Give the advantages of a batch mean 0 and standard deviation 1."""
 
+    ent_coef: float = 0.0
+    """Weight of the policy's mean entropy in the surrogate: above 0 it keeps the policy exploring."""
+
+    normalize_reward: bool = False
+    """Learn from rewards divided by the running standard deviation of the discounted return."""
+
     target_kl: float = 0.01
     """Radius of the trust region: a bound on the mean KL of an update, in nats."""
 
@@ -83,6 +89,8 @@ class TRPOConfig:
         check_real("gae_lambda", self.gae_lambda, at_least=0.0, at_most=1.0)
         check_choice("advantage", self.advantage, ("gae", "rewards_to_go"))
         check_flag("normalize_advantage", self.normalize_advantage)
+        check_real("ent_coef", self.ent_coef, at_least=0.0)
+        check_flag("normalize_reward", self.normalize_reward)
         object.__setattr__(self, "target_kl", check_schedule("target_kl", self.target_kl))
         check_choice("kl_reduction", self.kl_reduction, ("sum", "mean"))
         check_integer("cg_max_steps", self.cg_max_steps, at_least=1)

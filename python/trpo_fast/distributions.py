@@ -19,10 +19,15 @@ class ActionCodec:
     In a batch an action is what the policy sampled: Box (N, d) unclipped, Discrete (N,) int64, MultiDiscrete (N, k)
     int64, MultiBinary (N, k) int8. The kernels work on rows (N, A) of the policy's dtype with choices counted from 0.
 
+    A squashed Box action u reaches the environment as low + (high - low) (1 + tanh u) / 2. The map is one to one, so
+    that ratios and KL divergences are those of the Gaussian u; the density is another.
+
     Parameters
     ----------
     space : gymnasium.Space
     dtype : float32 or float64
+    squash : bool
+        Stretch actions of a bounded Box over its bounds by tanh, instead of clipping them.
 
     Attributes
     ----------
@@ -37,9 +42,11 @@ class ActionCodec:
     ------
     UnsupportedSpaceError
         If no distribution exists for the space.
+    InvalidArgumentError
+        If ``squash`` has no bounds.
     """
 
-    def __init__(self, space: gym.Space[Any], dtype: npt.DTypeLike) -> None:
+    def __init__(self, space: gym.Space[Any], dtype: npt.DTypeLike, squash: bool = False) -> None:
         self._kernels = kernel = kernels(dtype)
         self.space = space
         self.dtype = np.dtype(dtype)
@@ -65,17 +72,27 @@ class ActionCodec:
             raise UnsupportedSpaceError(f"action space: {_SUPPORTED}, got {space}")
         self.size = int(self.distribution.action_size)
         low, high = (np.resize(bound, self.size).astype(np.float64) for bound in (low, high))
-        self.range = core.ActionRange(low, high, np.resize(self._start, self.size).astype(np.int64))
+        if squash and not (self.is_box and np.isfinite(low).all() and np.isfinite(high).all()):
+            raise InvalidArgumentError(
+                "squash", "False, unless the action space is a Box with bounds", f"True for {space}"
+            )
+        self.squash = squash
+        self._half_width = (high - low) / 2
+        self.range = core.ActionRange(low, high, np.resize(self._start, self.size).astype(np.int64), squash)
 
     @property
     def sums_independent_dimensions(self) -> bool:
         """Whether the distribution is a product over the columns of one kind (Box, MultiBinary)."""
         return self.is_box or isinstance(self.space, gym.spaces.MultiBinary)
 
-    @property
-    def num_network_outputs(self) -> int:
-        """What the network must put out before the log standard deviations of a Box are appended."""
-        return self.size if self.is_box else int(self.distribution.num_dist_params)
+    def log_slope(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """log |d action / d row| (N,), between kernel rows (N, A) and the actions that they are to an environment."""
+        if not self.squash:
+            return np.zeros(len(rows))
+        u = rows.astype(np.float64)
+        log_derivative = 2.0 * (np.log(2.0) - np.logaddexp(u, -u))  # of tanh, log(1 - tanh(u)^2)
+        slopes: npt.NDArray[np.float64] = (np.log(self._half_width) + log_derivative).sum(axis=1)
+        return slopes
 
     def to_rows(self, actions: Any, n: int | None = None) -> npt.NDArray[Any]:
         """Batch actions as kernel rows (N, A); ``n`` is the N expected, None for any.

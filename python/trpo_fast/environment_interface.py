@@ -46,6 +46,15 @@ class Environments(Protocol):
     observation_space: gym.Space[Any]
     action_space: gym.Space[Any]
 
+    def use_masks(self) -> None:
+        """From now on an observation has its action mask behind it (``action_masks.py``).
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the action space has none.
+        """
+
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
         """Start an episode everywhere, environment i with seed + i (None: where its own stream is).
 
@@ -94,8 +103,8 @@ def take_observation(
         return out
     if not isinstance(codec.space, gym.spaces.Box):
         expected, got = f"an observation of {codec.space}", describe(value)
-    elif not isinstance(value, np.ndarray) or value.shape != out.shape or value.dtype.kind not in "fiub":
-        expected, got = f"a real array of shape {out.shape}", describe(value)
+    elif not isinstance(value, np.ndarray) or value.shape != codec.space.shape or value.dtype.kind not in "fiub":
+        expected, got = f"a real array of shape {codec.space.shape}", describe(value)
     else:
         worst = int(np.argmax(~(np.abs(out.ravel()) <= MAX_MAGNITUDE)))
         expected, got = f"finite values of magnitude <= {MAX_MAGNITUDE:g}", f"{out.ravel()[worst]} at index {worst}"

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast import snapshots
+from trpo_fast.action_masks import ActionMasks
 from trpo_fast.environment_interface import Environments, Trajectories, check_flag, check_reward, take_observation
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.observations import ObservationCodec
@@ -120,7 +121,12 @@ class SingleEnvironments:
         self.num_envs = len(envs)
         self.observation_space = first.observation_space
         self._codec = ObservationCodec(self.observation_space)
+        self._masks: ActionMasks | None = None
         self.action_space = first.action_space
+
+    def use_masks(self) -> None:
+        self._masks = ActionMasks(self.action_space)
+        self._codec = ObservationCodec(self.observation_space, self._masks.size)
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
         observations = np.empty((self.num_envs, *self._codec.shape))
@@ -135,7 +141,7 @@ class SingleEnvironments:
         for i, env in enumerate(self._envs):
             self._position[1] = number
             try:
-                observation, reward, terminated, truncated, _ = env.step(actions[i])
+                observation, reward, terminated, truncated, info = env.step(actions[i])
             except Exception as error:
                 raise EnvironmentFaultError(number, step, "step", "five values", repr(error)) from error
             terminated = check_flag(terminated, number, step, "terminated")
@@ -148,6 +154,8 @@ class SingleEnvironments:
                 if truncated:
                     into.final_observations[t, i] = out.copy()
                 self._reset_one(i, None, out)
+            elif self._masks is not None:
+                self._masks.take_from(env, info, out[codec.num_features :], number, step)
             number += 1
 
     def get_state(self) -> dict[str, Any]:
@@ -168,11 +176,13 @@ class SingleEnvironments:
     def _reset_one(self, i: int, seed: int | None, out: npt.NDArray[np.float64]) -> None:
         self._position[1] = number = self._first_index + i
         try:
-            observation, _ = self._envs[i].reset(seed=seed)
+            observation, info = self._envs[i].reset(seed=seed)
         except Exception as error:
             expected = "an observation and an info"
             raise EnvironmentFaultError(number, self._steps, "reset", expected, repr(error)) from error
         take_observation(self._codec, observation, out, number, self._steps, "reset observation")
+        if self._masks is not None:
+            self._masks.take_from(self._envs[i], info, out[self._codec.num_features :], number, self._steps)
 
 
 class NoEnvironments:
@@ -183,6 +193,9 @@ class NoEnvironments:
         self.action_space = action_space
         self.num_envs = num_envs
         self._state: dict[str, Any] | None = None  # of the environments that are missing, to be saved again
+
+    def use_masks(self) -> None:
+        pass
 
     def reset(self, seed: int | None) -> NoReturn:
         raise InvalidArgumentError("env", "an environment to learn in: load(path, env=...)", "none")

@@ -51,6 +51,8 @@ def evaluate_environments(
     if not same_spaces(spaces, (model.observation_space, model.action_space)):
         expected = f"environments with spaces {model.observation_space} and {model.action_space}"
         raise InvalidArgumentError("env", expected, "{} and {}".format(*spaces))
+    if model.policy.action_masks is not None:
+        environments.use_masks()
     n = environments.num_envs
     wanted = [(n_episodes + i) // n for i in range(n)]
     done: list[list[Episode]] = [[] for _ in range(n)]

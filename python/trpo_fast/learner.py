@@ -28,6 +28,7 @@ from trpo_fast.plain_values import from_json, to_json
 from trpo_fast.policy import Actor
 from trpo_fast.policy_file import existing_path, load_policy_file, save_policy_file, target_path
 from trpo_fast.progress import progress
+from trpo_fast.reward_normalization import RewardNormalizer
 from trpo_fast.rollout import InProcess, Rollout, RolloutCollector, Stepper, to_batch
 from trpo_fast.spaces import same_spaces
 from trpo_fast.tensorboard import TensorBoard, free_folder
@@ -61,9 +62,14 @@ class TRPO:
     env_kwargs : dict, optional
         Passed to ``gymnasium.make`` with an id.
     policy_kwargs : dict, optional
-        net_arch (widths of the hidden layers, or ``{"pi": ..., "vf": ...}``), activation_fn, log_std_init, ortho_init.
+        net_arch (widths of the hidden layers, or ``{"pi": ..., "vf": ...}``), activation_fn, ortho_init; for Box actions
+        log_std_init, state_dependent_std (an output of the network) and squash (stretched over the bounds by tanh, not
+        clipped at them).
     normalize_observations : bool
         Running normalisation of observations, kept inside the policy.
+    use_masking : bool
+        Discrete and MultiDiscrete actions: choose only among those that are possible, as ``info["action_mask"]`` or a
+        method ``action_masks()`` of the environments says at every step.
     dtype : {"float32", "float64"}
     seed : int, optional
         Fixes everything but the random streams inside a VectorEnv or EnvPool that ignores ``reset(seed=)``; drawn
@@ -119,6 +125,7 @@ class TRPO:
         env_kwargs: dict[str, Any] | None = None,
         policy_kwargs: dict[str, Any] | None = None,
         normalize_observations: bool = True,
+        use_masking: bool = False,
         dtype: npt.DTypeLike = "float32",
         seed: int | None = None,
         verbose: int = 0,
@@ -160,9 +167,12 @@ class TRPO:
             self.policy_kwargs,
             normalize_observations=normalize_observations,
             normalize_returns=self.config.normalize_returns,
+            use_masking=use_masking,
             dtype=dtype,
         )
         self.policy, self.value_function = networks()
+        if use_masking:
+            self.env.use_masks()
         seeds = np.random.SeedSequence(self.seed)
         policy_seed, critic_seed, order_seed, predict_seed, noise_seeds = seeds.spawn(5)
         self._theta: npt.NDArray[Any]
@@ -178,6 +188,7 @@ class TRPO:
         else:
             stepper = InProcess(self.env, self.policy)
         self._collector = RolloutCollector(stepper, self.policy, noise_seeds, stats_window_size)
+        self._rewards = RewardNormalizer.initial(self.env.num_envs)
         self._environment_seed = self.seed
         self._seeded = False  # the environments' own random streams go on after their first reset
         self._between_rollouts = False  # after a fault or Ctrl-C within one, environments must be reset
@@ -242,6 +253,8 @@ class TRPO:
         if got != expected:
             raise InvalidArgumentError("env", "{} and {}, {} of them".format(*expected), "{} and {}, {}".format(*got))
         state = self.get_training_state() if isinstance(self.env, NoEnvironments) else {}
+        if self.policy.action_masks is not None:
+            environments.use_masks()
         self.env = environments
         self._collector.stepper = InProcess(environments, self.policy)
         if state.get("rollouts") is not None:
@@ -280,7 +293,7 @@ class TRPO:
             If they are of another size or not finite, or observations are not normalised.
         """
         normalizer = self.policy.normalizer
-        size = normalizer.statistics.mean.size
+        size = self.policy.observation_codec.num_features
         if not normalizer.enabled:
             raise InvalidArgumentError(
                 "set_observation_statistics", "a model with normalize_observations", "one without"
@@ -289,7 +302,9 @@ class TRPO:
             values = float_array(name, getattr(statistics, name), (size,), np.float64)
             if not np.isfinite(values).all() or (name == "var" and (values < 0.0).any()):
                 raise InvalidArgumentError(name, "finite values, variances >= 0", "others")
-        normalizer = replace(normalizer, statistics=statistics)
+        rest = normalizer.statistics.mean.size - size  # of a mask, which is not normalised
+        mean, var = np.append(statistics.mean, np.zeros(rest)), np.append(statistics.var, np.ones(rest))
+        normalizer = replace(normalizer, statistics=RunningMeanStd(mean, var, statistics.count))
         self._commit(self._theta, self._critic, normalizer, self.policy.actor(self._theta, normalizer))
 
     def set_random_seed(self, seed: int | None = None) -> None:
@@ -366,6 +381,7 @@ class TRPO:
                 self._not_resumed = ""
                 self._between_rollouts = False
                 self._collector.reset(None if self._seeded else self._environment_seed)
+                self._rewards = self._rewards.begun_anew()
                 self._seeded = True
             if reset_num_timesteps:
                 self.num_timesteps = self._n_iterations = 0
@@ -435,6 +451,7 @@ class TRPO:
         state: None = None,
         episode_start: Any = None,
         deterministic: bool = False,
+        action_masks: Any = None,
     ) -> tuple[Any, None]:
         """Actions for one observation or a batch as vector environments make it, within the space's bounds.
 
@@ -446,6 +463,8 @@ class TRPO:
             Of recurrent policies; unused.
         deterministic : bool
             The most probable action instead of a sample.
+        action_masks : array-like, optional
+            With ``use_masking``, which actions are possible; of a batch, one a row. All of them if not given.
 
         Raises
         ------
@@ -453,8 +472,20 @@ class TRPO:
             If the observation is none of the space, or has values that are not finite or above 1e18.
         """
         rows, is_batch = self.policy.observation_codec.rows(observation)
+        if action_masks is not None:
+            self._set_masks(rows, action_masks if is_batch else [action_masks])
         actions = self.act(rows, deterministic)
         return (actions if is_batch else actions[0]), None
+
+    def _set_masks(self, rows: npt.NDArray[np.float64], masks: Any) -> None:
+        """Write ``masks``, one a row, behind the observations in ``rows`` (n, size)."""
+        if self.policy.action_masks is None:
+            raise InvalidArgumentError("action_masks", "None without use_masking", describe(masks))
+        features, size = self.policy.observation_codec.num_features, self.policy.action_masks.size
+        fit = len(masks) == len(rows)
+        if not fit or not all(map(self.policy.action_masks.take, masks, rows[:, features:])):
+            expected = f"{len(rows)} masks of {size} zeros and ones, one at least for each choice"
+            raise InvalidArgumentError("action_masks", expected, describe(masks))
 
     def act(self, rows: npt.NDArray[np.float64], deterministic: bool = False) -> Any:
         """Actions within the space's bounds, (n, ...), for observations as ``policy.observation_codec`` keeps them.
@@ -542,6 +573,7 @@ class TRPO:
             "order_stream": self._order_stream,
             "predict_stream": self._predict_stream,
             "noise_streams": self._collector.noise_streams,
+            "rewards": self._rewards.get_state(),
             "rollouts": None,
             "environments": None,
         }
@@ -563,6 +595,7 @@ class TRPO:
             self._critic = replace(self._critic, first_moment=first, second_moment=second, n_steps=n_steps)
             self._order_stream, self._predict_stream = state["order_stream"], state["predict_stream"]
             self._collector.noise_streams = state["noise_streams"]
+            self._rewards = self._rewards.with_state(state["rewards"])
             self._n_updates, self._n_iterations = int(state["n_updates"]), int(state["n_iterations"])
             self._environment_seed = int(np.random.SeedSequence([self.seed, self._n_updates]).generate_state(1)[0])
             self._not_resumed = str(state["not_resumable"])
@@ -587,14 +620,20 @@ class TRPO:
         config, policy, critic = self.config.at(self.progress_remaining), self.policy, self._critic
 
         def predict_values(observations: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-            return self.value_function.predict(critic, policy.normalize(observations))
+            return self.value_function.predict(critic, policy.features(policy.normalize(observations)))
 
-        batch, values = to_batch(rollout, policy, predict_values, config)
+        reward_normalizer, rewards = self._rewards, rollout.trajectories.rewards
+        if config.normalize_reward:
+            begun_anew = reward_normalizer.begun_anew(list(rollout.begun_anew))
+            reward_normalizer = begun_anew.seen(rollout.trajectories, config.gamma)
+            rewards = reward_normalizer.scaled(rewards)
+        batch, values = to_batch(rollout, rewards, policy, predict_values, config)
         inputs = policy.normalize(batch.observations)
         order = self._order_stream.permuted(np.tile(np.arange(len(values)), (config.n_critic_updates, 1)), axis=1)
         fitting = self.value_function.begin_fit(
-            critic, inputs, batch.returns, order, batch_size=config.batch_size, learning_rate=config.learning_rate
-        )
+            critic, policy.features(inputs), batch.returns, order,
+            batch_size=config.batch_size, learning_rate=config.learning_rate,
+        )  # fmt: skip
         theta, report = trpo_update(policy, self._theta, batch, config)
         fit = fitting.result()
         max_shift = NORMALIZER_SHARE * trust_region(policy, config)[0]
@@ -604,7 +643,7 @@ class TRPO:
             self._commit(*learned)
         finally:  # parameters and statistics belong together: Ctrl-C between two assignments must not part them
             self._commit(*learned)
-        self.report = report
+        self.report, self._rewards = report, reward_normalizer
         self._n_updates += 1
         return {
             **rollout_metrics(self._collector.episodes, self._collector.num_episodes),
@@ -612,7 +651,7 @@ class TRPO:
             "train/explained_variance": explained_variance(values, batch.returns),
             "train/normalizer_kl": normalizer_kl,
             "train/n_updates": self._n_updates,
-            "train/std": policy.mean_std(theta),
+            "train/std": policy.mean_std(theta, inputs),
             "train/learning_rate": config.learning_rate,
             "train/target_kl": config.target_kl,
             **({"rollout/worker_restarts": self.env.n_restarts} if isinstance(self.env, WorkerEnvironments) else {}),

@@ -28,8 +28,11 @@ class MLP:
         Activation of the hidden layers: tanh, relu, elu, silu or identity.
     output_gain : float
         Gain of the last layer at initialisation.
-    append_log_std : bool
-        Append a state-independent log standard deviation for every output.
+    log_std : {"none", "parameter", "output"}
+        What follows: nothing; a log standard deviation for every output, a parameter of its own; or nothing but a clamp
+        of the second half of the outputs, which are log standard deviations.
+    is_masked : bool
+        Rows of inputs have a column more for each output at their end, 0 where that is to be -Inf.
     """
 
     def __init__(
@@ -42,17 +45,17 @@ class MLP:
         ortho_init: bool,
         output_gain: float,
         dtype: npt.DTypeLike,
-        append_log_std: bool = False,
+        log_std: str = "none",
+        is_masked: bool = False,
     ) -> None:
         if isinstance(net_arch, str) or not isinstance(net_arch, Sequence):
             raise InvalidArgumentError("net_arch", "a sequence of layer widths", describe(net_arch))
         widths = [check_integer("net_arch", width, at_least=1) for width in net_arch]
         check_choice("activation_fn", activation_fn, ACTIVATIONS)
         self.dtype = float_dtype("dtype", dtype)
-        self.num_inputs = num_inputs
         self._ortho_init = check_flag("ortho_init", ortho_init)
         self._output_gain = output_gain
-        sizes = [self.num_inputs, *widths, output_size]
+        sizes = [num_inputs, *widths, output_size]
         core = kernels(self.dtype)
         layers = [
             core.Dense(sizes[i], sizes[i + 1], activation_fn if i < len(widths) else "identity")
@@ -62,10 +65,14 @@ class MLP:
         for i in range(len(layers)):
             self.shapes[f"layers.{i}.weight"] = (sizes[i + 1], sizes[i])
             self.shapes[f"layers.{i}.bias"] = (sizes[i + 1],)
-        if append_log_std:
+        self.last_layer = f"layers.{len(layers) - 1}"
+        if log_std == "parameter":
             layers.append(core.AppendLogStd(output_size))
             self.shapes["log_std"] = (output_size,)
-        self.network = core.Network(layers)
+        elif log_std == "output":
+            layers.append(core.ClampLogStd(output_size // 2))
+        self.network = core.Network(layers, is_masked)
+        self.num_inputs = int(self.network.input_size)
 
     @property
     def num_params(self) -> int:
@@ -111,9 +118,11 @@ class MLP:
         theta = theta.copy()
         first = self.unflatten(theta)
         weight = first["layers.0.weight"].astype(np.float64)
-        varied = before.var > EPSILON  # a column that was constant had input 0: it has no scale to keep either
-        first["layers.0.weight"][:] = weight * np.where(varied, after.std / before.std, 1.0)
-        shift = np.where(varied, (after.mean - before.mean) / before.std, 0.0)
+        columns = slice(weight.shape[1])  # without those of a mask
+        varied = before.var[columns] > EPSILON  # a column that was constant had input 0: it has no scale to keep either
+        ratio, shift = after.std / before.std, (after.mean - before.mean) / before.std
+        first["layers.0.weight"][:] = weight * np.where(varied, ratio[columns], 1.0)
+        shift = np.where(varied, shift[columns], 0.0)
         first["layers.0.bias"][:] += (weight @ shift).astype(self.dtype)
         return theta
 

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from trpo_fast.learner import TRPO
 
 FORMAT = "trpo_fast.policy"
-VERSION = 2
+VERSION = 3
 MAX_ENVS = 4096  # that a file may ask for
 # what a file may set: never what environments are made of
-_ARGUMENTS = {f.name for f in fields(TRPOConfig)} | {"policy_kwargs", "normalize_observations", "dtype", "seed"}
+_ARGUMENTS = {f.name for f in fields(TRPOConfig)}
+_ARGUMENTS |= {"policy_kwargs", "normalize_observations", "use_masking", "dtype", "seed"}
 
 
 class ModelContent(NamedTuple):
@@ -53,6 +54,7 @@ def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
             **_config_to_json(model.config, model.progress_remaining),
             "policy_kwargs": model.policy_kwargs,
             "normalize_observations": model.policy.normalizer.enabled,
+            "use_masking": model.policy.action_masks is not None,
             "dtype": str(model.policy.dtype),
             "seed": model.seed,
         },

@@ -10,6 +10,8 @@ from trpo_fast.policy import Policy
 from trpo_fast.validation import check_choice, describe
 from trpo_fast.value_function import ValueFunction
 
+POLICY_KWARGS = ("net_arch", "activation_fn", "ortho_init", "log_std_init", "state_dependent_std", "squash")
+
 
 def make_networks(
     observation_space: gym.Space[Any],
@@ -18,6 +20,7 @@ def make_networks(
     *,
     normalize_observations: bool,
     normalize_returns: bool,
+    use_masking: bool,
     dtype: npt.DTypeLike,
 ) -> tuple[Policy, ValueFunction]:
     """The policy and the critic of a model; ``net_arch`` may be one for both or {"pi": ..., "vf": ...}.
@@ -29,7 +32,7 @@ def make_networks(
     InvalidArgumentError, UnsupportedSpaceError
     """
     for name in policy_kwargs:
-        check_choice("policy_kwargs", name, ("net_arch", "activation_fn", "log_std_init", "ortho_init"))
+        check_choice("policy_kwargs", name, POLICY_KWARGS)
     arch = policy_kwargs.get("net_arch", (64, 64))
     if isinstance(arch, dict) and arch.keys() != {"pi", "vf"}:
         raise InvalidArgumentError("net_arch", "widths, or a dict with keys pi and vf", describe(arch))
@@ -42,12 +45,13 @@ def make_networks(
         action_space,
         net_arch=widths["pi"],
         normalize_observations=normalize_observations,
+        use_masking=use_masking,
         dtype=dtype,
         **options,
     )
-    options.pop("log_std_init", None)
+    shared = {name: value for name, value in options.items() if name in ("activation_fn", "ortho_init")}
     value_function = ValueFunction(
-        observation_space, net_arch=widths["vf"], normalize_returns=normalize_returns, dtype=dtype, **options
+        observation_space, net_arch=widths["vf"], normalize_returns=normalize_returns, dtype=dtype, **shared
     )
     return policy, value_function
 

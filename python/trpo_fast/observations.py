@@ -32,37 +32,41 @@ class ObservationCodec:
 
     Attributes
     ----------
-    shape : tuple
-        Of what is kept of an observation.
+    num_features : int
+        Numbers that are kept of an observation.
     size : int
-        Its numbers.
+        With those of an action mask behind them, which is part of what a masked policy sees.
+    shape : tuple
+        Of what is kept: a Box keeps its own where there is no mask.
     is_continuous : ndarray of bool, shape (size,)
-        False where a number is part of a choice, and not to be normalised.
+        False where a number is part of a choice or mask, and not to be normalised.
     take : callable (value, out) -> bool
         Whether ``value`` is an observation of the space with entries of magnitude up to 1e18; ``out`` (*shape) of
-        float64 receives it.
+        float64 receives it, with a mask that leaves every choice.
 
     Raises
     ------
     UnsupportedSpaceError
     """
 
-    def __init__(self, space: gym.Space[Any]) -> None:
+    def __init__(self, space: gym.Space[Any], mask_size: int = 0) -> None:
         self.space = space
         self._leaves: list[Leaf] = []
-        self.size = 0
+        self.num_features = 0
         for path, part in _leaves(space, ()):
             size = _leaf_size(part, space)
-            self._leaves.append(Leaf(path, part, slice(self.size, self.size + size)))
-            self.size += size
+            self._leaves.append(Leaf(path, part, slice(self.num_features, self.num_features + size)))
+            self.num_features += size
+        self.size = self.num_features + mask_size
         self._is_box = isinstance(space, gym.spaces.Box)
-        self.shape: tuple[int, ...] = (space.shape or ()) if self._is_box else (self.size,)
-        if self.size == 0 or self.shape == ():
+        keeps_shape = self._is_box and not mask_size
+        self.shape: tuple[int, ...] = (space.shape or ()) if keeps_shape else (self.size,)
+        if self.num_features == 0 or (self._is_box and space.shape == ()):
             raise UnsupportedSpaceError(f"observation space: {_SUPPORTED}, of at least one dimension, got {space}")
         self.is_continuous = np.zeros(self.size, dtype=np.bool_)
         for leaf in self._leaves:
             self.is_continuous[leaf.columns] = isinstance(leaf.space, gym.spaces.Box)
-        self.take: Callable[[Any, npt.NDArray[np.float64]], bool] = copy_if_fit if self._is_box else self._take
+        self.take: Callable[[Any, npt.NDArray[np.float64]], bool] = copy_if_fit if keeps_shape else self._take
 
     def items(self, batch: Any, n: int) -> Iterator[Any]:
         """The n observations of a batch as vector environments make it: arrays (n, ...) in the place of leaves."""
@@ -71,6 +75,8 @@ class ObservationCodec:
 
     def rows(self, observation: Any) -> tuple[npt.NDArray[np.float64], bool]:
         """One observation, or a batch as vector environments make it, as rows (n, size); and whether it is a batch.
+
+        Where there are masks, they leave every choice.
 
         Raises
         ------
@@ -92,7 +98,7 @@ class ObservationCodec:
         raise InvalidArgumentError("observation", f"one of {self.space} or a batch of them", describe(observation))
 
     def _box_rows(self, observation: Any) -> tuple[npt.NDArray[np.float64], bool]:
-        shape = self.shape
+        shape = self.space.shape or ()
         try:
             array = np.asarray(observation)
         except ValueError:  # nested lists of unequal lengths
@@ -101,12 +107,16 @@ class ObservationCodec:
         if array.dtype.kind not in "fiub" or array.shape[is_batch:] != shape or array.size == 0:
             expected = f"a real array of shape {shape} or (n, {', '.join(map(str, shape))})"
             raise InvalidArgumentError("observation", expected, describe(observation))
-        rows = np.empty(array.shape)
-        if not copy_if_fit(array, rows):
+        kept = np.empty(array.shape)
+        if not copy_if_fit(array, kept):
             raise InvalidArgumentError("observation", f"magnitudes <= {MAX_MAGNITUDE:g}", describe(observation))
-        return rows.reshape(len(array) if is_batch else 1, self.size), is_batch
+        features = kept.reshape(len(array) if is_batch else 1, self.num_features)
+        if self.size == self.num_features:
+            return features, is_batch
+        return np.pad(features, ((0, 0), (0, self.size - self.num_features)), constant_values=1.0), is_batch
 
     def _take(self, value: Any, out: npt.NDArray[np.float64]) -> bool:
+        out[self.num_features :] = 1.0
         try:
             return all(_take_leaf(leaf.space, _at(value, leaf.path), out[leaf.columns]) for leaf in self._leaves)
         except (IndexError, KeyError, TypeError, ValueError):

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast._ext import core, kernels
+from trpo_fast.action_masks import ActionMasks
 from trpo_fast.distributions import ActionCodec
+from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.mlp import MLP
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.observations import ObservationCodec
@@ -33,6 +35,15 @@ class Policy:
     activation_fn : {"tanh", "relu", "elu", "silu", "identity"}
     log_std_init : float
         Initial log standard deviation of a Box action, in -20..2.
+    state_dependent_std : bool
+        The standard deviation of a Box action is an output of the network, not a parameter of its own.
+    squash : bool
+        Actions of a bounded Box are stretched over its bounds by tanh, not clipped at them. Batches hold them before
+        that; KL and entropy are those of the Gaussian before it.
+    use_masking : bool
+        Discrete or MultiDiscrete actions: a mask says which are possible (``action_masks.py``). It stands behind an
+        observation in the same row: wherever observations are asked for, they are (N, obs_dim + K) then, K that of
+        ``action_masks.size``.
     ortho_init : bool
         Orthogonal initialisation, the last layer scaled by 0.01; otherwise uniform in +-1/sqrt(fan_in).
     normalize_observations : bool
@@ -44,6 +55,8 @@ class Policy:
     ----------
     observation_codec : ObservationCodec
         How observations become rows.
+    action_masks : ActionMasks or None
+        With ``use_masking``.
     normalizer : ObservationNormalizer
         Immutable; training replaces it between iterations.
 
@@ -60,6 +73,9 @@ class Policy:
         net_arch: Sequence[int] = (64, 64),
         activation_fn: str = "tanh",
         log_std_init: float = LOG_STD_INIT,
+        state_dependent_std: bool = False,
+        squash: bool = False,
+        use_masking: bool = False,
         ortho_init: bool = True,
         normalize_observations: bool = True,
         dtype: npt.DTypeLike = "float32",
@@ -68,17 +84,25 @@ class Policy:
         self.action_space = action_space
         self.dtype = float_dtype("dtype", dtype)
         self.log_std_init = check_real("log_std_init", log_std_init, at_least=MIN_LOG_STD, at_most=MAX_LOG_STD)
-        self.codec = ActionCodec(action_space, self.dtype)
-        self.observation_codec = ObservationCodec(observation_space)
+        self.codec = ActionCodec(action_space, self.dtype, check_flag("squash", squash))
+        if check_flag("state_dependent_std", state_dependent_std) and not self.codec.is_box:
+            raise InvalidArgumentError(
+                "state_dependent_std", "False, unless actions are a Box", f"True for {action_space}"
+            )
+        self.action_masks = ActionMasks(action_space) if check_flag("use_masking", use_masking) else None
+        self.observation_codec = ObservationCodec(observation_space, self.action_masks.size if self.action_masks else 0)
+        self._log_std = "none" if not self.codec.is_box else "output" if state_dependent_std else "parameter"
+        num_dist_params = int(self.codec.distribution.num_dist_params)
         self._mlp = MLP(
-            self.observation_codec.size,
-            self.codec.num_network_outputs,
+            self.observation_codec.num_features,
+            self.codec.size if self._log_std == "parameter" else num_dist_params,
             net_arch=net_arch,
             activation_fn=activation_fn,
             ortho_init=ortho_init,
             output_gain=0.01,
             dtype=self.dtype,
-            append_log_std=self.codec.is_box,
+            log_std=self._log_std,
+            is_masked=use_masking,
         )
         self.normalizer = ObservationNormalizer(
             RunningMeanStd.initial(self.observation_codec.size),
@@ -96,12 +120,14 @@ class Policy:
     def initial_parameters(self, seed: int | np.random.SeedSequence) -> npt.NDArray[Any]:
         """A fresh theta, shape (P,), of the policy's dtype."""
         theta = self._mlp.initial_parameters(np.random.default_rng(seed))
-        if self.codec.is_box:
+        if self._log_std == "parameter":
             self.unflatten(theta)["log_std"][:] = self.log_std_init
+        elif self._log_std == "output":
+            self.unflatten(theta)[f"{self._mlp.last_layer}.bias"][self.codec.size :] = self.log_std_init
         return theta
 
     def unflatten(self, theta: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-        """Views of theta (P,) by name: "layers.0.weight" (out, in), "layers.0.bias", ..., "log_std" (Box only).
+        """Views of theta (P,) by name: "layers.0.weight" (out, in), "layers.0.bias", ..., and "log_std" of a Box.
 
         The views are writable if theta is.
         """
@@ -113,7 +139,10 @@ class Policy:
 
     def check_observations(self, observations: Any) -> npt.NDArray[np.float64]:
         """``observations`` as a contiguous (N, obs_dim) float64 array; InvalidArgumentError if they are none."""
-        return float_array("observations", observations, (None, self._mlp.num_inputs), np.float64)
+        rows = float_array("observations", observations, (None, self._mlp.num_inputs), np.float64)
+        if self.action_masks is not None:
+            self.action_masks.check_rows(rows[:, -self.action_masks.size :])
+        return rows
 
     def normalize(self, observations: Any, normalizer: ObservationNormalizer | None = None) -> npt.NDArray[Any]:
         """Raw observations (N, obs_dim) as network inputs (N, obs_dim) of the policy's dtype.
@@ -124,6 +153,10 @@ class Policy:
         inputs = np.empty(raw.shape, dtype=self.dtype)
         kernels(self.dtype).normalize((normalizer or self.normalizer).kernel, raw, inputs)
         return inputs
+
+    def features(self, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Network inputs without the masks behind them, which a critic does not see."""
+        return inputs if self.action_masks is None else np.ascontiguousarray(inputs[:, : -self.action_masks.size])
 
     def rebased(self, theta: npt.NDArray[Any], normalizer: ObservationNormalizer) -> npt.NDArray[Any]:
         """The theta that is under ``normalizer`` the policy that ``theta`` is under the present one."""
@@ -186,11 +219,15 @@ class Policy:
     def log_prob(
         self, theta: npt.NDArray[Any], observations: Any, actions: npt.NDArray[Any]
     ) -> npt.NDArray[np.float64]:
-        """log pi(a_n | s_n; theta), shape (N,), in nats."""
+        """log pi(a_n | s_n; theta), shape (N,), in nats.
+
+        ``actions`` are those of a batch; of squashed ones it is the density where the environment has them.
+        """
         phi = self.dist_params(theta, observations)
         out = np.empty(len(phi))
-        self.distribution.log_prob(phi, self.codec.to_rows(actions, len(phi)), out)
-        return out
+        rows = self.codec.to_rows(actions, len(phi))
+        self.distribution.log_prob(phi, rows, out)
+        return out - self.codec.log_slope(rows)
 
     def kl_divergence(self, p: npt.NDArray[Any], q: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """KL(pi(.|p_n) || pi(.|q_n)), shape (N,), in nats, between distribution parameters (N, K)."""
@@ -201,8 +238,9 @@ class Policy:
         self.distribution.kl_divergence(p, q, out)
         return out
 
-    def mean_std(self, theta: npt.NDArray[Any]) -> float:
-        """The mean standard deviation of a Box action; NaN for other actions."""
+    def mean_std(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> float:
+        """The mean standard deviation of a Box action at network inputs (N, obs_dim); NaN for other actions."""
         if not self.codec.is_box:
             return float("nan")
-        return float(np.exp(np.clip(self.unflatten(theta)["log_std"], MIN_LOG_STD, MAX_LOG_STD)).mean())
+        phi = self.forward(theta, inputs if self._log_std == "output" else inputs[:1])
+        return float(np.exp(phi[:, self.codec.size :].astype(np.float64)).mean())

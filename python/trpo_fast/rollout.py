@@ -237,6 +237,7 @@ class RolloutCollector:
 
 def to_batch(
     rollout: Rollout,
+    rewards: npt.NDArray[np.float64],
     policy: Policy,
     predict_values: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
     config: TRPOConfig,
@@ -245,11 +246,13 @@ def to_batch(
 
     Parameters
     ----------
+    rewards : ndarray, shape (T, n)
+        To learn from: the rollout's, or what is made of them.
     predict_values : callable
         Raw observations (N, obs_dim) -> values (N,).
     """
     trajectories = rollout.trajectories
-    rewards, terminated, keep = trajectories.rewards, trajectories.terminated, trajectories.valid
+    terminated, keep = trajectories.terminated, trajectories.valid
     n_steps, n = rewards.shape
     observations = trajectories.observations.reshape(n_steps + 1, n, -1)
     values = predict_values(observations.reshape(-1, observations.shape[-1])).reshape(n_steps + 1, n)

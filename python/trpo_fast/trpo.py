@@ -103,7 +103,7 @@ def trpo_update(
         advantages = normalize_advantages(advantages)
     target_kl, damping = trust_region(policy, config)
 
-    objective = SurrogateObjective(policy, theta, observations, batch.actions, advantages)
+    objective = SurrogateObjective(policy, theta, observations, batch.actions, advantages, ent_coef=config.ent_coef)
     start = objective.evaluate(theta)
     g = objective.gradient()
     report = partial(
@@ -127,13 +127,14 @@ def trpo_update(
     if not (xFx > 0.0 and np.isfinite(xFx) and np.isfinite(cg.x).all()):
         return theta, report(UpdateStatus.SOLVER_FAILED, cg=cg)
     step = np.sqrt(2.0 * target_kl / xFx) * cg.x
+    scale = float(np.abs(advantages).mean()) + config.ent_coef * abs(start.entropy)  # of the surrogate's terms
     search = backtracking_line_search(
         objective.evaluate,
         theta,
         step,
         start=start,
         max_kl=target_kl,
-        min_improvement=_rounding(policy.dtype, len(advantages)) * float(np.abs(advantages).mean()),
+        min_improvement=_rounding(policy.dtype, len(advantages)) * scale,
         shrinking_factor=config.line_search_shrinking_factor,
         max_iter=config.line_search_max_iter,
     )

@@ -1,6 +1,7 @@
 """Vector environments that the user brought: Gymnasium's in any autoreset mode, and Stable-Baselines3's."""
 
 import numbers
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import gymnasium as gym
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
+from trpo_fast.action_masks import KEY, METHOD, ActionMasks
 from trpo_fast.environment_interface import Trajectories, check_reward, take_observation
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.observations import ObservationCodec, copy_if_fit
@@ -23,7 +25,12 @@ class _Brought:
         self.observation_space = observation_space
         self.action_space = action_space
         self._codec = ObservationCodec(observation_space)
+        self._masks: ActionMasks | None = None
         self._steps = 0
+
+    def use_masks(self) -> None:
+        self._masks = ActionMasks(self.action_space)
+        self._codec = ObservationCodec(self.observation_space, self._masks.size)
 
     def get_state(self) -> NoReturn:
         expected = "expected environments from an id or factories, whose state can be read"
@@ -34,6 +41,13 @@ class _Brought:
 
     def close(self) -> None:
         self._env.close()
+
+    def _take_masks(self, masks: Any, out: npt.NDArray[np.float64], which: Iterable[int]) -> None:
+        """Copy the ``masks`` of some environments to their rows of ``out`` (n, size); refuse unfit ones."""
+        if self._masks is not None:
+            for i in which:
+                mask = masks[i] if isinstance(masks, np.ndarray | Sequence) and len(masks) == self.num_envs else masks
+                self._masks.check_taken(mask, out[i, self._codec.num_features :], i, self._steps)
 
 
 class VectorEnvironments(_Brought):
@@ -74,6 +88,8 @@ class VectorEnvironments(_Brought):
             into.rewards[t, self._ended] = 0.0
             terminated, truncated = terminated & into.valid[t], truncated & into.valid[t]
         self._ended = terminated | truncated
+        is_on = np.flatnonzero(~self._ended) if self._mode is not AutoresetMode.SAME_STEP else range(self.num_envs)
+        self._take_masks(self._offered_masks(infos), observations, is_on)
         if np.count_nonzero(self._ended):
             into.terminated[t], into.truncated[t] = terminated, truncated
             self._keep_final_observations(observations, infos, t, into)
@@ -82,13 +98,24 @@ class VectorEnvironments(_Brought):
                 self._reset(fresh, options={"reset_mask": self._ended.copy()})
                 observations[self._ended] = fresh[self._ended]
 
+    def _offered_masks(self, infos: Any) -> Any:
+        """The masks in the infos, or what the environments' method says."""
+        if self._masks is None:
+            return None
+        masks = infos.get(KEY) if isinstance(infos, dict) else None
+        try:
+            return self._env.call(METHOD) if masks is None and hasattr(self._env, "call") else masks
+        except AttributeError:  # no such method
+            return None
+
     def _reset(self, out: npt.NDArray[np.float64], **arguments: Any) -> None:
         try:
-            observations, _ = self._env.reset(**arguments)
+            observations, infos = self._env.reset(**arguments)
         except Exception as error:
             expected = "observations and infos"
             raise EnvironmentFaultError(None, self._steps, "reset", expected, repr(error)) from error
         take_observations(self._codec, observations, out, self._steps, "reset observation")
+        self._take_masks(self._offered_masks(infos), out, range(self.num_envs))
 
     def _keep_final_observations(
         self, observations: npt.NDArray[np.float64], infos: Any, t: int, into: Trajectories
@@ -123,7 +150,12 @@ class SB3Environments(_Brought):
         except Exception as error:
             raise EnvironmentFaultError(None, self._steps, "reset", "observations", repr(error)) from error
         take_observations(self._codec, raw, observations, self._steps, "reset observation")
+        self._take_masks(self._offered_masks(), observations, range(self.num_envs))
         return observations
+
+    def _offered_masks(self) -> Any:
+        can_tell = self._masks is not None and self._env.has_attr(METHOD)
+        return self._env.env_method(METHOD) if can_tell else None
 
     def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
         self._steps += 1
@@ -132,6 +164,7 @@ class SB3Environments(_Brought):
         except Exception as error:
             raise EnvironmentFaultError(None, self._steps, "step", "four values", repr(error)) from error
         take_observations(self._codec, raw, into.observations[t + 1], self._steps, "observation")
+        self._take_masks(self._offered_masks(), into.observations[t + 1], range(self.num_envs))
         take_rewards(rewards, into.rewards[t], self._steps)
         dones = check_flags(dones, self.num_envs, self._steps, "terminated")
         for i in np.flatnonzero(dones).tolist():
@@ -153,7 +186,8 @@ def take_observations(
     if is_box and copy_if_fit(observations, out):
         return
     if is_box and not (isinstance(observations, np.ndarray) and observations.shape[:1] == out.shape[:1]):
-        raise EnvironmentFaultError(None, step, field, f"an array of shape {out.shape}", describe(observations))
+        expected = f"an array of shape {(len(out), *(codec.space.shape or ()))}"
+        raise EnvironmentFaultError(None, step, field, expected, describe(observations))
     try:
         items = list(codec.items(observations, len(out)))
     except (IndexError, KeyError, TypeError) as error:

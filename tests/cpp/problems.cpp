@@ -6,6 +6,7 @@
 #include "trpo_fast/distributions/diag_gaussian.hpp"
 #include "trpo_fast/distributions/product.hpp"
 #include "trpo_fast/network/append_log_std.hpp"
+#include "trpo_fast/network/clamp_log_std.hpp"
 #include "trpo_fast/network/dense.hpp"
 
 namespace trpo_fast::tests {
@@ -19,7 +20,8 @@ Network<Scalar> make_network(const NetworkSpec& spec) {
                                                      last ? Activation::identity : spec.activation));
   }
   if (spec.log_std) layers.push_back(std::make_shared<AppendLogStd<Scalar>>(spec.sizes.back()));
-  return Network<Scalar>(layers);
+  if (spec.clamp_log_std) layers.push_back(std::make_shared<ClampLogStd<Scalar>>(spec.sizes.back() / 2));
+  return Network<Scalar>(layers, spec.is_masked);
 }
 
 template <class Scalar>

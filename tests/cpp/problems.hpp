@@ -54,6 +54,24 @@ RowMatrix<Scalar> random_actions(const Factors& factors, Index n, Random& random
   return actions;
 }
 
+// What a mask says to phi (N, K): 0 for some choices that are not the row's action, otherwise 1.
+template <class Scalar>
+RowMatrix<Scalar> random_mask(const Factors& factors, const RowMatrix<Scalar>& actions, Random& random) {
+  RowMatrix<Scalar> mask =
+      RowMatrix<Scalar>::Ones(actions.rows(), make_distribution<Scalar>(factors)->num_dist_params());
+  for (Index row = 0; row < actions.rows(); ++row) {
+    Index k = 0, column = 0;
+    for (const Factor& f : factors) {
+      for (Index j = 0; f.kind == Kind::categorical && j < f.size; ++j) {
+        if (Scalar(j) != actions(row, column) && random.below(2) == 0) mask(row, k + j) = Scalar(0);
+      }
+      k += f.num_dist_params();
+      column += f.action_size();
+    }
+  }
+  return mask;
+}
+
 struct PolicySpec {
   const char* name;
   NetworkSpec network;
@@ -70,6 +88,11 @@ inline const std::vector<PolicySpec>& policy_specs() {
       {"silu product",
        {{2, 6, 7}, Activation::silu, false},
        {{Kind::categorical, 2}, {Kind::bernoulli, 1}, {Kind::gaussian, 1}, {Kind::categorical, 2}}},
+      {"tanh gaussian of state-dependent std", {{3, 5, 4}, Activation::tanh, false, true}, {{Kind::gaussian, 2}}},
+      {"masked categorical", {{3, 6, 5}, Activation::tanh, false, false, true}, {{Kind::categorical, 5}}},
+      {"masked product",
+       {{4, 7, 8}, Activation::relu, false, false, true},
+       {{Kind::categorical, 3}, {Kind::bernoulli, 1}, {Kind::categorical, 4}}},
   };
   return specs;
 }
@@ -96,7 +119,9 @@ struct Problem {
         theta(random.vector<Scalar>(network.num_params(), 0.5)),
         x(random.matrix<Scalar>(n_rows, network.input_size())),
         actions(random_actions<Scalar>(factors, n_rows, random)),
-        advantages(random.vector<double>(n_rows)) {}
+        advantages(random.vector<double>(n_rows)) {
+    if (spec.is_masked) x.rightCols(network.output_size()) = random_mask<Scalar>(factors, actions, random);
+  }
 
   std::shared_ptr<const Linearization<Scalar>> linearization(int n_threads) const {
     return std::make_shared<const Linearization<Scalar>>(network, theta.data(), view(x), n_threads);

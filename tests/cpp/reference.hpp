@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -56,11 +57,14 @@ T reference_activation(Activation activation, T z) {
   return z;
 }
 
-// Dense layers of sizes[0] -> sizes[1] -> ..., the last one without activation, then AppendLogStd if log_std.
+// Dense layers of sizes[0] -> sizes[1] -> ..., the last one without activation, then AppendLogStd if log_std, or
+// ClampLogStd.
 struct NetworkSpec {
   std::vector<Index> sizes;
   Activation activation;
   bool log_std;
+  bool clamp_log_std = false;
+  bool is_masked = false;
 
   std::size_t num_params() const {
     Index n = log_std ? sizes.back() : 0;
@@ -70,9 +74,19 @@ struct NetworkSpec {
 };
 
 // phi of one row
+inline void make_impossible(long double& z) { z = -std::numeric_limits<long double>::infinity(); }
+inline void make_impossible(double& z) { z = -std::numeric_limits<double>::infinity(); }
+inline void make_impossible(float& z) { z = -std::numeric_limits<float>::infinity(); }
+template <class Real>
+void make_impossible(Dual<Real>& z) {  // the slope stays: derivatives are those of the network without its mask
+  make_impossible(z.value);
+}
+
 template <class T>
 std::vector<T> reference_forward(const NetworkSpec& spec, const std::vector<T>& theta, std::vector<T> x) {
   auto parameter = theta.begin();
+  const std::vector<T> is_possible(x.begin() + spec.sizes.front(), x.end());
+  x.resize(static_cast<std::size_t>(spec.sizes.front()));
   for (std::size_t l = 0; l + 1 < spec.sizes.size(); ++l) {
     std::vector<T> z(static_cast<std::size_t>(spec.sizes[l + 1]), T(0));
     for (T& z_j : z) {
@@ -85,6 +99,12 @@ std::vector<T> reference_forward(const NetworkSpec& spec, const std::vector<T>& 
     x = std::move(z);
   }
   x.insert(x.end(), parameter, theta.end());  // within the clamp of AppendLogStd
+  for (std::size_t k = spec.clamp_log_std ? x.size() / 2 : x.size(); k < x.size(); ++k) {
+    x[k] = x[k] < T(-20) ? T(-20) : T(2) < x[k] ? T(2) : x[k];
+  }
+  for (std::size_t k = 0; k < is_possible.size(); ++k) {
+    if (!(T(0) < is_possible[k])) make_impossible(x[k]);
+  }
   return x;
 }
 
@@ -136,32 +156,50 @@ T reference_log_prob(const Factors& factors, const T* phi, const Scalar* action)
   return sum;
 }
 
-// (KL(p || q), entropy of q)
+// KL(p || q)
 template <class T>
-std::pair<T, T> reference_kl_and_entropy(const Factors& factors, const T* p, const T* q) {
-  T kl(0), entropy(0);
+T reference_kl(const Factors& factors, const T* p, const T* q) {
+  T kl(0);
   for (const Factor& f : factors) {
     for (Index j = 0; j < f.size; ++j) {
       if (f.kind == Kind::gaussian) {
         const T s_p = p[f.size + j], s_q = q[f.size + j], d = p[j] - q[j];
         kl += s_q - s_p + (std::exp(2 * s_p) + d * d) / (2 * std::exp(2 * s_q)) - T(0.5);
-        entropy += s_q + T(1.418938533204672741780329736405617640L);
       } else if (f.kind == Kind::categorical) {
         const T log_p = log_softmax(p, f.size, j), log_q = log_softmax(q, f.size, j);
-        kl += std::exp(log_p) * (log_p - log_q);
-        entropy -= std::exp(log_q) * log_q;
+        if (std::isfinite(log_p)) kl += std::exp(log_p) * (log_p - log_q);
       } else {
         for (const T sign : {T(1), T(-1)}) {
           const T log_p = log_sigmoid(sign * p[j]), log_q = log_sigmoid(sign * q[j]);
           kl += std::exp(log_p) * (log_p - log_q);
-          entropy -= std::exp(log_q) * log_q;
         }
       }
     }
     p += f.num_dist_params();
     q += f.num_dist_params();
   }
-  return {kl, entropy};
+  return kl;
+}
+
+template <class T>
+T reference_entropy(const Factors& factors, const T* q) {
+  using std::exp;
+  T entropy(0);
+  for (const Factor& f : factors) {
+    for (Index j = 0; j < f.size; ++j) {
+      if (f.kind == Kind::gaussian) {
+        entropy = entropy + q[f.size + j] + T(1.418938533204672741780329736405617640L);
+      } else if (f.kind == Kind::categorical) {
+        const T log_q = log_softmax(q, f.size, j);
+        if (T(-1e30) < log_q) entropy = entropy - exp(log_q) * log_q;
+      } else {
+        const T log_set = log_sigmoid(q[j]), log_clear = log_sigmoid(T(0) - q[j]);
+        entropy = entropy - exp(log_set) * log_set - exp(log_clear) * log_clear;
+      }
+    }
+    q += f.num_dist_params();
+  }
+  return entropy;
 }
 
 // M(phi) dphi

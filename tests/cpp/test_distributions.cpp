@@ -42,7 +42,13 @@ struct Fixture {
         a(distribution->action_size()),
         p(random.matrix<Scalar>(kRows, k)),
         q(random.matrix<Scalar>(kRows, k)),
-        actions(random_actions<Scalar>(factors, kRows, random)) {}
+        actions(random_actions<Scalar>(factors, kRows, random)) {
+    if (!policy.network.is_masked) return;
+    const RowMatrix<Scalar> mask = random_mask<Scalar>(factors, actions.panel(), random);
+    for (Embedded<Scalar>* m : {&p, &q}) {
+      m->panel() = (mask.array() == Scalar(0)).select(-std::numeric_limits<Scalar>::infinity(), m->panel());
+    }
+  }
 
   template <class Real>
   std::vector<Real> row(Embedded<Scalar>& m, Index n) {
@@ -75,7 +81,8 @@ TEST_BOTH(log_prob_kl_and_entropy_agree_with_the_oracle) {
       const std::vector<Scalar> action = f.action(n);
       const auto log_q = reference_log_prob(f.factors, q.data(), action.data());
       const auto log_p = reference_log_prob(f.factors, p.data(), action.data());
-      const auto [kl_n, entropy_n] = reference_kl_and_entropy(f.factors, p.data(), q.data());
+      const auto kl_n = reference_kl(f.factors, p.data(), q.data());
+      const auto entropy_n = reference_entropy(f.factors, q.data());
       const long double got[] = {log_prob[n],    ratio[n],       kl[n],         entropy[n],
                                  compared[0][n], compared[1][n], compared[2][n]};
       const long double expected[] = {log_q, log_q - log_p, kl_n, entropy_n, log_q - log_p, kl_n, entropy_n};
@@ -96,20 +103,25 @@ TEST_BOTH(score_and_metric_agree_with_the_oracle) {
     Embedded<Scalar> score(kRows, f.k), metric(kRows, f.k), product(kRows, f.k);
     Embedded<Scalar> dphi(f.random.template matrix<Scalar>(kRows, f.k));
     d.log_prob_vjp(f.p.view(), f.actions.view(), {weight.data(), kRows}, score.panel());
+    Embedded<Scalar> entropy(RowMatrix<Scalar>(RowMatrix<Scalar>::Ones(kRows, f.k)));  // it adds
+    d.entropy_vjp(f.p.view(), 0.5, entropy.panel());
     d.fisher_metric(f.p.view(), metric.panel());
     d.multiply_fisher(metric.view(), dphi.view(), product.panel());
-    CHECK(score.others_untouched() && metric.others_untouched() && product.others_untouched(), "policy", policy.name);
+    CHECK(score.others_untouched() && entropy.others_untouched(), "policy", policy.name);
+    CHECK(metric.others_untouched() && product.others_untouched(), "policy", policy.name);
     for (Index n = 0; n < kRows; ++n) {
       const auto p = f.template row<long double>(f.p, n);
       const std::vector<Scalar> action = f.action(n);
       std::vector<Dual<long double>> at(p.begin(), p.end());
-      std::vector<long double> expected;
+      std::vector<long double> expected, of_entropy;
       for (auto& phi_j : at) {
         phi_j.slope = 1;
         expected.push_back(weight[n] * reference_log_prob(f.factors, at.data(), action.data()).slope);
+        of_entropy.push_back(1.0L + 0.5L * reference_entropy(f.factors, at.data()).slope);
         phi_j.slope = 0;
       }
       CHECK(is_close(score.panel().row(n), expected, tolerance), "policy", policy.name, "row", n);
+      CHECK(is_close(entropy.panel().row(n), of_entropy, tolerance), "policy", policy.name, "row", n);
       const auto direction = f.template row<long double>(dphi, n);
       const auto moved = reference_metric_product(f.factors, p.data(), direction.data());
       CHECK(is_close(product.panel().row(n), moved, tolerance), "policy", policy.name, "row", n);

@@ -67,16 +67,19 @@ TEST_BOTH(forward_jvp_and_vjp_agree_with_the_oracle) {
   }
 }
 
-// Beyond the clamp of log_std its derivative is 0.
-TEST_BOTH(log_std_is_clamped) {
-  const Network<Scalar> network = make_network<Scalar>({{2, 3}, Activation::identity, true});
+// Beyond the clamp of log_std its derivative is 0, whether it is a parameter of its own or the bias of an output.
+template <class Scalar>
+void check_clamp(const NetworkSpec& spec) {
+  const Network<Scalar> network = make_network<Scalar>(spec);
   Vector<Scalar> theta = Vector<Scalar>::Zero(network.num_params());
   theta.tail(3) << Scalar(-25), Scalar(1), Scalar(7);
   const RowMatrix<Scalar> x = RowMatrix<Scalar>::Ones(5, 2);
   const Linearization<Scalar> at(network, theta.data(), view(x), 1);
   typename Linearization<Scalar>::Workspace workspace(network);
   Vector<Scalar> v = Vector<Scalar>::Zero(network.packed_size());
-  network.pack(Vector<Scalar>(Vector<Scalar>::Ones(theta.size())).data(), v.data());
+  Vector<Scalar> direction = Vector<Scalar>::Zero(theta.size());
+  direction.tail(3).setOnes();
+  network.pack(direction.data(), v.data());
   const RowMatrix<Scalar> dphi = at.jvp({0, 5}, v.data(), workspace);
   PaddedMatrix<Scalar> phi_bar(5, 6);
   phi_bar.panel(0, 5).setOnes();
@@ -91,6 +94,11 @@ TEST_BOTH(log_std_is_clamped) {
     }
     CHECK(bar[bar.size() - 3 + j] == Scalar(5 * slope[j]), "j", j);
   }
+}
+
+TEST_BOTH(log_std_is_clamped) {
+  check_clamp<Scalar>({{2, 3}, Activation::identity, true});
+  check_clamp<Scalar>({{2, 6}, Activation::identity, false, true});
 }
 
 // A batch of the caller's has no padding: AddressSanitizer watches its end.

@@ -10,6 +10,7 @@ namespace trpo_fast::tests {
 namespace {
 
 constexpr Index kRows = 70;
+constexpr double kEntCoef = 0.25;
 
 // mean_n J_n^T M(phi_n) J_n + damping I
 template <class Scalar>
@@ -60,7 +61,7 @@ TEST_BOTH(surrogate_agrees_with_the_oracle) {
   for (const PolicySpec& policy : policy_specs()) {
     Problem<Scalar> p(policy, kRows);
     const SurrogateObjective<Scalar> objective(p.network, *p.distribution, p.theta_view(), view(p.x), view(p.actions),
-                                               p.advantages_view(), 1);
+                                               p.advantages_view(), kEntCoef, 1);
     const Vector<Scalar> theta_new = moved_theta(p);
     const SurrogateValue value = objective.evaluate(theta_new.data());
     std::vector<Real> sums(4, Real(0));
@@ -70,10 +71,11 @@ TEST_BOTH(surrogate_agrees_with_the_oracle) {
       const std::vector<Real> old = reference_forward(p.spec, widened<Real>(p.theta), x);
       const std::vector<Real> phi = reference_forward(p.spec, widened<Real>(theta_new), x);
       const Scalar* action = p.actions.row(n).data();
-      const auto [kl, entropy] = reference_kl_and_entropy(p.factors, old.data(), phi.data());
+      const Real kl = reference_kl(p.factors, old.data(), phi.data());
+      const Real entropy = reference_entropy(p.factors, phi.data());
       const Real log_ratio =
           reference_log_prob(p.factors, phi.data(), action) - reference_log_prob(p.factors, old.data(), action);
-      sums[0] += std::exp(log_ratio) * Real(p.advantages[n]) / kRows;
+      sums[0] += (std::exp(log_ratio) * Real(p.advantages[n]) + Real(kEntCoef) * entropy) / kRows;
       scale += double(std::exp(log_ratio)) / kRows;
       sums[1] += kl / kRows;
       sums[2] = std::max(sums[2], kl);
@@ -85,7 +87,8 @@ TEST_BOTH(surrogate_agrees_with_the_oracle) {
     }
     const SurrogateValue still = objective.evaluate(p.theta.data());
     CHECK(still.mean_kl == 0.0 && still.max_kl == 0.0, "policy", policy.name, "KL", still.mean_kl);
-    CHECK(std::abs(still.surrogate - p.advantages.mean()) < 1e-14, "policy", policy.name);
+    const double expected = p.advantages.mean() + kEntCoef * still.entropy;
+    CHECK(std::abs(still.surrogate - expected) < 1e-14, "policy", policy.name);
   }
 }
 
@@ -94,7 +97,7 @@ TEST_BOTH(gradient_agrees_with_the_oracle) {
   for (const PolicySpec& policy : policy_specs()) {
     const Problem<Scalar> p(policy, kRows);
     const SurrogateObjective<Scalar> objective(p.network, *p.distribution, p.theta_view(), view(p.x), view(p.actions),
-                                               p.advantages_view(), 1);
+                                               p.advantages_view(), kEntCoef, 1);
     Vector<double> gradient(p.theta.size());
     objective.gradient(gradient.data());
     const std::vector<Real> wide_theta = widened<Real>(p.theta);
@@ -106,6 +109,7 @@ TEST_BOTH(gradient_agrees_with_the_oracle) {
       for (Index n = 0; n < kRows; ++n) {
         const auto phi = reference_forward(p.spec, theta, widened<Dual<Real>>(p.x.row(n)));
         slope += reference_log_prob(p.factors, phi.data(), p.actions.row(n).data()).slope * Real(p.advantages[n]);
+        slope += Real(kEntCoef) * reference_entropy(p.factors, phi.data()).slope;
       }
       expected.push_back(slope / kRows);
       parameter.slope = 0;

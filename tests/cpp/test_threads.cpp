@@ -119,7 +119,7 @@ Vector<double> update_results(const Problem<Scalar>& p, int n_threads) {
   RowMatrix<Scalar> phi(n_rows, p.network.output_size());
   forward(p.network, p.theta.data(), view(p.x), MatrixView<Scalar>(phi.data(), n_rows, phi.cols()), n_threads);
   const SurrogateObjective<Scalar> objective(p.network, *p.distribution, p.theta_view(), view(p.x), view(p.actions),
-                                             p.advantages_view(), n_threads);
+                                             p.advantages_view(), 0.25, n_threads);
   Vector<double> gradient(size), product(size);
   objective.gradient(gradient.data());
   FisherOperator<Scalar> fisher(*p.distribution, p.linearization(n_threads), 0.1, n_threads);

@@ -36,9 +36,9 @@ class Normalizer:
 
 class ActionRange:
     """
-    start + clip(action, low, high)
+    start + clip(action, low, high), of a tanh if squashed
     """
-    def __init__(self, low: typing.Any, high: typing.Any, start: typing.Any) -> None: ...
+    def __init__(self, low: typing.Any, high: typing.Any, start: typing.Any, squash: bool = False) -> None: ...
 
 class CGStatus:
     """

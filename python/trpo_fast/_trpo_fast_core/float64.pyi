@@ -14,6 +14,7 @@ __all__: list[str] = [
     "AppendLogStd",
     "Bernoulli",
     "Categorical",
+    "ClampLogStd",
     "Dense",
     "DiagGaussian",
     "Distribution",
@@ -54,11 +55,20 @@ class AppendLogStd(Layer):
     """
     def __init__(self, size: typing.SupportsInt | typing.SupportsIndex) -> None: ...
 
+class ClampLogStd(Layer):
+    """
+    y = [mean, clamp(log_std)] of x = [mean, log_std]
+    """
+    def __init__(self, size: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+
 class Network:
     """
     Layers over one flat theta
     """
-    def __init__(self, layers: collections.abc.Sequence[Layer]) -> None: ...
+    def __init__(self, layers: collections.abc.Sequence[Layer], is_masked: bool = False) -> None:
+        """
+        is_masked: x has a column more for each output, 0 where that is to be -Inf
+        """
     def forward(self, theta: typing.Any, x: typing.Any, out: typing.Any) -> None:
         """
         out = f(x; theta)
@@ -89,6 +99,9 @@ class Distribution:
     pi(a | phi) over rows of parameters
     """
     def entropy(self, phi: typing.Any, out: typing.Any) -> None: ...
+    def entropy_vjp(
+        self, phi: typing.Any, weight: typing.SupportsFloat | typing.SupportsIndex, out: typing.Any
+    ) -> None: ...
     def fisher_metric(self, phi: typing.Any, out: typing.Any) -> None: ...
     def kl_divergence(self, p: typing.Any, q: typing.Any, out: typing.Any) -> None: ...
     def log_prob(self, phi: typing.Any, actions: typing.Any, out: typing.Any) -> None: ...
@@ -128,7 +141,7 @@ class Product(Distribution):
 
 class SurrogateObjective:
     """
-    L(theta') = mean(ratio * advantage)
+    L(theta') = mean(ratio * advantage) + ent_coef * mean(entropy)
     """
     def __init__(
         self,
@@ -138,6 +151,7 @@ class SurrogateObjective:
         x: typing.Any,
         actions: typing.Any,
         advantages: typing.Any,
+        ent_coef: typing.SupportsFloat | typing.SupportsIndex,
         n_threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
     def evaluate(self, theta_new: typing.Any) -> tuple[float, float, float, float]:

@@ -13,13 +13,12 @@ import yaml
 
 from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.networks import activation_name
+from trpo_fast.networks import POLICY_KWARGS, activation_name
 from trpo_fast.schedules import LinearSchedule
 from trpo_fast.validation import check_real, describe
 
 SHIPPED = Path(__file__).parent / "hyperparameters.yml"
-NETWORK = ("net_arch", "activation_fn", "log_std_init", "ortho_init")
-COMMAND = ("n_envs", "normalize_observations", "dtype")
+COMMAND = ("n_envs", "normalize_observations", "use_masking", "dtype")
 
 
 def read_hyperparameters(path: Path, env_id: str) -> dict[str, Any]:
@@ -74,7 +73,9 @@ def _setting(name: str, value: Any) -> dict[str, Any]:
     if name == "policy" and value in ("MlpPolicy", "MultiInputPolicy"):
         return {}
     if name == "normalize":
-        return {"normalize_observations": value.get("norm_obs", True) if isinstance(value, dict) else bool(value)}
+        of = value if isinstance(value, dict) else {"norm_obs": bool(value), "norm_reward": bool(value)}
+        names = {"normalize_observations": "norm_obs", "normalize_reward": "norm_reward"}
+        return {ours: of.get(theirs, True) for ours, theirs in names.items()}
     if name == "policy_kwargs" and isinstance(value, dict):
         return {key: part for each in value for key, part in _setting(each, value[each]).items()}
     if name == "activation_fn":
@@ -85,7 +86,7 @@ def _setting(name: str, value: Any) -> dict[str, Any]:
         if isinstance(value, list | tuple) and all(isinstance(width, int) for width in value):
             return {"net_arch": tuple(value)}
         raise InvalidArgumentError(name, "a list of widths, or dict(pi=..., vf=...) of lists", describe(value))
-    if name in (*NETWORK, *COMMAND) or name in {f.name for f in fields(TRPOConfig)}:
+    if name in (*POLICY_KWARGS, *COMMAND) or name in {f.name for f in fields(TRPOConfig)}:
         return {name: value}
     raise InvalidArgumentError(name, "a setting of trpo-fast train", describe(value))
 

@@ -63,11 +63,20 @@ class Train:
     log_std_init: float = LOG_STD_INIT
     """Initial log standard deviation of a Box action."""
 
+    state_dependent_std: bool = False
+    """The standard deviation of a Box action is an output of the network, not a parameter of its own."""
+
+    squash: bool = False
+    """Stretch Box actions over their bounds by tanh, instead of clipping them."""
+
     ortho_init: bool = True
     """Orthogonal initialisation."""
 
     normalize_observations: bool = True
     """Running normalisation of observations, kept inside the policy."""
+
+    use_masking: bool = False
+    """Choose only among the discrete actions that the environment's action_mask leaves."""
 
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of parameters and kernels."""
@@ -199,9 +208,12 @@ class Train:
                 "net_arch": self._widths(),
                 "activation_fn": self.activation_fn,
                 "log_std_init": self.log_std_init,
+                "state_dependent_std": self.state_dependent_std,
+                "squash": self.squash,
                 "ortho_init": self.ortho_init,
             },
             normalize_observations=self.normalize_observations,
+            use_masking=self.use_masking,
             dtype=self.dtype,
             seed=self.seed,
             verbose=1,

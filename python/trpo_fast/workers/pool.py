@@ -160,6 +160,9 @@ class WorkerEnvironments:
             self._closed()
             raise
 
+    def use_masks(self) -> None:
+        """As ``SingleEnvironments``; workers do so by their policy."""
+
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
         """As ``SingleEnvironments``; a worker that was lost is made anew."""
         if seed is not None:

@@ -48,6 +48,8 @@ class Worker:
         position = memoryview(arrays["positions"][setup.worker])
         self._environments = SingleEnvironments(make_from_factories(setup.factories), setup.first_index, position)
         self._policy, _ = setup.make_networks()
+        if self._policy.action_masks is not None:
+            self._environments.use_masks()
         spaces = self._environments.observation_space, self._environments.action_space
         expected = self._policy.observation_space, self._policy.action_space
         if spaces != expected:

@@ -73,12 +73,20 @@ class Bernoulli final : public Distribution<Scalar> {
     }
   }
 
+  void entropy_vjp(ConstPanel<Scalar> phi, double weight, Panel<Scalar> phi_bar) const override {
+    // dH / dz = -z p (1 - p)
+    for (Index n = 0; n < phi.rows(); ++n) {
+      for (Index j = 0; j < n_bits_; ++j) {
+        phi_bar(n, j) -= static_cast<Scalar>(weight * double(phi(n, j)) * variance(phi(n, j)));
+      }
+    }
+  }
+
   void fisher_metric(ConstPanel<Scalar> phi, Panel<Scalar> metric) const override {
     // M = diag(p (1 - p))
     for (Index n = 0; n < phi.rows(); ++n) {
       for (Index j = 0; j < n_bits_; ++j) {
-        const double tail = std::exp(-std::abs(double(phi(n, j))));
-        metric(n, j) = static_cast<Scalar>(tail / ((1.0 + tail) * (1.0 + tail)));
+        metric(n, j) = static_cast<Scalar>(variance(phi(n, j)));
       }
     }
   }
@@ -121,6 +129,12 @@ class Bernoulli final : public Distribution<Scalar> {
 
     double log_ratio(bool set) const { return (set ? e_1 : e_0) - kl; }
   };
+
+  // p (1 - p)
+  static double variance(double z) {
+    const double tail = std::exp(-std::abs(z));
+    return tail / ((1.0 + tail) * (1.0 + tail));
+  }
 
   // H = p softplus(-z) + (1 - p) softplus(z)
   static double bit_entropy(double z) {

@@ -1,8 +1,10 @@
-// Categorical: a in {0, ..., n-1} with p = softmax(phi), phi = logits.
+// Categorical: a in {0, ..., n-1} with p = softmax(phi), phi = logits. A logit of -Inf is an impossible choice, the
+// same ones in two rows that are compared; one of them at least is possible.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "distribution.hpp"
 #include "scalar_math.hpp"
@@ -71,6 +73,18 @@ class Categorical final : public Distribution<Scalar> {
     }
   }
 
+  void entropy_vjp(ConstPanel<Scalar> phi, double weight, Panel<Scalar> phi_bar) const override {
+    // dH / dz_i = -p_i (log p_i + H)
+    for (Index n = 0; n < phi.rows(); ++n) {
+      const Softmax p = softmax(phi, n);
+      const double shift = p.entropy() - std::log(p.sum);
+      for (Index i = 0; i < n_choices_; ++i) {
+        if (is_impossible(phi(n, i))) continue;
+        phi_bar(n, i) -= static_cast<Scalar>(weight * p(phi(n, i)) * (p.centred(phi(n, i)) + shift));
+      }
+    }
+  }
+
   void fisher_metric(ConstPanel<Scalar> phi, Panel<Scalar> metric) const override {
     for (Index n = 0; n < phi.rows(); ++n) {
       const Softmax p = softmax(phi, n);
@@ -118,6 +132,8 @@ class Categorical final : public Distribution<Scalar> {
   }
 
  private:
+  static bool is_impossible(double z) { return z == -std::numeric_limits<double>::infinity(); }
+
   // p_i = w_i / sum_j w_j with w_i = exp(z_i - max z): huge logits keep their differences, and no weight overflows.
   struct Softmax {
     double top;
@@ -132,7 +148,7 @@ class Categorical final : public Distribution<Scalar> {
     double add(double z) {
       const double w = weight(z);
       sum += w;
-      moment += w * centred(z);
+      if (!is_impossible(z)) moment += w * centred(z);
       return w;
     }
   };
@@ -165,12 +181,14 @@ class Categorical final : public Distribution<Scalar> {
   Tilt tilt(ConstPanel<Scalar> p, ConstPanel<Scalar> q, Index n) const {
     Tilt t{{largest(p, n)}, {largest(q, n)}};
     for (Index i = 0; i < n_choices_; ++i) {
-      t.mean += t.p.add(p(n, i)) * t.change(p(n, i), q(n, i));
+      const double w = t.p.add(p(n, i));
+      if (!is_impossible(p(n, i))) t.mean += w * t.change(p(n, i), q(n, i));
       t.q.add(q(n, i));
     }
     t.mean /= t.p.sum;
     double sum = 0.0;
     for (Index i = 0; i < n_choices_; ++i) {
+      if (is_impossible(p(n, i))) continue;
       const double log_w = t.p.centred(p(n, i));
       sum += tilted_term(log_w, std::exp(log_w), t.change(p(n, i), q(n, i)) - t.mean);
     }

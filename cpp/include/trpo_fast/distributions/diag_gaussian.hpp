@@ -72,6 +72,10 @@ class DiagGaussian final : public Distribution<Scalar> {
     for_each_entry(phi.rows(), [&](Index n, Index j) { out[n] += double(phi(n, d_ + j)) + half_log_2pi_e; });
   }
 
+  void entropy_vjp(ConstPanel<Scalar> /*phi*/, double weight, Panel<Scalar> phi_bar) const override {
+    phi_bar.rightCols(d_).array() += static_cast<Scalar>(weight);
+  }
+
   void fisher_metric(ConstPanel<Scalar> phi, Panel<Scalar> metric) const override {
     // M = diag(exp(-2 s), 2)
     Remembered precision([](double s) { return std::exp(-2.0 * s); });

@@ -51,6 +51,12 @@ class Distribution {
   // out[n] += entropy of pi(. | phi_n), in nats
   virtual void entropy(ConstPanel<Scalar> phi, VectorView<double> out) const = 0;
 
+  // phi_bar[n] += weight * d entropy(phi_n) / d phi_n
+  virtual void entropy_vjp(ConstPanel<Scalar> phi,  // (B, K)
+                           double weight,
+                           Panel<Scalar> phi_bar  // (B, K)
+  ) const = 0;
+
   // All that the line search asks of a row that moves from p_n to q_n, in one pass where its parts share work:
   // log_ratio, kl_divergence, and entropy of q.
   virtual void compare(ConstPanel<Scalar> p,              // (B, K)

@@ -79,6 +79,13 @@ class Product final : public Distribution<Scalar> {
     });
   }
 
+  void entropy_vjp(ConstPanel<Scalar> phi, double weight, Panel<Scalar> phi_bar) const override {
+    for_each_factor([&](const Distribution<Scalar>& factor, Index k, Index /*a*/) {
+      const Index size = factor.num_dist_params();
+      factor.entropy_vjp(columns(phi, k, size), weight, columns(phi_bar, k, size));
+    });
+  }
+
   void fisher_metric(ConstPanel<Scalar> phi, Panel<Scalar> metric) const override {
     for_each_factor([&](const Distribution<Scalar>& factor, Index k, Index /*a*/) {
       const Index size = factor.num_dist_params();

@@ -42,11 +42,12 @@ class KFACPreconditioner final : public LinearOperator {
 
   Index size() const override { return num_params_; }
 
-  // Layers for which the identity stands in: without an affine map, or with moments that cannot be inverted
+  // Layers with parameters for which the identity stands in: those of no affine map, or of moments that cannot be
+  // inverted
   std::vector<Index> identity_layers() const {
     std::vector<Index> layers;
     for (std::size_t l = 0; l < layers_.size(); ++l) {
-      if (layers_[l].is_identity) layers.push_back(static_cast<Index>(l));
+      if (layers_[l].is_identity && layers_[l].num_params > 0) layers.push_back(static_cast<Index>(l));
     }
     return layers;
   }

@@ -9,12 +9,9 @@
 
 #include "../kernels/panels.hpp"
 #include "layer.hpp"
+#include "log_std_bounds.hpp"
 
 namespace trpo_fast {
-
-// Outside these bounds sigma^-2 or sigma^2 leaves the useful range of float32; the derivative is 0 there.
-constexpr double kMinLogStd = -20.0;
-constexpr double kMaxLogStd = 2.0;
 
 template <class Scalar>
 class AppendLogStd final : public Layer<Scalar> {

@@ -42,6 +42,7 @@ class Evaluator {
   ) const {
     forward_layer(0, x, workspace);
     for (Index l = 1; l < network_.num_layers(); ++l) forward_layer(l, workspace.output(l - 1, x.rows()), workspace);
+    network_.mask(x, workspace.outputs_.back().panel(0, x.rows()));
     return workspace.output(network_.num_layers() - 1, x.rows());
   }
 

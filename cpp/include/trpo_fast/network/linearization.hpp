@@ -64,6 +64,7 @@ class Linearization {
                                 activations_[at(l)].panel(rows.begin, rows.size()),
                                 caches_[at(l)].panel(rows.begin, rows.size()));
     }
+    network_.mask(input(0, rows), activations_.back().panel(rows.begin, rows.size()));
   }
 
   const Network<Scalar>& network() const { return network_; }

@@ -1,7 +1,11 @@
 // Network: layers over one flat theta. Const; parameters are an argument.
+//
+// A masked network's rows of x have a column more for each output: 0 there makes that output -Inf, for any theta. (A
+// logit of -Inf is an impossible choice: categorical.hpp.)
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -16,7 +20,8 @@ namespace trpo_fast {
 template <class Scalar>
 class Network {
  public:
-  explicit Network(std::vector<std::shared_ptr<const Layer<Scalar>>> layers) : layers_(std::move(layers)) {
+  explicit Network(std::vector<std::shared_ptr<const Layer<Scalar>>> layers, bool is_masked = false)
+      : layers_(std::move(layers)), is_masked_(is_masked) {
     if (layers_.empty()) throw std::invalid_argument("layers: expected at least one layer, got none");
     Index output_size = layers_.front()->input_size();
     for (const auto& layer : layers_) {
@@ -31,11 +36,24 @@ class Network {
     }
   }
 
-  Index input_size() const { return layers_.front()->input_size(); }
+  Index input_size() const { return layers_.front()->input_size() + (is_masked_ ? output_size() : 0); }
   Index output_size() const { return layers_.back()->output_size(); }
   Index num_params() const { return static_cast<Index>(packed_order_.size()); }  // P
   Index num_layers() const { return static_cast<Index>(layers_.size()); }
   const Layer<Scalar>& layer(Index l) const { return *layers_[static_cast<std::size_t>(l)]; }
+
+  // What a masked network does to its output.
+  void mask(ConstPanel<Scalar> x,  // (B, input_size)
+            Panel<Scalar> phi      // (B, output_size)
+  ) const {
+    if (!is_masked_) return;
+    const ConstPanel<Scalar> is_possible = columns(x, x.cols() - output_size(), output_size());
+    for (Index n = 0; n < phi.rows(); ++n) {
+      for (Index k = 0; k < phi.cols(); ++k) {
+        if (is_possible(n, k) == Scalar(0)) phi(n, k) = -std::numeric_limits<Scalar>::infinity();
+      }
+    }
+  }
 
   // Sizes of the two forms of theta that the layers read (layer.hpp), and where a layer's segments begin.
   Index packed_size() const { return packed_size_; }
@@ -80,6 +98,7 @@ class Network {
   }
 
   std::vector<std::shared_ptr<const Layer<Scalar>>> layers_;
+  bool is_masked_;
   std::vector<std::int32_t> packed_order_;  // of each parameter of theta, its place in the packed order
   std::vector<Index> packed_offsets_;
   std::vector<Index> reverse_offsets_;

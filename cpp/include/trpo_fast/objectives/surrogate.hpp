@@ -1,6 +1,6 @@
-// SurrogateObjective: L(theta') = mean_n ratio_n A_n, ratio_n = pi(a_n | s_n; theta') / pi(a_n | s_n; theta)
-// (Schulman et al. 2015, Eq. 14), with the KL divergence that bounds it. One of the places where a network meets a
-// distribution.
+// SurrogateObjective: L(theta') = mean_n ratio_n A_n + ent_coef mean_n entropy_n, with
+// ratio_n = pi(a_n | s_n; theta') / pi(a_n | s_n; theta) (Schulman et al. 2015, Eq. 14, and an entropy bonus), and the
+// KL divergence that bounds it. One of the places where a network meets a distribution.
 #pragma once
 
 #include <cmath>
@@ -33,11 +33,12 @@ class SurrogateObjective {
                      ConstMatrixView<Scalar> x,           // (N, input_size), normalised observations
                      ConstMatrixView<Scalar> actions,     // (N, A)
                      ConstVectorView<double> advantages,  // (N,)
-                     int n_threads)
+                     double ent_coef, int n_threads)
       : distribution_(distribution),
         at_(std::make_shared<const Linearization<Scalar>>(network, theta.data(), x, n_threads)),
         actions_(actions),
         advantages_(advantages),
+        ent_coef_(ent_coef),
         n_threads_(n_threads) {
     check_actions(distribution, actions);
   }
@@ -49,7 +50,7 @@ class SurrogateObjective {
   Index num_params() const { return at_->network().num_params(); }
   Index num_rows() const { return at_->num_rows(); }
 
-  // out = grad L at theta' = theta: the mean of advantage times score
+  // out = grad L at theta' = theta: the mean of advantage times score, and of the entropy's gradient
   void gradient(double* out) const {  // (P,)
     using Workspace = typename Linearization<Scalar>::Workspace;
     std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at_->network()));
@@ -61,6 +62,7 @@ class SurrogateObjective {
         const Panel<Scalar> phi_bar = workspace.phi(rows.size());
         distribution_.log_prob_vjp(at_->output(rows), action_rows(rows), {weight.data() + rows.begin, rows.size()},
                                    phi_bar);
+        if (ent_coef_ != 0.0) distribution_.entropy_vjp(at_->output(rows), ent_coef_ / double(num_rows()), phi_bar);
         at_->vjp(rows, phi_bar, packed_bar, workspace);
       });
     });
@@ -88,7 +90,9 @@ class SurrogateObjective {
       total.entropy += sum.entropy;
     }
     const double n = double(num_rows());
-    return {total.surrogate / n, total.mean_kl / n, total.max_kl, total.entropy / n};
+    const double entropy = total.entropy / n;
+    const double bonus = ent_coef_ != 0.0 ? ent_coef_ * entropy : 0.0;
+    return {total.surrogate / n + bonus, total.mean_kl / n, total.max_kl, entropy};
   }
 
  private:
@@ -118,6 +122,7 @@ class SurrogateObjective {
   std::shared_ptr<const Linearization<Scalar>> at_;
   RowMatrix<Scalar> actions_;
   Vector<double> advantages_;
+  double ent_coef_;
   int n_threads_;
 };
 
