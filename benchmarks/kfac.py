@@ -71,18 +71,18 @@ class Problem(NamedTuple):
 def problems(env_id: str) -> list[Problem]:
     """What the updates of a training run were given."""
     updates = []
-    update = trpo_fast.learner.trpo_update
+    update = trpo_fast.iteration.trpo_update
 
     def recorded(policy: Policy, theta: np.ndarray, batch: Batch, config: Any) -> Any:
         updates.append(Problem("", policy, theta.copy(), batch).to("float32"))
         return update(policy, theta, batch, config)
 
-    trpo_fast.learner.trpo_update = recorded
+    trpo_fast.iteration.trpo_update = recorded
     model = TRPO("MlpPolicy", env_id, seed=0, n_steps=N_STEPS)
     model.learn(ITERATIONS[-1] * N_STEPS)
     model.config = dataclasses.replace(model.config, n_steps=LARGE)
     model.learn(LARGE, reset_num_timesteps=False)
-    trpo_fast.learner.trpo_update = update
+    trpo_fast.iteration.trpo_update = update
     model.env.close()
     names = {i: f"{env_id}, iteration {i}" for i in ITERATIONS} | {ITERATIONS[-1] + 1: f"{env_id}, {LARGE} steps"}
     return [updates[i - 1]._replace(name=name) for i, name in names.items()]

@@ -60,10 +60,10 @@ def contenders(task: str) -> Iterator[tuple[str, TRPO]]:
 
 def make(env: Any, **arguments: Any) -> TRPO:
     model = TRPO("MlpPolicy", env, n_steps=N_STEPS, seed=SEED, **arguments)
-    model._collector.reset(SEED)
+    model._training.collector.reset(SEED)
     return model
 
 
 def collect(model: TRPO) -> np.ndarray:
     """The rewards of the next rollout."""
-    return model._collector.collect(model.theta, N_STEPS).trajectories.rewards
+    return model._training.collector.collect(model.theta, N_STEPS).trajectories.rewards

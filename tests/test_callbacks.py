@@ -14,7 +14,7 @@ from trpo_fast.callbacks import (
     EvalCallback,
     StopTrainingOnRewardThreshold,
 )
-from trpo_fast.metrics import CSVFile
+from trpo_fast.csv_files import CSVFile
 
 FAST = {"n_steps": 20, "n_critic_updates": 1, "policy_kwargs": {"net_arch": (4,)}, "seed": 0}
 

@@ -1,10 +1,12 @@
 """Settings that change over training."""
 
+import math
+
 import numpy as np
 import pytest
 from envs import CountingEnv
 
-from trpo_fast import TRPO, InvalidArgumentError, LinearSchedule, TRPOConfig
+from trpo_fast import TRPO, AdaptiveRadius, InvalidArgumentError, LinearSchedule, TRPOConfig, UpdateReport, UpdateStatus
 
 FAST = {"n_steps": 20, "n_critic_updates": 1, "policy_kwargs": {"net_arch": (4,)}, "seed": 0}
 
@@ -88,3 +90,62 @@ def test_a_function_that_gives_no_number_ends_training(value):
     with pytest.raises(InvalidArgumentError, match="learning_rate"):
         model.learn(20)
     np.testing.assert_array_equal(model.theta, before)
+
+
+def test_an_adaptive_radius_follows_the_quality_of_its_model():
+    rule = AdaptiveRadius(0.01, lowest=0.004, highest=0.02)
+    assert [rule.after(0.01, quality) for quality in (-1.0, 0.0, 0.24)] == [0.005] * 3
+    assert [rule.after(0.01, quality) for quality in (0.25, 0.5, 0.75, math.nan)] == [0.01] * 4
+    assert [rule.after(0.01, quality) for quality in (0.76, 1.0, 9.0)] == [0.015] * 3
+    assert rule.after(0.018, 1.0) == 0.02
+    assert rule.after(0.005, 0.0) == 0.004
+
+
+def test_quality_is_actual_over_predicted_improvement_of_the_step_taken():
+    report = UpdateReport(
+        UpdateStatus.COMMITTED, surrogate_before=1.0, surrogate_after=1.3, expected_improvement=2.0, n_backtracks=2
+    )
+    assert report.quality(0.5) == pytest.approx(0.3 / 0.5)
+    assert report._replace(status=UpdateStatus.LINE_SEARCH_FAILED).quality(0.5) == 0.0
+    assert math.isnan(report._replace(status=UpdateStatus.NO_SIGNAL).quality(0.5))
+
+
+def test_training_with_an_adaptive_radius_moves_it_within_bounds_and_resumes(tmp_path):
+    rule = AdaptiveRadius(0.01, lowest=0.002, highest=0.05)
+
+    def model():
+        return TRPO("MlpPolicy", "CartPole-v1", target_kl=rule, n_steps=100, n_critic_updates=1, seed=0)
+
+    seen, whole = [], model()
+
+    class Radius:
+        def write(self, metrics):
+            seen.append((metrics["train/target_kl"], metrics["train/kl_divergence_loss"]))
+
+    whole.sinks.append(Radius())
+    whole.learn(2000)
+    radii = [radius for radius, _ in seen]
+    assert radii[0] == 0.01
+    assert len(set(radii)) > 3
+    assert all(0.002 <= radius <= 0.05 for radius in radii)
+    assert all(kl <= radius for radius, kl in seen)
+    model().learn(1000).save(tmp_path / "model")
+    resumed = TRPO.load(tmp_path / "model", "CartPole-v1")
+    assert resumed.config.target_kl == rule
+    resumed.learn(1000, reset_num_timesteps=False)
+    assert (resumed.theta == whole.theta).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("target_kl", AdaptiveRadius(0.0, 0.0)),
+        ("target_kl", AdaptiveRadius(0.01, 0.02)),
+        ("target_kl", AdaptiveRadius(0.01, 0.001, 0.009)),
+        ("target_kl", AdaptiveRadius(math.nan)),
+        ("learning_rate", AdaptiveRadius()),
+    ],
+)
+def test_a_bad_adaptive_radius_is_refused(name, bad):
+    with pytest.raises(InvalidArgumentError, match=name):
+        TRPOConfig(**{name: bad})

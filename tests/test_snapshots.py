@@ -66,6 +66,40 @@ def test_every_mujoco_task(env_id):
     check(lambda: gym.make(env_id))
 
 
+ALE = ["Breakout", "Pong", "SpaceInvaders", "VideoPinball"]
+
+
+def make_ale(game, sticky=0.0):
+    return gym.make(f"ALE/{game}-v5", obs_type="ram", repeat_action_probability=sticky)
+
+
+@pytest.fixture
+def ale():
+    ale_py = pytest.importorskip("ale_py")
+    gym.register_envs(ale_py)
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+
+
+@pytest.mark.parametrize("game", ALE)
+def test_ale(ale, game):
+    check(lambda: make_ale(game))
+
+
+def test_ale_with_sticky_actions_is_refused(ale):
+    with pytest.raises(SnapshotError, match="expected repeat_action_probability=0 .*, got 0.25"):
+        snapshots.capture(make_ale("Pong", 0.25))
+
+
+@pytest.mark.parametrize("spoil", [lambda state: state[:100], lambda state: 0 * state], ids=["short", "zeros"])
+def test_bytes_of_no_emulator_are_refused(ale, spoil):
+    env = make_ale("Pong")
+    env.reset(seed=0)
+    state = snapshots.capture(env)
+    state[-1][1]["state"] = spoil(state[-1][1]["state"])
+    with pytest.raises(SnapshotError, match="AtariEnv: expected a state of its own"):
+        snapshots.restore(env, state)
+
+
 def test_the_integration_state_alone_is_not_enough_for_ant():
     pytest.importorskip("mujoco")
     env = gym.make("Ant-v5")

@@ -27,7 +27,7 @@ from trpo_fast.kfac import KFACPreconditioner
 from trpo_fast.learner import TRPO
 from trpo_fast.line_search import LineSearchResult, backtracking_line_search
 from trpo_fast.policy import Policy
-from trpo_fast.schedules import LinearSchedule
+from trpo_fast.schedules import AdaptiveRadius, LinearSchedule
 from trpo_fast.surrogate import SurrogateObjective, SurrogateValue
 from trpo_fast.threads import get_num_threads, set_num_threads, use_environment_variable
 from trpo_fast.trpo import Batch, UpdateReport, UpdateStatus, trpo_update
@@ -35,6 +35,7 @@ from trpo_fast.value_function import CriticState, PendingFit, ValueFit, ValueFit
 
 __all__ = [
     "TRPO",
+    "AdaptiveRadius",
     "Batch",
     "CGResult",
     "CGStatus",

@@ -11,8 +11,8 @@ from trpo_fast.validation import check_choice, check_flag, check_integer, check_
 class TRPOConfig:
     """The settings of TRPO. Names are sb3-contrib's wherever it has one.
 
-    ``target_kl`` and ``learning_rate`` may be functions of the part of training that remains, from 1 to 0
-    (``trpo_fast.schedules``); ``at`` gives their values.
+    ``target_kl`` and ``learning_rate`` may be functions of the part of training that remains, from 1 to 0, and
+    ``target_kl`` an ``AdaptiveRadius`` (``trpo_fast.schedules``); ``at`` gives their values.
 
     Raises
     ------
@@ -106,8 +106,10 @@ class TRPOConfig:
         check_integer("batch_size", self.batch_size, at_least=1)
         check_flag("normalize_returns", self.normalize_returns)
 
-    def at(self, progress_remaining: float) -> "TRPOConfig":
+    def at(self, progress_remaining: float, radius: float | None = None) -> "TRPOConfig":
         """These settings with every schedule's present value, when ``progress_remaining`` (1 to 0) of training is left.
+
+        ``radius`` is that of an adaptive trust region, once it has one.
 
         Raises
         ------
@@ -116,6 +118,6 @@ class TRPOConfig:
         """
         return replace(
             self,
-            target_kl=value_at("target_kl", self.target_kl, progress_remaining),
+            target_kl=radius or value_at("target_kl", self.target_kl, progress_remaining),
             learning_rate=value_at("learning_rate", self.learning_rate, progress_remaining),
         )

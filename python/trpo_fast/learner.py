@@ -17,27 +17,25 @@ from trpo_fast.callbacks import as_callback, step_locals
 from trpo_fast.config import TRPOConfig
 from trpo_fast.environment_interface import Environments, Trajectories
 from trpo_fast.environments import EnvLike, NoEnvironments, make_environments
-from trpo_fast.errors import InvalidArgumentError, PolicyFileError, ResumeWarning, SnapshotError
+from trpo_fast.errors import InvalidArgumentError, PolicyFileError, ResumeWarning
+from trpo_fast.iteration import Learned, learn_from
 from trpo_fast.logger import Logger
-from trpo_fast.metrics import Clock, Metrics, Sink, explained_variance, format_table, rollout_metrics, update_metrics
+from trpo_fast.metrics import Clock, Metrics, Sink, format_table, rollout_metrics
 from trpo_fast.model_file import check_content, model_content, restore
 from trpo_fast.networks import activation_name, make_networks
-from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
-from trpo_fast.observation_statistics import merge_observations
-from trpo_fast.plain_values import from_json, to_json
+from trpo_fast.normalization import RunningMeanStd
+from trpo_fast.plain_values import from_json
 from trpo_fast.policy import Actor
 from trpo_fast.policy_file import existing_path, load_policy_file, save_policy_file, target_path
 from trpo_fast.progress import progress
-from trpo_fast.reward_normalization import RewardNormalizer
-from trpo_fast.rollout import InProcess, Rollout, RolloutCollector, Stepper, to_batch
+from trpo_fast.rollout import Episode, InProcess, Rollout, Stepper
 from trpo_fast.spaces import same_spaces
 from trpo_fast.tensorboard import TensorBoard, free_folder
-from trpo_fast.trpo import UpdateReport, trpo_update, trust_region
+from trpo_fast.training import Training
+from trpo_fast.trpo import UpdateReport
 from trpo_fast.validation import check_choice, check_integer, describe, float_array
 from trpo_fast.value_function import CriticState
 from trpo_fast.workers import WorkerEnvironments, make_worker_environments
-
-NORMALIZER_SHARE = 0.25  # of the trust region: how far new observation statistics alone may move the policy
 
 
 class TRPO:
@@ -62,9 +60,8 @@ class TRPO:
     env_kwargs : dict, optional
         Passed to ``gymnasium.make`` with an id.
     policy_kwargs : dict, optional
-        net_arch (widths of the hidden layers, or ``{"pi": ..., "vf": ...}``), activation_fn, ortho_init; for Box actions
-        log_std_init, state_dependent_std (an output of the network) and squash (stretched over the bounds by tanh, not
-        clipped at them).
+        net_arch (widths of the hidden layers, or ``{"pi": ..., "vf": ...}``), activation_fn, ortho_init; of Box actions
+        log_std_init, state_dependent_std (an output of the network), squash (stretched over the bounds by tanh).
     normalize_observations : bool
         Running normalisation of observations, kept inside the policy.
     use_masking : bool
@@ -86,7 +83,8 @@ class TRPO:
         Of sb3-contrib's constructor; of no effect.
     **settings
         Every field of ``TRPOConfig``. ``learning_rate`` and ``target_kl`` may be functions of the part of training that
-        remains (1 to 0); a file keeps a ``LinearSchedule``, and of other functions the present value.
+        remains (1 to 0); a file keeps a ``LinearSchedule``, and of other functions the present value. ``target_kl`` may
+        be an ``AdaptiveRadius``.
 
     Attributes
     ----------
@@ -173,29 +171,19 @@ class TRPO:
         self.policy, self.value_function = networks()
         if use_masking:
             self.env.use_masks()
-        seeds = np.random.SeedSequence(self.seed)
-        policy_seed, critic_seed, order_seed, predict_seed, noise_seeds = seeds.spawn(5)
+        policy_seed, critic_seed = np.random.SeedSequence(self.seed).spawn(2)
         self._theta: npt.NDArray[Any]
         self._critic: CriticState
         self._actor: Actor
         theta, critic = self.policy.initial_parameters(policy_seed), self.value_function.initial_state(critic_seed)
-        self._commit(theta, critic, self.policy.normalizer, self.policy.actor(theta))
-        self._order_stream = np.random.default_rng(order_seed)
-        self._predict_stream = np.random.default_rng(predict_seed)
+        self._commit(Learned(theta, critic, self.policy.normalizer), self.policy.actor(theta))
         if isinstance(self.env, WorkerEnvironments):
             self.env.start(self.config.n_steps, self.policy, networks)
             stepper: Stepper = self.env
         else:
             stepper = InProcess(self.env, self.policy)
-        self._collector = RolloutCollector(stepper, self.policy, noise_seeds, stats_window_size)
-        self._rewards = RewardNormalizer.initial(self.env.num_envs)
-        self._environment_seed = self.seed
-        self._seeded = False  # the environments' own random streams go on after their first reset
-        self._between_rollouts = False  # after a fault or Ctrl-C within one, environments must be reset
+        self._training = Training(self.env, stepper, self.policy, self.seed, stats_window_size)
         self.progress_remaining = 1.0
-        self._not_resumed = ""  # why a loaded training cannot go on where it was
-        self._n_updates = 0
-        self._n_iterations = 0
         self.num_timesteps = 0
         self.report: UpdateReport | None = None
         self.metrics: Metrics = {}
@@ -233,7 +221,17 @@ class TRPO:
     @property
     def ep_info_buffer(self) -> list[dict[str, float]]:
         """The latest ``stats_window_size`` episodes as SB3 has them: return "r" and length "l"."""
-        return [{"r": episode.episode_return, "l": episode.length} for episode in self._collector.episodes]
+        return [{"r": episode.episode_return, "l": episode.length} for episode in self._training.collector.episodes]
+
+    @property
+    def latest_episodes(self) -> list[Episode]:
+        """The episodes that ended in the latest rollout."""
+        return list(self._training.collector.latest_episodes)
+
+    @property
+    def num_episodes(self) -> int:
+        """How many episodes have ended."""
+        return self._training.collector.num_episodes
 
     def set_env(self, env: EnvLike) -> None:
         """Learn in other environments from now on.
@@ -256,11 +254,9 @@ class TRPO:
         if self.policy.action_masks is not None:
             environments.use_masks()
         self.env = environments
-        self._collector.stepper = InProcess(environments, self.policy)
+        self._training.change_environments(environments, InProcess(environments, self.policy))
         if state.get("rollouts") is not None:
-            self._go_on(state["rollouts"], state["environments"])
-        else:
-            self._between_rollouts = self._seeded = False
+            self._training.take_up(state["rollouts"], state["environments"])
 
     def set_parameters(self, parameters: dict[str, dict[str, npt.NDArray[Any]]]) -> None:
         """Replace parameters by those of another model's ``get_parameters``; statistics and Adam's moments stay.
@@ -282,7 +278,7 @@ class TRPO:
                     raise InvalidArgumentError(f"{part}.{name}", "finite values", "NaN or Inf")
         theta, value_theta = (np.concatenate([v.ravel() for v in views.values()]) for views in new.values())
         critic = replace(self._critic, theta=value_theta)
-        self._commit(theta, critic, self.policy.normalizer, self.policy.actor(theta))
+        self._commit(Learned(theta, critic, self.policy.normalizer), self.policy.actor(theta))
 
     def set_observation_statistics(self, statistics: RunningMeanStd) -> None:
         """Replace the running statistics that observations are normalised with.
@@ -305,17 +301,13 @@ class TRPO:
         rest = normalizer.statistics.mean.size - size  # of a mask, which is not normalised
         mean, var = np.append(statistics.mean, np.zeros(rest)), np.append(statistics.var, np.ones(rest))
         normalizer = replace(normalizer, statistics=RunningMeanStd(mean, var, statistics.count))
-        self._commit(self._theta, self._critic, normalizer, self.policy.actor(self._theta, normalizer))
+        learned = Learned(self._theta, self._critic, normalizer)
+        self._commit(learned, self.policy.actor(self._theta, normalizer))
 
     def set_random_seed(self, seed: int | None = None) -> None:
         """Begin every random stream anew, those of the environments with the next ``learn``."""
         self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0)
-        self._environment_seed = self.seed
-        _, _, order_seed, predict_seed, noise_seeds = np.random.SeedSequence(self.seed).spawn(5)
-        self._order_stream = np.random.default_rng(order_seed)
-        self._predict_stream = np.random.default_rng(predict_seed)
-        self._collector.seed_noise(noise_seeds)
-        self._seeded = self._between_rollouts = False
+        self._training.reseed(self.seed)
 
     def get_env(self) -> Any:
         """The environments; None for a model that was loaded without."""
@@ -372,20 +364,11 @@ class TRPO:
             "reset_num_timesteps": reset_num_timesteps,
             "progress_bar": progress_bar,
         }
+        training = self._training
         with progress(total_timesteps, enabled=progress_bar) as bar:
-            if reset_num_timesteps or not self._between_rollouts:
-                if self._not_resumed and not reset_num_timesteps:
-                    warnings.warn(
-                        f"training goes on with new episodes: {self._not_resumed}", ResumeWarning, stacklevel=2
-                    )
-                self._not_resumed = ""
-                self._between_rollouts = False
-                self._collector.reset(None if self._seeded else self._environment_seed)
-                self._rewards = self._rewards.begun_anew()
-                self._seeded = True
+            training.begin(anew=reset_num_timesteps)
             if reset_num_timesteps:
-                self.num_timesteps = self._n_iterations = 0
-                self._collector.forget_episodes()
+                self.num_timesteps = 0
             target = self.num_timesteps + total_timesteps
             clock = Clock(self.num_timesteps)
             if hooks is not None:
@@ -404,30 +387,27 @@ class TRPO:
             every_step = after_step if hooks is not None or progress_bar else None
             with self._open_sinks(tb_log_name, go_on=self.num_timesteps > 0) as sinks:
                 while self.num_timesteps < target:
-                    self._between_rollouts = False
+                    training.is_between_rollouts = False
                     self.progress_remaining = 1.0 - self.num_timesteps / target
                     if hooks is not None:
                         hooks.on_rollout_start()
-                    rollout = self._collector.collect(self._theta, self.config.n_steps, every_step)
+                    rollout = training.collector.collect(self._theta, self.config.n_steps, every_step)
                     if rollout is None:
                         break
                     if hooks is not None:
                         hooks.on_rollout_end()
                     if every_step is None:
                         self.num_timesteps += rollout.num_transitions
-                    update = self._update(rollout) if rollout.num_transitions else None
-                    self._between_rollouts = True
-                    if update is None:  # nothing but the steps of an autoreset
+                    metrics = self._learn_from(rollout, clock) if rollout.num_transitions else None
+                    training.is_between_rollouts = True
+                    if metrics is None:  # nothing but the steps of an autoreset
                         continue
-                    self._n_iterations += 1
-                    self.metrics = {
-                        **self.logger.take(),
-                        **update,
-                        **clock.read(self._n_iterations, self.num_timesteps),
-                    }
+                    training.n_iterations += 1
+                    times = clock.read(training.n_iterations, self.num_timesteps, rollout.seconds)
+                    self.metrics = {**self.logger.take(), **metrics, **times}
                     for sink in sinks:
                         sink.write(self.metrics)
-                    if self.verbose and self._n_iterations % log_interval == 0:
+                    if self.verbose and training.n_iterations % log_interval == 0:
                         print(format_table(self.metrics))
             if hooks is not None:
                 hooks.on_training_end()
@@ -497,7 +477,7 @@ class TRPO:
             The most probable action instead of a sample.
         """
         size = (len(rows), self.policy.codec.size)
-        noise = None if deterministic else self._predict_stream.standard_normal(size, dtype=self.policy.dtype)
+        noise = None if deterministic else self._training.predict_stream.standard_normal(size, dtype=self.policy.dtype)
         out = np.empty(size, dtype=self.policy.dtype)
         self._actor.act(rows, noise, out)
         return self.policy.codec.to_env(out)
@@ -550,9 +530,9 @@ class TRPO:
             got = f"{model.policy.observation_space} and {model.policy.action_space}"
             raise PolicyFileError(f"env: expected {expected}, got {got}")
         theta, critic, normalizer = restore(model, tensors)
-        model._commit(theta, critic, normalizer, model.policy.actor(theta, normalizer))
         model.num_timesteps = content.num_timesteps
-        model._set_training_state(from_json(content.training, tensors))
+        critic = model._training.set_state(from_json(content.training, tensors), critic)
+        model._commit(Learned(theta, critic, normalizer), model.policy.actor(theta, normalizer))
         if "seed" in kwargs:
             model.set_random_seed(kwargs["seed"])
         for name in content.functions - kwargs.keys():
@@ -563,106 +543,28 @@ class TRPO:
 
     def get_training_state(self) -> dict[str, Any]:
         """What training needs to go on beside parameters, statistics and settings, as plain values."""
-        critic = self._critic
-        state = {
-            "n_updates": self._n_updates,
-            "n_iterations": self._n_iterations,
-            "first_moment": critic.first_moment,
-            "second_moment": critic.second_moment,
-            "n_adam_steps": critic.n_steps,
-            "order_stream": self._order_stream,
-            "predict_stream": self._predict_stream,
-            "noise_streams": self._collector.noise_streams,
-            "rewards": self._rewards.get_state(),
-            "rollouts": None,
-            "environments": None,
-        }
-        if not self._between_rollouts:
-            return {**state, "not_resumable": self._not_resumed or "it was saved before or amid an iteration"}
+        return self._training.get_state(self._critic)
+
+    def _learn_from(self, rollout: Rollout, clock: Clock) -> Metrics:
+        """Learn from a rollout, and commit it: all, or nothing."""
+        parts = self.policy, self.value_function, self._theta, self._critic
+        new = learn_from(rollout, *parts, self._training, self.config, self.progress_remaining, clock)
+        actor = self.policy.actor(new.learned.theta, new.learned.normalizer)
         try:
-            environments = self.env.get_state()
-            to_json(environments, {}, "environments")
-        except Exception as error:  # of a get_state of the user's too: what was learned must be saved
-            return {**state, "not_resumable": str(error) if isinstance(error, SnapshotError) else repr(error)}
-        return {**state, "rollouts": self._collector.get_state(), "environments": environments, "not_resumable": ""}
-
-    def _set_training_state(self, state: dict[str, Any]) -> None:
-        """Go on where ``get_training_state`` gave ``state``; in new episodes, where the environments are others."""
-        try:
-            shape, dtype = self._critic.theta.shape, self._critic.theta.dtype
-            first, second = (float_array(n, state[n], shape, dtype) for n in ("first_moment", "second_moment"))
-            n_steps = int(state["n_adam_steps"])
-            self._critic = replace(self._critic, first_moment=first, second_moment=second, n_steps=n_steps)
-            self._order_stream, self._predict_stream = state["order_stream"], state["predict_stream"]
-            self._collector.noise_streams = state["noise_streams"]
-            self._rewards = self._rewards.with_state(state["rewards"])
-            self._n_updates, self._n_iterations = int(state["n_updates"]), int(state["n_iterations"])
-            self._environment_seed = int(np.random.SeedSequence([self.seed, self._n_updates]).generate_state(1)[0])
-            self._not_resumed = str(state["not_resumable"])
-            rollouts, environments = state["rollouts"], state["environments"]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise PolicyFileError(f"policy file: expected the state of a training, got {error!r}") from error
-        if rollouts is not None:
-            self._go_on(rollouts, environments)
-
-    def _go_on(self, rollouts: dict[str, Any], environments: dict[str, Any]) -> None:
-        """Take up unfinished episodes, if the environments can."""
-        try:
-            self._collector.set_state(rollouts)
-            self.env.set_state(environments)
-            self._seeded = self._between_rollouts = True
-            self._not_resumed = ""
-        except (SnapshotError, AttributeError, KeyError, TypeError, ValueError) as error:
-            self._not_resumed = str(error)
-
-    def _update(self, rollout: Rollout) -> Metrics:
-        """One iteration's learning: the policy step beside the critic's fit, and last the normaliser's new data."""
-        config, policy, critic = self.config.at(self.progress_remaining), self.policy, self._critic
-
-        def predict_values(observations: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-            return self.value_function.predict(critic, policy.features(policy.normalize(observations)))
-
-        reward_normalizer, rewards = self._rewards, rollout.trajectories.rewards
-        if config.normalize_reward:
-            begun_anew = reward_normalizer.begun_anew(list(rollout.begun_anew))
-            reward_normalizer = begun_anew.seen(rollout.trajectories, config.gamma)
-            rewards = reward_normalizer.scaled(rewards)
-        batch, values = to_batch(rollout, rewards, policy, predict_values, config)
-        inputs = policy.normalize(batch.observations)
-        order = self._order_stream.permuted(np.tile(np.arange(len(values)), (config.n_critic_updates, 1)), axis=1)
-        fitting = self.value_function.begin_fit(
-            critic, policy.features(inputs), batch.returns, order,
-            batch_size=config.batch_size, learning_rate=config.learning_rate,
-        )  # fmt: skip
-        theta, report = trpo_update(policy, self._theta, batch, config)
-        fit = fitting.result()
-        max_shift = NORMALIZER_SHARE * trust_region(policy, config)[0]
-        theta, normalizer, normalizer_kl = merge_observations(policy, theta, batch.observations, inputs, max_shift)
-        learned = theta, fit.state, normalizer, policy.actor(theta, normalizer)
-        try:
-            self._commit(*learned)
+            self._commit(new.learned, actor)
         finally:  # parameters and statistics belong together: Ctrl-C between two assignments must not part them
-            self._commit(*learned)
-        self.report, self._rewards = report, reward_normalizer
-        self._n_updates += 1
-        return {
-            **rollout_metrics(self._collector.episodes, self._collector.num_episodes),
-            **update_metrics(report, fit),
-            "train/explained_variance": explained_variance(values, batch.returns),
-            "train/normalizer_kl": normalizer_kl,
-            "train/n_updates": self._n_updates,
-            "train/std": policy.mean_std(theta, inputs),
-            "train/learning_rate": config.learning_rate,
-            "train/target_kl": config.target_kl,
-            **({"rollout/worker_restarts": self.env.n_restarts} if isinstance(self.env, WorkerEnvironments) else {}),
-        }
+            self._commit(new.learned, actor)
+        self.report = new.report
+        self._training.rewards, self._training.radius = new.rewards, new.radius
+        self._training.n_updates += 1
+        restarts = {"rollout/worker_restarts": self.env.n_restarts} if isinstance(self.env, WorkerEnvironments) else {}
+        collector = self._training.collector
+        return {**rollout_metrics(collector.episodes, collector.num_episodes), **new.metrics, **restarts}
 
-    def _commit(
-        self, theta: npt.NDArray[Any], critic: CriticState, normalizer: ObservationNormalizer, actor: Actor
-    ) -> None:
-        self._theta = theta
-        self._critic = critic
-        self.policy.normalizer = normalizer
+    def _commit(self, learned: Learned, actor: Actor) -> None:
+        self._theta = learned.theta
+        self._critic = learned.critic
+        self.policy.normalizer = learned.normalizer
         self._actor = actor
 
 

@@ -1,16 +1,14 @@
-"""What an iteration reports, and where the reports go: a CSV file, a table on the terminal."""
+"""What an iteration reports, and a table of it for the terminal."""
 
-import csv
 import time
-from collections.abc import Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.rollout import Episode
+from trpo_fast.rollout import Episode, Seconds
 from trpo_fast.trpo import UpdateReport
 from trpo_fast.value_function import ValueFit
 
@@ -24,80 +22,37 @@ class Sink(Protocol):
         """Take one iteration's metrics; the keys are the same every time."""
 
 
-class CSVFile:
-    """One row an iteration, flushed at once; the column names are sb3's where it has them. Columns may come later.
-
-    Parameters
-    ----------
-    path : Path
-        Overwritten if it exists.
-    after : int
-        Of a run that goes on: the rows of its first ``after`` transitions are kept.
-    """
-
-    def __init__(self, path: Path, after: int = 0) -> None:
-        self._path = path
-        rows = [row for row in _rows(path) if _steps(row) <= after] if after > 0 else []
-        self._columns: dict[str, None] = dict.fromkeys(rows[0]) if rows else {}  # in their order
-        _rewrite(path, list(self._columns), rows)
-        self._file: IO[str] = path.open("a", newline="")
-
-    def write(self, metrics: Metrics) -> None:
-        if not metrics.keys() <= self._columns.keys():
-            self._file.close()
-            self._columns.update(dict.fromkeys(metrics))
-            _rewrite(self._path, list(self._columns), _rows(self._path))
-            self._file = self._path.open("a", newline="")
-        csv.DictWriter(self._file, fieldnames=list(self._columns)).writerow(metrics)
-        self._file.flush()
-
-    def __enter__(self) -> "CSVFile":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _steps(row: dict[str, Any]) -> float:
-    """The transitions until a row; infinite in one that a kill cut short."""
-    text = row.get("time/total_timesteps") or ""
-    return float(text) if text.isdigit() else float("inf")
-
-
-def _rewrite(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
-    """A CSV file with these columns and rows, at any moment the old or the new one."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", newline="") as file:
-        if columns:
-            writer = csv.DictWriter(file, fieldnames=columns, extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
-    temporary.replace(path)
+PHASES = ("environments", "policy", "update", "critic")
 
 
 class Clock:
-    """Times of a run, in seconds since ``learn`` was called."""
+    """Times of a run, in seconds since ``learn`` was called, and what an iteration spent its time on."""
 
     def __init__(self, num_timesteps: int) -> None:
-        self._start = time.perf_counter()
+        self._start = self._read_at = time.perf_counter()
         self._first = num_timesteps
+        self._spent = dict.fromkeys(PHASES, 0.0)
 
-    def read(self, iteration: int, num_timesteps: int) -> Metrics:
-        elapsed = time.perf_counter() - self._start
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count what happens within as time of a phase."""
+        begin = time.perf_counter()
+        yield
+        self._spent[name] += time.perf_counter() - begin
+
+    def read(self, iteration: int, num_timesteps: int, seconds: Seconds) -> Metrics:
+        """Of an iteration with a rollout of ``seconds``: counts, and what part of its time each phase took."""
+        now = time.perf_counter()
+        spent = {**self._spent, "policy": seconds.policy, "environments": seconds.environments}
+        shares = {f"time/share_of_{name}": spent[name] / (now - self._read_at) for name in PHASES}
+        self._read_at = now
+        self._spent = dict.fromkeys(PHASES, 0.0)
         return {
-            "time/fps": int((num_timesteps - self._first) / elapsed),
+            "time/fps": int((num_timesteps - self._first) / (now - self._start)),
             "time/iterations": iteration,
-            "time/time_elapsed": elapsed,
+            "time/time_elapsed": now - self._start,
             "time/total_timesteps": num_timesteps,
+            **shares,
         }
 
 

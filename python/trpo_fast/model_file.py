@@ -13,7 +13,7 @@ from trpo_fast.errors import PolicyFileError
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.plain_values import to_json
 from trpo_fast.policy_file import Tensors
-from trpo_fast.schedules import LinearSchedule, value_at
+from trpo_fast.schedules import AdaptiveRadius, LinearSchedule, value_at
 from trpo_fast.spaces import space_from_json, space_to_json
 from trpo_fast.validation import check_integer, describe
 from trpo_fast.value_function import CriticState
@@ -72,7 +72,7 @@ def _config_to_json(config: TRPOConfig, progress_remaining: float) -> dict[str, 
     """The settings, with the present value of functions that cannot be written down."""
     values = {f.name: getattr(config, f.name) for f in fields(config)}
     for name, value in values.items():
-        if isinstance(value, LinearSchedule):
+        if isinstance(value, LinearSchedule | AdaptiveRadius):
             values[name] = asdict(value)
         elif _is_lost(value):
             try:

@@ -1,5 +1,6 @@
 """Rollouts: step the environments with the policy, then value and advantage in one batch afterwards."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -25,11 +26,19 @@ class Episode(NamedTuple):
     length: int
 
 
+class Seconds(NamedTuple):
+    """Of a rollout: in the policy, and in the environments."""
+
+    policy: float
+    environments: float
+
+
 class Rollout(NamedTuple):
     """T steps of n environments with one policy: what happened, and the actions (T, n, A) as kernel rows."""
 
     trajectories: Trajectories
     actions: npt.NDArray[Any]
+    seconds: Seconds
     begun_anew: Sequence[int] = ()  # environments that were lost, and whose episodes began with this rollout
 
     @property
@@ -84,9 +93,8 @@ class InProcess:
         trajectories.observations[0] = observations
         actions = np.empty_like(noise)
         actor, codec = self._policy.actor(theta), self._policy.codec
-        if not step_through(self._environments, actor, codec, noise, trajectories, actions, after_step):
-            return None
-        return Rollout(trajectories, actions)
+        seconds = step_through(self._environments, actor, codec, noise, trajectories, actions, after_step)
+        return None if seconds is None else Rollout(trajectories, actions, seconds)
 
 
 def step_through(
@@ -97,21 +105,29 @@ def step_through(
     trajectories: Trajectories,
     actions: npt.NDArray[Any],
     after_step: AfterStep | None,
-) -> bool:
+) -> Seconds | None:
     """Step ``environments`` with ``actor`` from the first observations of ``trajectories`` on, which are filled.
 
-    ``actions`` (T, n, A) receives kernel rows. Returns False if ``after_step`` did, there and then.
+    ``actions`` (T, n, A) receives kernel rows. Returns None if ``after_step`` says False, there and then.
     """
     n_steps, n, size = noise.shape
     observations = trajectories.observations.reshape(n_steps + 1, n, -1)
     env_actions = codec.empty_env_actions(n_steps, n)
     env_rows = env_actions.reshape(n_steps, n, size)
+    acting = stepping = 0.0
+    now = time.perf_counter()
     for t in range(n_steps):
         actor.act(observations[t], noise[t], actions[t], env_rows[t])
+        acted = time.perf_counter()
         environments.step(codec.in_space(env_actions[t]), t, trajectories)
-        if after_step is not None and not after_step(trajectories, t):
-            return False
-    return True
+        stepped = time.perf_counter()
+        acting, stepping = acting + (acted - now), stepping + (stepped - acted)
+        now = stepped
+        if after_step is not None:
+            if not after_step(trajectories, t):
+                return None
+            now = time.perf_counter()
+    return Seconds(acting, stepping)
 
 
 class RolloutCollector:
@@ -125,6 +141,15 @@ class RolloutCollector:
         Every environment draws its action noise from a stream of its own.
     stats_window_size : int
         Finished episodes that ``episodes`` remembers.
+
+    Attributes
+    ----------
+    episodes : deque of Episode
+        The latest ones that ended.
+    latest_episodes : list of Episode
+        Those that ended in the latest rollout.
+    num_episodes : int
+        How many ended in all.
     """
 
     def __init__(self, stepper: Stepper, policy: Policy, seeds: np.random.SeedSequence, stats_window_size: int) -> None:
@@ -136,6 +161,7 @@ class RolloutCollector:
         self._returns = np.zeros(n)
         self._lengths = np.zeros(n, dtype=np.int64)
         self.episodes: deque[Episode] = deque(maxlen=stats_window_size)
+        self.latest_episodes: list[Episode] = []
         self.num_episodes = 0
 
     def seed_noise(self, seeds: np.random.SeedSequence) -> None:
@@ -219,6 +245,7 @@ class RolloutCollector:
     def _count_episodes(self, trajectories: Trajectories) -> None:
         """Add the rewards and transitions of a rollout to the episodes they belong to."""
         begins = np.zeros(len(self._returns), dtype=np.int64)
+        self.latest_episodes = []
 
         def add(i: int, end: int) -> None:
             steps = slice(begins[i], end), i
@@ -228,11 +255,12 @@ class RolloutCollector:
 
         for t, i in np.argwhere(trajectories.terminated | trajectories.truncated).tolist():
             add(i, t + 1)
-            self.episodes.append(Episode(float(self._returns[i]), int(self._lengths[i])))
-            self.num_episodes += 1
+            self.latest_episodes.append(Episode(float(self._returns[i]), int(self._lengths[i])))
             self._returns[i] = self._lengths[i] = 0
         for i in range(len(begins)):
             add(i, len(trajectories.rewards))
+        self.episodes.extend(self.latest_episodes)
+        self.num_episodes += len(self.latest_episodes)
 
 
 def to_batch(

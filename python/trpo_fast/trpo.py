@@ -72,6 +72,16 @@ class UpdateReport(NamedTuple):
         """Whether theta moved."""
         return self.status is UpdateStatus.COMMITTED
 
+    def quality(self, shrinking_factor: float) -> float:
+        """Actual over predicted improvement, of the step as it was shortened; 0 where no length was any good.
+
+        NaN where there was no step to judge.
+        """
+        if self.status is UpdateStatus.LINE_SEARCH_FAILED:
+            return 0.0
+        predicted = self.expected_improvement * shrinking_factor**self.n_backtracks
+        return (self.surrogate_after - self.surrogate_before) / predicted if self.committed else NO_VALUE
+
 
 def trpo_update(
     policy: Policy, theta: npt.NDArray[Any], batch: Batch, config: TRPOConfig

@@ -14,7 +14,7 @@ import yaml
 from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.networks import POLICY_KWARGS, activation_name
-from trpo_fast.schedules import LinearSchedule
+from trpo_fast.schedules import AdaptiveRadius, LinearSchedule
 from trpo_fast.validation import check_real, describe
 
 SHIPPED = Path(__file__).parent / "hyperparameters.yml"
@@ -99,11 +99,12 @@ def parse_value(name: str, text: str) -> Any:
     InvalidArgumentError
         If ``text`` is Python of any other kind.
     """
-    if text.startswith("lin_"):
-        try:
-            return LinearSchedule(float(text[4:]))
-        except ValueError as error:
-            raise InvalidArgumentError(name, "lin_ and a number", repr(text)) from error
+    for prefix, schedule in (("lin_", LinearSchedule), ("adaptive_", AdaptiveRadius)):
+        if text.startswith(prefix):
+            try:
+                return schedule(float(text[len(prefix) :]))
+            except ValueError as error:
+                raise InvalidArgumentError(name, f"{prefix} and a number", repr(text)) from error
     try:
         return _literal(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, TypeError, ValueError, MemoryError, RecursionError) as error:

@@ -14,10 +14,10 @@ from trpo_fast.cli.env_kwargs import parse_env_kwargs
 from trpo_fast.cli.hyperparameters import parse_params, read_hyperparameters, shipped_hyperparameters
 from trpo_fast.cli.settings import SETTINGS, write_settings
 from trpo_fast.config import TRPOConfig
+from trpo_fast.csv_files import CSVFile, MonitorFile
 from trpo_fast.diagnostics import versions
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.learner import TRPO
-from trpo_fast.metrics import CSVFile
 from trpo_fast.policy import LOG_STD_INIT
 from trpo_fast.validation import check_integer
 
@@ -148,8 +148,11 @@ class Train:
 
     def learn(self, model: TRPO, out: Path, total_timesteps: int) -> None:
         """Train until ``total_timesteps`` transitions in all, and save."""
-        with CSVFile(out / "progress.csv", after=model.num_timesteps) as progress:
-            model.sinks.append(progress)
+        with (
+            CSVFile(out / "progress.csv", after=model.num_timesteps) as progress,
+            MonitorFile(model, out / "monitor.csv", self.env_id) as monitor,
+        ):
+            model.sinks += [progress, monitor]
             if self.checkpoint_every:
                 model.sinks.append(Checkpoints(model, out, self.checkpoint_every))
             try:

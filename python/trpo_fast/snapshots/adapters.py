@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from trpo_fast.errors import SnapshotError
-from trpo_fast.snapshots import mujoco
+from trpo_fast.snapshots import ale, mujoco
 from trpo_fast.validation import describe
 
 _WRAPPERS = "gymnasium.wrappers."
@@ -64,6 +64,8 @@ def adapter_of(layer: Any) -> Adapter:
         adapter = _of_attributes(ATTRIBUTES[class_name(layer)])
     elif mujoco.is_environment(layer):
         adapter = Adapter(mujoco.get_state, mujoco.set_state)
+    elif ale.is_environment(layer):
+        adapter = Adapter(ale.get_state, ale.set_state)
     elif _has_methods_of_its_own(layer):
         adapter = Adapter(lambda layer: layer.get_state(), lambda layer, state: layer.set_state(state))
     else:

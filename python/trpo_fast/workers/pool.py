@@ -25,7 +25,7 @@ import numpy.typing as npt
 from trpo_fast.environments import EnvFactory, make_from_factories
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.policy import Policy
-from trpo_fast.rollout import AfterStep, Rollout
+from trpo_fast.rollout import AfterStep, Rollout, Seconds
 from trpo_fast.workers.process import Setup
 from trpo_fast.workers.shared_arrays import TRAJECTORIES, Layout, SharedFile, map_arrays, trajectories_of
 
@@ -189,7 +189,7 @@ class WorkerEnvironments:
         statistics = self._policy.normalizer.statistics
         arrays["mean"][...], arrays["var"][...] = statistics.mean, statistics.var
         lost: list[int] = []
-        finals = self._ask("collect", [()] * len(self._workers), lost)
+        finals, seconds = zip(*self._ask("collect", [()] * len(self._workers), lost), strict=True)
         final_observations = {
             (t, i + first): final
             for first, found in zip(self._bounds, finals, strict=False)
@@ -199,7 +199,8 @@ class WorkerEnvironments:
         if after_step is not None and not all(after_step(trajectories, t) for t in range(len(noise))):
             return None
         begun_anew = [i for w in lost for i in range(self._bounds[w], self._bounds[w + 1])]
-        return Rollout(trajectories, arrays["actions"].copy(), begun_anew)
+        mean_seconds = Seconds(*np.mean(seconds, axis=0).tolist())
+        return Rollout(trajectories, arrays["actions"].copy(), mean_seconds, begun_anew)
 
     def get_state(self) -> dict[str, Any]:
         """As ``SingleEnvironments``, whatever the number of workers."""

@@ -22,7 +22,7 @@ from trpo_fast.environments import EnvFactory, SingleEnvironments, make_from_fac
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.policy import Policy
-from trpo_fast.rollout import step_through
+from trpo_fast.rollout import Seconds, step_through
 from trpo_fast.workers.shared_arrays import BY_ENVIRONMENT, Layout, map_arrays, trajectories_of
 
 
@@ -59,8 +59,8 @@ class Worker:
         """Start an episode in every environment; the observations are those of step 0."""
         self._arrays["observations"][0] = self._environments.reset(seed)
 
-    def collect(self, request: int) -> dict[tuple[int, int], npt.NDArray[np.float64]]:
-        """A rollout, in the shared arrays but for the final observations of truncated episodes."""
+    def collect(self, request: int) -> tuple[dict[tuple[int, int], npt.NDArray[np.float64]], Seconds | None]:
+        """A rollout, in the shared arrays but for the final observations of truncated episodes; and its times."""
         policy, arrays, shared = self._policy, self._arrays, self._shared
         arrays["terminated"][...] = arrays["truncated"][...] = False
         arrays["valid"][...] = True
@@ -71,8 +71,9 @@ class Worker:
         def go_on(trajectories: Trajectories, t: int) -> bool:
             return bool(shared["cancelled"][0] < request)
 
-        step_through(self._environments, actor, policy.codec, arrays["noise"], trajectories, arrays["actions"], go_on)
-        return trajectories.final_observations
+        noise, actions = arrays["noise"], arrays["actions"]
+        seconds = step_through(self._environments, actor, policy.codec, noise, trajectories, actions, go_on)
+        return trajectories.final_observations, seconds
 
     def get_state(self, request: int) -> dict[str, Any] | str:
         """The state of the share, or why it is not known."""

@@ -1,0 +1,93 @@
+"""What an iteration learns from a rollout: the policy's step, beside it the critic's fit, and last new statistics."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.config import TRPOConfig
+from trpo_fast.metrics import Clock, Metrics, explained_variance, update_metrics
+from trpo_fast.normalization import ObservationNormalizer
+from trpo_fast.observation_statistics import merge_observations
+from trpo_fast.policy import Policy
+from trpo_fast.reward_normalization import RewardNormalizer
+from trpo_fast.rollout import Rollout, to_batch
+from trpo_fast.schedules import AdaptiveRadius
+from trpo_fast.training import Training
+from trpo_fast.trpo import UpdateReport, trpo_update, trust_region
+from trpo_fast.value_function import CriticState, ValueFunction
+
+NORMALIZER_SHARE = 0.25  # of the trust region: how far new observation statistics alone may move the policy
+
+
+class Learned(NamedTuple):
+    """What belongs together: all of it is committed, or none."""
+
+    theta: npt.NDArray[Any]
+    critic: CriticState
+    normalizer: ObservationNormalizer
+
+
+class Iteration(NamedTuple):
+    """What a rollout taught, and the evidence."""
+
+    learned: Learned
+    rewards: RewardNormalizer
+    radius: float | None
+    report: UpdateReport
+    metrics: Metrics
+
+
+def learn_from(
+    rollout: Rollout,
+    policy: Policy,
+    value_function: ValueFunction,
+    theta: npt.NDArray[Any],
+    critic: CriticState,
+    training: Training,
+    settings: TRPOConfig,
+    progress_remaining: float,
+    clock: Clock,
+) -> Iteration:
+    """One iteration's learning from a rollout that the policy ``theta`` collected; nothing that it is given changes.
+
+    (Only the stream that orders the critic's minibatches moves on.)
+    """
+    config = settings.at(progress_remaining, training.radius)
+
+    def predict_values(observations: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return value_function.predict(critic, policy.features(policy.normalize(observations)))
+
+    with clock.phase("critic"):
+        reward_normalizer, rewards = training.rewards, rollout.trajectories.rewards
+        if config.normalize_reward:
+            begun_anew = reward_normalizer.begun_anew(list(rollout.begun_anew))
+            reward_normalizer = begun_anew.seen(rollout.trajectories, config.gamma)
+            rewards = reward_normalizer.scaled(rewards)
+        batch, values = to_batch(rollout, rewards, policy, predict_values, config)
+        inputs = policy.normalize(batch.observations)
+        order = training.order_stream.permuted(np.tile(np.arange(len(values)), (config.n_critic_updates, 1)), axis=1)
+        fitting = value_function.begin_fit(
+            critic, policy.features(inputs), batch.returns, order,
+            batch_size=config.batch_size, learning_rate=config.learning_rate,
+        )  # fmt: skip
+    with clock.phase("update"):
+        theta, report = trpo_update(policy, theta, batch, config)
+    with clock.phase("critic"):
+        fit = fitting.result()
+    with clock.phase("update"):
+        max_shift = NORMALIZER_SHARE * trust_region(policy, config)[0]
+        theta, normalizer, normalizer_kl = merge_observations(policy, theta, batch.observations, inputs, max_shift)
+    radius = training.radius
+    if isinstance(settings.target_kl, AdaptiveRadius):
+        radius = settings.target_kl.after(config.target_kl, report.quality(config.line_search_shrinking_factor))
+    metrics: Metrics = {
+        **update_metrics(report, fit),
+        "train/explained_variance": explained_variance(values, batch.returns),
+        "train/normalizer_kl": normalizer_kl,
+        "train/n_updates": training.n_updates + 1,
+        "train/std": policy.mean_std(theta, inputs),
+        "train/learning_rate": config.learning_rate,
+        "train/target_kl": config.target_kl,
+    }
+    return Iteration(Learned(theta, fit.state, normalizer), reward_normalizer, radius, report, metrics)

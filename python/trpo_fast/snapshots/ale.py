@@ -1,0 +1,48 @@
+"""The Arcade Learning Environment, from which policies here see the RAM.
+
+The emulator's state with its random numbers is complete but for one thing: which action sticky actions would repeat.
+"""
+
+import sys
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.errors import SnapshotError
+
+STICKY = "repeat_action_probability"
+
+
+def is_environment(env: Any) -> bool:
+    """Whether ``env`` is ale-py's own."""
+    module = sys.modules.get("ale_py.env")
+    return module is not None and type(env) is module.AtariEnv
+
+
+def get_state(env: Any) -> npt.NDArray[np.uint8]:
+    """The emulator, as bytes.
+
+    Raises
+    ------
+    SnapshotError
+        With sticky actions.
+    """
+    probability = env.ale.getFloat(STICKY)
+    if probability != 0.0:
+        raise SnapshotError(
+            f"ale_py.env.AtariEnv: expected {STICKY}=0 (the emulator tells nobody which action sticky ones repeat), "
+            f"got {probability:g}"
+        )
+    return np.frombuffer(env.ale.cloneState(include_rng=True).serialize(), dtype=np.uint8).copy()
+
+
+def set_state(env: Any, state: npt.NDArray[np.uint8]) -> None:
+    """The emulator, as ``get_state`` gave it."""
+    kind = sys.modules["ale_py"].ALEState
+    emulator = kind.__new__(kind)
+    try:
+        emulator.__setstate__(state.astype(np.uint8).tobytes())
+        env.ale.restoreState(emulator)
+    except (RuntimeError, SystemError) as error:  # what ale-py says to bytes that are not its own
+        raise ValueError("expected the bytes of an emulator") from error

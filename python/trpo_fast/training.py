@@ -1,0 +1,149 @@
+"""Where a training is beside what it has learned: random streams, counters, unfinished episodes; and how to go on."""
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from trpo_fast.errors import PolicyFileError, ResumeWarning, SnapshotError
+from trpo_fast.plain_values import to_json
+from trpo_fast.policy import Policy
+from trpo_fast.reward_normalization import RewardNormalizer
+from trpo_fast.rollout import RolloutCollector, Stepper
+from trpo_fast.validation import float_array
+from trpo_fast.value_function import CriticState
+
+
+class Training:
+    """The course of one model's training.
+
+    Parameters
+    ----------
+    environments : Environments
+        Whose state is kept.
+    stepper : Stepper
+        What steps them.
+    policy : Policy
+    seed : int
+        Of every stream.
+    stats_window_size : int
+        Finished episodes that are remembered.
+
+    Attributes
+    ----------
+    collector : RolloutCollector
+    order_stream, predict_stream : numpy.random.Generator
+        Of the critic's minibatches, and of ``predict``.
+    rewards : RewardNormalizer
+    radius : float or None
+        The present trust region, where that is adaptive.
+    n_updates, n_iterations : int
+    is_between_rollouts : bool
+        After a fault or Ctrl-C within a rollout it is not, and environments must be reset.
+    """
+
+    def __init__(self, environments: Any, stepper: Stepper, policy: Policy, seed: int, stats_window_size: int) -> None:
+        self._environments = environments
+        *_, noise_seeds = np.random.SeedSequence(seed).spawn(5)
+        self.collector = RolloutCollector(stepper, policy, noise_seeds, stats_window_size)
+        self.rewards = RewardNormalizer.initial(environments.num_envs)
+        self.radius: float | None = None
+        self.n_updates = 0
+        self.n_iterations = 0
+        self._not_resumed = ""  # why a loaded training cannot go on where it was
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Begin every stream anew, those of the environments with their next reset."""
+        self.seed = self._environment_seed = seed
+        _, _, order_seed, predict_seed, noise_seeds = np.random.SeedSequence(seed).spawn(5)
+        self.order_stream = np.random.default_rng(order_seed)
+        self.predict_stream = np.random.default_rng(predict_seed)
+        self.collector.seed_noise(noise_seeds)
+        self._seeded = False  # the environments' own random streams go on after their first reset
+        self.is_between_rollouts = False
+
+    def change_environments(self, environments: Any, stepper: Stepper) -> None:
+        """Go on in other environments, which begin new episodes."""
+        self._environments = environments
+        self.collector.stepper = stepper
+        self.is_between_rollouts = self._seeded = False
+
+    def begin(self, *, anew: bool) -> None:
+        """Get ready for a rollout: with new episodes if they are to begin ``anew``, or cannot go on."""
+        if anew or not self.is_between_rollouts:
+            if self._not_resumed and not anew:
+                text = f"training goes on with new episodes: {self._not_resumed}"
+                warnings.warn(text, ResumeWarning, stacklevel=3)
+            self._not_resumed = ""
+            self.is_between_rollouts = False
+            self.collector.reset(None if self._seeded else self._environment_seed)
+            self.rewards = self.rewards.begun_anew()
+            self._seeded = True
+        if anew:
+            self.n_iterations = 0
+            self.collector.forget_episodes()
+
+    def get_state(self, critic: CriticState) -> dict[str, Any]:
+        """What training needs to go on beside parameters, statistics and settings, as plain values."""
+        state = {
+            "n_updates": self.n_updates,
+            "n_iterations": self.n_iterations,
+            "first_moment": critic.first_moment,
+            "second_moment": critic.second_moment,
+            "n_adam_steps": critic.n_steps,
+            "order_stream": self.order_stream,
+            "predict_stream": self.predict_stream,
+            "noise_streams": self.collector.noise_streams,
+            "rewards": self.rewards.get_state(),
+            "radius": self.radius,
+            "rollouts": None,
+            "environments": None,
+        }
+        if not self.is_between_rollouts:
+            return {**state, "not_resumable": self._not_resumed or "it was saved before or amid an iteration"}
+        try:
+            environments = self._environments.get_state()
+            to_json(environments, {}, "environments")
+        except Exception as error:  # of a get_state of the user's too: what was learned must be saved
+            return {**state, "not_resumable": str(error) if isinstance(error, SnapshotError) else repr(error)}
+        return {**state, "rollouts": self.collector.get_state(), "environments": environments, "not_resumable": ""}
+
+    def set_state(self, state: dict[str, Any], critic: CriticState) -> CriticState:
+        """Go on where ``get_state`` gave ``state``; in new episodes, where the environments are others.
+
+        Returns the critic with its optimiser's state.
+
+        Raises
+        ------
+        PolicyFileError
+            If ``state`` is none.
+        """
+        try:
+            shape, dtype = critic.theta.shape, critic.theta.dtype
+            first, second = (float_array(n, state[n], shape, dtype) for n in ("first_moment", "second_moment"))
+            n_steps = int(state["n_adam_steps"])
+            self.order_stream, self.predict_stream = state["order_stream"], state["predict_stream"]
+            self.collector.noise_streams = state["noise_streams"]
+            self.rewards = self.rewards.with_state(state["rewards"])
+            self.radius = None if state["radius"] is None else float(state["radius"])
+            self.n_updates, self.n_iterations = int(state["n_updates"]), int(state["n_iterations"])
+            self._environment_seed = int(np.random.SeedSequence([self.seed, self.n_updates]).generate_state(1)[0])
+            self._not_resumed = str(state["not_resumable"])
+            rollouts, environments = state["rollouts"], state["environments"]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise PolicyFileError(f"policy file: expected the state of a training, got {error!r}") from error
+        if rollouts is not None:
+            self.take_up(rollouts, environments)
+        return replace(critic, first_moment=first, second_moment=second, n_steps=n_steps)
+
+    def take_up(self, rollouts: dict[str, Any], environments: dict[str, Any]) -> None:
+        """Go on with unfinished episodes, if the environments can."""
+        try:
+            self.collector.set_state(rollouts)
+            self._environments.set_state(environments)
+            self._seeded = self.is_between_rollouts = True
+            self._not_resumed = ""
+        except (SnapshotError, AttributeError, KeyError, TypeError, ValueError) as error:
+            self._not_resumed = str(error)
