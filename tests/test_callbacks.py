@@ -171,7 +171,7 @@ def test_another_environment_than_the_policys_is_refused():
 def test_columns_of_a_csv_may_come_later(tmp_path):
     model = make()
     evaluation = EvalCallback(CountingEnv(), n_eval_episodes=1, eval_freq=50, verbose=0)
-    with CSVFile(tmp_path / "progress.csv") as sink:
+    with closing(CSVFile(tmp_path / "progress.csv")) as sink:
         model.sinks.append(sink)
         model.learn(100, callback=evaluation)
     with (tmp_path / "progress.csv").open() as file:

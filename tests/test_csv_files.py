@@ -2,6 +2,7 @@
 
 import csv
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ FAST = {"n_steps": 40, "n_critic_updates": 1, "policy_kwargs": {"net_arch": (4,)
 
 
 def train(path, model, n):
-    with MonitorFile(model, path, "Counting") as monitor:
+    with closing(MonitorFile(model, path, "Counting")) as monitor:
         model.sinks.append(monitor)
         model.learn(n, reset_num_timesteps=False)
     model.sinks.clear()

@@ -30,7 +30,7 @@ class BaseCallback:
     num_timesteps : int
         Transitions collected.
     locals : dict
-        In a step: "rewards", "dones" (n,), "new_obs" (n, *shape), "infos" (a dict an environment, with
+        In a step: "rewards", "dones" (n,), "new_obs" ``(n, *shape)``, "infos" (a dict an environment, with
         "TimeLimit.truncated" at the end of an episode), and the arguments of ``learn``.
     """
 

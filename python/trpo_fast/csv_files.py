@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 from trpo_fast.metrics import Metrics
@@ -42,12 +41,8 @@ class CSVFile:
         csv.DictWriter(self._file, fieldnames=list(self._columns)).writerow(metrics)
         self._file.flush()
 
-    def __enter__(self) -> "CSVFile":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 
@@ -116,10 +111,6 @@ class MonitorFile:
         self._file.writelines(rows)
         self._file.flush()
 
-    def __enter__(self) -> "MonitorFile":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()

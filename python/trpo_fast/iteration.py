@@ -76,7 +76,8 @@ def learn_from(
     with clock.phase("critic"):
         fit = fitting.result()
     with clock.phase("update"):
-        max_shift = NORMALIZER_SHARE * trust_region(policy, config)[0]
+        max_kl, _ = trust_region(policy, config)
+        max_shift = NORMALIZER_SHARE * max_kl
         theta, normalizer, normalizer_kl = merge_observations(policy, theta, batch.observations, inputs, max_shift)
     radius = training.radius
     if isinstance(settings.target_kl, AdaptiveRadius):
@@ -89,5 +90,6 @@ def learn_from(
         "train/std": policy.mean_std(theta, inputs),
         "train/learning_rate": config.learning_rate,
         "train/target_kl": config.target_kl,
+        "train/trust_region": max_kl,
     }
     return Iteration(Learned(theta, fit.state, normalizer), reward_normalizer, radius, report, metrics)

@@ -435,7 +435,7 @@ class TRPO:
     ) -> tuple[Any, None]:
         """Actions for one observation or a batch as vector environments make it, within the space's bounds.
 
-        A batch of a Box is (n, *shape), one of a Dict or Tuple has such arrays in the place of its parts.
+        A batch of a Box is ``(n, *shape)``, one of a Dict or Tuple has such arrays in the place of its parts.
 
         Parameters
         ----------

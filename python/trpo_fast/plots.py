@@ -19,15 +19,16 @@ RESAMPLES = 1000
 # title -> columns drawn together
 DIAGNOSTICS = {
     "return of an episode": ("rollout/ep_rew_mean",),
-    "mean and max KL divergence, nats": ("train/kl_divergence_loss", "train/max_kl"),
+    "KL divergence, nats: bound, mean, max": ("train/trust_region", "train/kl_divergence_loss", "train/max_kl"),
     "improvement: expected, actual": ("train/expected_improvement", "train/improvement"),
     "backtracks of the line search": ("train/n_backtracks",),
     "conjugate gradient: iterations": ("train/cg_iterations",),
     "conjugate gradient: residual": ("train/cg_residual_norm",),
     "explained variance of the critic": ("train/explained_variance",),
     "entropy, nats": ("train/entropy",),
-    "steps a second": ("time/fps",),
+    "share of the time": tuple(f"time/share_of_{name}" for name in ("environments", "policy", "update", "critic")),
 }
+LOGARITHMIC = ("train/max_kl", "train/cg_residual_norm")
 
 
 class Run(NamedTuple):
@@ -95,11 +96,11 @@ def plot_diagnostics(run: Run, out: Path) -> None:
     figure, axes = _subplots(len(DIAGNOSTICS))
     for ax, (title, names) in zip(axes, DIAGNOSTICS.items(), strict=False):
         for name in names:
-            ax.plot(run.columns[STEPS], run.columns[name], linewidth=0.8, label=name)
-        ax.set(title=title, xlabel="steps")
+            ax.plot(run.columns[STEPS], run.columns[name], linewidth=0.8, label=name.partition("/")[2])
+        ax.set(title=title, xlabel="steps", yscale="log" if set(names) & set(LOGARITHMIC) else "linear")
         if len(names) > 1:
             ax.legend(fontsize="small")
-    figure.suptitle(f"{run.env_id}: {run.folder}")
+    figure.suptitle(f"{run.env_id}: {run.folder.name}")
     figure.savefig(out)
 
 
@@ -114,7 +115,7 @@ def confidence_band(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.flo
 
 def _subplots(n: int) -> tuple[Any, list[Any]]:
     try:
-        figures = importlib.import_module("matplotlib.figure")
+        figures, ticker = (importlib.import_module(f"matplotlib.{name}") for name in ("figure", "ticker"))
     except ImportError as error:
         raise MissingExtraError("a plot", "plot") from error
     n_columns = min(n, 3)
@@ -125,6 +126,7 @@ def _subplots(n: int) -> tuple[Any, list[Any]]:
         ax.remove()
     for ax in axes[:n]:
         ax.grid(alpha=0.3)
+        ax.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
     return figure, axes
 
 

@@ -1,5 +1,6 @@
 """``trpo-fast train ENV_ID``: train, and leave policy, progress and settings in a folder."""
 
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -149,8 +150,8 @@ class Train:
     def learn(self, model: TRPO, out: Path, total_timesteps: int) -> None:
         """Train until ``total_timesteps`` transitions in all, and save."""
         with (
-            CSVFile(out / "progress.csv", after=model.num_timesteps) as progress,
-            MonitorFile(model, out / "monitor.csv", self.env_id) as monitor,
+            closing(CSVFile(out / "progress.csv", after=model.num_timesteps)) as progress,
+            closing(MonitorFile(model, out / "monitor.csv", self.env_id)) as monitor,
         ):
             model.sinks += [progress, monitor]
             if self.checkpoint_every:

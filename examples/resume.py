@@ -1,0 +1,15 @@
+"""A training that is interrupted goes on bit for bit."""
+
+from trpo_fast import TRPO, Checkpoints
+from trpo_fast.checkpoints import latest_checkpoint
+
+settings = {"n_steps": 512, "seed": 0}
+whole = TRPO("MlpPolicy", "Pendulum-v1", **settings).learn(10_240)
+
+model = TRPO("MlpPolicy", "Pendulum-v1", **settings)
+model.sinks.append(Checkpoints(model, "checkpoints", every=1024))
+model.learn(5_000)  # and then the lights go out
+
+model = TRPO.load(latest_checkpoint("checkpoints"), env="Pendulum-v1")
+model.learn(10_240 - model.num_timesteps, reset_num_timesteps=False)
+print("the same bits:", (model.theta == whole.theta).all())

@@ -1,0 +1,72 @@
+"""Make the pictures of docs/images from fresh trainings: ``python tools/make_images.py``. Needs chromium."""
+
+import base64
+import html
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+COMMAND = str(Path(sys.executable).with_name("trpo-fast"))
+PORT = 6123
+ALL_RUNS = base64.b64encode(b'{"TRPO_1":true}').decode()
+PAGE = """<body style="margin:0;background:#1e1e2e"><pre style="margin:0;padding:18px;color:#cdd6f4;
+font:15px/1.25 'DejaVu Sans Mono',monospace">{}</pre></body>"""
+
+
+def run(*arguments: object) -> str:
+    """What a command of ours prints."""
+    return subprocess.run([COMMAND, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
+
+
+def photograph(url: str, name: str, width: int, height: int, wait_ms: int = 0) -> None:
+    """A PNG of a page."""
+    waiting = [f"--virtual-time-budget={wait_ms}"] if wait_ms else []
+    subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", *waiting,
+         f"--window-size={width},{height}", f"--screenshot={IMAGES / name}", url],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120.0,
+    )  # fmt: skip
+
+
+def photograph_tensorboard(folder: Path) -> None:
+    """The scalars of the runs in ``folder``."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tensorboard.main", f"--logdir={folder}", f"--port={PORT}", "--load_fast=false"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        time.sleep(20.0)
+        page = f"http://localhost:{PORT}/?darkMode=false#scalars&runSelectionState={ALL_RUNS}"
+        photograph(page, "tensorboard.png", 1500, 900, wait_ms=40_000)
+    finally:
+        server.terminate()
+
+
+def main() -> None:
+    """Train, then photograph and plot."""
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        hopper, board = folder / "Hopper-v5", folder / "tensorboard"
+        printed = run("train", "Hopper-v5", "-n", 200_000, "--seed", 1, "-f", hopper, "--tensorboard", board,
+                      "--no-progress-bar")  # fmt: skip
+        table = printed[printed.rindex("| rollout/") :]
+        lines = table.splitlines()
+        end = next(i for i, line in enumerate(lines) if line.startswith("---"))
+        text = "\n".join([lines[end], *lines[: end + 1]])
+        page = folder / "table.html"
+        page.write_text(PAGE.format(html.escape(text)))
+        photograph(page.as_uri(), "table.png", 9 * len(lines[end]) + 60, 19 * (end + 2) + 36)
+        photograph_tensorboard(board)
+        runs = [folder / f"CartPole-v1_{seed}" for seed in range(1, 6)]
+        for seed, out in enumerate(runs, start=1):
+            run("train", "CartPole-v1", "-n", 50_000, "--seed", seed, "-f", out, "--no-progress-bar")
+        run("plot", *runs, "--out", IMAGES / "curves.png")
+        run("plot", hopper, "--diagnostics", "--out", IMAGES / "diagnostics.png")
+
+
+if __name__ == "__main__":
+    main()
