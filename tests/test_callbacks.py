@@ -1,6 +1,7 @@
 """Callbacks: every hook in its order, and what ours do."""
 
 import csv
+from contextlib import closing
 
 import numpy as np
 import pytest
