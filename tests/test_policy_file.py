@@ -4,12 +4,15 @@ import hashlib
 import json
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import safetensors.numpy
+from conftest import ROOT
 from envs import CountingEnv
 
 from trpo_fast import TRPO, InvalidArgumentError, PolicyFileError
@@ -293,7 +296,9 @@ TENSOR_EDITS = {
 @pytest.mark.parametrize("edit", TENSOR_EDITS.values(), ids=TENSOR_EDITS)
 def test_tensors_that_do_not_fit_are_refused_even_if_signed(path, edit):
     signed(path, edit)
-    with pytest.raises(PolicyFileError, match=r"policy file: expected (policy\.layers\.0\.|normalizer\.|layers of )"):
+    with pytest.raises(
+        PolicyFileError, match=r"policy file: expected (policy\.layers\.0\.|normalizer\.|\d+ features and layers of )"
+    ):
         TRPO.load(path)
 
 
@@ -348,3 +353,30 @@ def test_a_failing_write_of_a_new_file_leaves_nothing(model, tmp_path, monkeypat
     with pytest.raises(OSError, match="No space left"):
         model.save(tmp_path / "new")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+def test_hostile_metadata_that_are_signed_are_typed_errors_in_little_memory(env_id, tmp_path):
+    """Thousands of values where others belong: a typed error, or a model; never more than 2 x file + 16 MB."""
+    path = tmp_path / "model.safetensors"
+    TRPO("MlpPolicy", env_id, n_steps=32, n_critic_updates=1, policy_kwargs={"net_arch": [8]}, seed=0).learn(64).save(
+        path
+    )
+    program = [sys.executable, str(ROOT / "tests" / "hostile_files.py"), str(path), env_id]
+    result = json.loads(subprocess.run(program, check=True, capture_output=True, text=True, timeout=300).stdout)
+    assert result["untyped"] == []
+    assert result["trials"] > 2000
+    assert result["grew"] <= 2 * result["largest"] + (16 << 20)
+
+
+@pytest.mark.parametrize("offsets", [None, [0, 2**42], [2**42, 2**43], [-4, 0], [8, 0]], ids=str)
+@pytest.mark.parametrize("shape", [[2**40], [2**62, 4], [2**63], [-1], [], [0], "x"], ids=str)
+def test_shapes_and_offsets_that_the_data_do_not_have_are_refused_even_if_signed(path, shape, offsets):
+    content = path.read_bytes()
+    header, data = header_of(content)
+    digest = json.loads(header["__metadata__"]["trpo_fast"])["sha256"].encode()
+    tensor = header["policy.layers.0.bias"]
+    header["policy.layers.0.bias"] = {**tensor, "shape": shape, "data_offsets": offsets or tensor["data_offsets"]}
+    unsigned = with_header(header, data).replace(digest, b"0" * 64)
+    assert_refused(path, unsigned.replace(b"0" * 64, hashlib.sha256(unsigned).hexdigest().encode()))

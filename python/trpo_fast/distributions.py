@@ -1,5 +1,6 @@
 """Action spaces: which distribution a space gets, and how its actions travel between batch, kernels and env.step."""
 
+import math
 from typing import Any
 
 import gymnasium as gym
@@ -11,6 +12,14 @@ from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
 from trpo_fast.validation import FLOAT_TYPES, describe
 
 _SUPPORTED = "expected Box (floating point, 1-D or more), Discrete, MultiDiscrete (1-D) or MultiBinary"
+
+
+def count_dist_params(space: gym.Space[Any]) -> int:
+    """How many distribution parameters a policy over ``space`` has; nothing is allocated."""
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return int(space.nvec.sum())
+    size = int(space.n) if isinstance(space, gym.spaces.Discrete) else math.prod(space.shape or ())
+    return 2 * size if isinstance(space, gym.spaces.Box) else size
 
 
 class ActionCodec:

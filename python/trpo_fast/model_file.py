@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 from trpo_fast._version import __version__
 from trpo_fast.config import TRPOConfig
+from trpo_fast.distributions import count_dist_params
 from trpo_fast.errors import PolicyFileError
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.observations import leaves_of
 from trpo_fast.plain_values import to_json
 from trpo_fast.policy_file import Tensors
 from trpo_fast.schedules import AdaptiveRadius, LinearSchedule, value_at
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 
 FORMAT = "trpo_fast.policy"
 VERSION = 3
-MAX_ENVS = 4096  # that a file may ask for
 # what a file may set: never what environments are made of
+_SCHEDULED = ("learning_rate", "target_kl")
 _ARGUMENTS = {f.name for f in fields(TRPOConfig)}
 _ARGUMENTS |= {"policy_kwargs", "normalize_observations", "use_masking", "dtype", "seed"}
 
@@ -60,7 +62,7 @@ def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
         },
         "n_envs": model.n_envs,
         "num_timesteps": model.num_timesteps,
-        "functions": [n for n in ("learning_rate", "target_kl") if _is_lost(getattr(model.config, n))],
+        "functions": [n for n in _SCHEDULED if _is_lost(getattr(model.config, n))],
         "training": training,
         "observation_space": space_to_json(model.policy.observation_space),
         "action_space": space_to_json(model.policy.action_space),
@@ -99,28 +101,45 @@ def check_content(metadata: dict[str, Any], tensors: Tensors) -> ModelContent:
     try:
         observation_space, action_space = (space_from_json(metadata[f"{k}_space"]) for k in ("observation", "action"))
         arguments, num_timesteps = metadata["arguments"], int(metadata["num_timesteps"])
-        n_envs, training = (
-            check_integer("n_envs", metadata["n_envs"], at_least=1, at_most=MAX_ENVS),
-            metadata["training"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        n_envs = check_integer("n_envs", metadata["n_envs"], at_least=1, at_most=len(tensors))  # each has a stream
+        training = metadata["training"]
+        functions = set(metadata["functions"]) & set(_SCHEDULED)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise PolicyFileError(f"policy file: expected the metadata of a model, got none for {error}") from error
     if not isinstance(arguments, dict) or not arguments.keys() <= _ARGUMENTS:
         raise PolicyFileError(f"policy file: expected arguments of a model, got {describe(arguments)}")
-    _check_widths(arguments, tensors)
-    functions = set(metadata.get("functions", ())) & _ARGUMENTS
+    _check_sizes(arguments, observation_space, action_space, tensors)
     return ModelContent(arguments, (observation_space, action_space), n_envs, num_timesteps, training, functions)
 
 
-def _check_widths(arguments: dict[str, Any], tensors: Tensors) -> None:
-    """Refuse widths that the tensors do not have, before a network is made of them."""
+def _check_sizes(
+    arguments: dict[str, Any], observation_space: gym.Space[Any], action_space: gym.Space[Any], tensors: Tensors
+) -> None:
+    """Refuse sizes that the tensors do not have, before anything is made of them."""
     kwargs = arguments.get("policy_kwargs")
-    arch = kwargs.get("net_arch", (64, 64)) if isinstance(kwargs, dict) else ()
+    arch = kwargs.get("net_arch", (64, 64)) if isinstance(kwargs, dict) else None
+    num_features = sum(leaf.columns.stop - leaf.columns.start for leaf in leaves_of(observation_space))
     for part, key in (("policy", "pi"), ("value_function", "vf")):
-        widths = list(arch[key] if isinstance(arch, dict) and key in arch else arch)
-        found = [len(tensors.get(f"{part}.layers.{i}.bias", ())) for i in range(len(widths))]
-        if widths != found:
-            raise PolicyFileError(f"policy file: expected layers of {widths} in {part}, got {found}")
+        widths = arch.get(key) if isinstance(arch, dict) else arch
+        if not isinstance(widths, list | tuple):
+            raise PolicyFileError(f"policy file: expected widths of layers, got {describe(widths)}")
+        biases = [f"{part}.layers.{i}.bias" for i in range(len(widths) + 1)]
+        found = [np.size(tensors.get(f"{part}.layers.0.weight", ())) // max(_size(tensors, biases[0]), 1)]
+        found += [_size(tensors, name) for name in biases]
+        outputs = {1} if key == "vf" else _num_outputs(action_space)
+        if found[:-1] != [num_features, *widths] or found[-1] not in outputs:
+            expected = f"{num_features} features and layers of {[*widths, *sorted(outputs)[:1]]}"
+            raise PolicyFileError(f"policy file: expected {expected} in {part}, got {found}")
+
+
+def _size(tensors: Tensors, name: str) -> int:
+    return int(np.size(tensors.get(name, ())))
+
+
+def _num_outputs(action_space: gym.Space[Any]) -> set[int]:
+    """What a policy's last layer may put out: of a Box, means with or without log standard deviations."""
+    n = count_dist_params(action_space)
+    return {n // 2, n} if isinstance(action_space, gym.spaces.Box) else {n}
 
 
 def restore(model: "TRPO", tensors: Tensors) -> tuple[npt.NDArray[Any], CriticState, ObservationNormalizer]:

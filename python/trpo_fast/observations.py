@@ -51,12 +51,8 @@ class ObservationCodec:
 
     def __init__(self, space: gym.Space[Any], mask_size: int = 0) -> None:
         self.space = space
-        self._leaves: list[Leaf] = []
-        self.num_features = 0
-        for path, part in _leaves(space, ()):
-            size = _leaf_size(part, space)
-            self._leaves.append(Leaf(path, part, slice(self.num_features, self.num_features + size)))
-            self.num_features += size
+        self._leaves = list(leaves_of(space))
+        self.num_features = self._leaves[-1].columns.stop if self._leaves else 0
         self.size = self.num_features + mask_size
         self._is_box = isinstance(space, gym.spaces.Box)
         keeps_shape = self._is_box and not mask_size
@@ -123,6 +119,20 @@ class ObservationCodec:
             return False
 
 
+def leaves_of(space: gym.Space[Any]) -> Iterator[Leaf]:
+    """The parts of a space and their columns, of which nothing is allocated.
+
+    Raises
+    ------
+    UnsupportedSpaceError
+    """
+    begin = 0
+    for path, part in _parts(space, ()):
+        size = _size(part, space)
+        yield Leaf(path, part, slice(begin, begin + size))
+        begin += size
+
+
 def copy_if_fit(values: Any, out: npt.NDArray[np.float64]) -> bool:
     """Whether ``values`` are a real array of out's shape, finite and of magnitude up to 1e18; ``out`` receives them."""
     if core.copy_if_fit(values, out):  # most are floats, one after the other
@@ -131,18 +141,18 @@ def copy_if_fit(values: Any, out: npt.NDArray[np.float64]) -> bool:
     return is_real and core.copy_if_fit(values.astype(np.float64, order="C"), out)
 
 
-def _leaves(space: gym.Space[Any], path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], gym.Space[Any]]]:
+def _parts(space: gym.Space[Any], path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], gym.Space[Any]]]:
     if isinstance(space, gym.spaces.Dict):
         for key, part in space.spaces.items():
-            yield from _leaves(part, (*path, key))
+            yield from _parts(part, (*path, key))
     elif isinstance(space, gym.spaces.Tuple):
         for i, part in enumerate(space.spaces):
-            yield from _leaves(part, (*path, i))
+            yield from _parts(part, (*path, i))
     else:
         yield path, space
 
 
-def _leaf_size(leaf: gym.Space[Any], space: gym.Space[Any]) -> int:
+def _size(leaf: gym.Space[Any], space: gym.Space[Any]) -> int:
     if isinstance(leaf, gym.spaces.Box):
         if len(leaf.shape) == 3 and leaf.dtype == np.uint8:
             raise UnsupportedSpaceError(f"observation space: {_SUPPORTED}, got images: {space}")

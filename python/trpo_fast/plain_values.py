@@ -54,6 +54,8 @@ def from_json(data: Any, arrays: Arrays) -> Any:
     PolicyFileError
         If they describe none.
     """
+    if isinstance(data, list):  # those of lists stand in a dict
+        raise PolicyFileError("policy file: expected plain values, got a bare list")
     if not isinstance(data, dict):
         return data
     try:

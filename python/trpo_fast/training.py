@@ -132,7 +132,7 @@ class Training:
             self._environment_seed = int(np.random.SeedSequence([self.seed, self.n_updates]).generate_state(1)[0])
             self._not_resumed = str(state["not_resumable"])
             rollouts, environments = state["rollouts"], state["environments"]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise PolicyFileError(f"policy file: expected the state of a training, got {error!r}") from error
         if rollouts is not None:
             self.take_up(rollouts, environments)
@@ -145,5 +145,5 @@ class Training:
             self._environments.set_state(environments)
             self._seeded = self.is_between_rollouts = True
             self._not_resumed = ""
-        except (SnapshotError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except (SnapshotError, AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             self._not_resumed = str(error)

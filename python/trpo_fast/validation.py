@@ -62,7 +62,7 @@ def float_dtype(name: str, value: Any) -> np.dtype[Any]:
     """``value`` as float32 or float64."""
     try:
         dtype: np.dtype[Any] = np.dtype(object if value is None else value)  # np.dtype(None) is float64
-    except TypeError:
+    except (TypeError, ValueError):
         dtype = np.dtype(object)
     if dtype not in FLOAT_TYPES:
         raise InvalidArgumentError(name, "float32 or float64", describe(value))
