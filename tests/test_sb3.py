@@ -6,6 +6,7 @@ import zipfile
 import gymnasium as gym
 import numpy as np
 import pytest
+from envs import MaskedEnv
 
 from trpo_fast import TRPO, PolicyFileError
 
@@ -205,3 +206,15 @@ def test_no_zip_is_refused(tmp_path):
     (tmp_path / "x.zip").write_bytes(b"nothing")
     with pytest.raises(PolicyFileError):
         load_model(tmp_path / "x.zip", "CartPole-v1")
+
+
+def test_masks_of_a_vec_env_are_those_of_its_environments():
+    def make(i):
+        return lambda: MaskedEnv(i, action_space=gym.spaces.Discrete(4), by="method")
+
+    vec_env = DummyVecEnv([make(0), make(1)])
+    learned = [
+        TRPO("MlpPolicy", env, use_masking=True, policy_kwargs={"net_arch": [8]}, **FAST).learn(512)
+        for env in (vec_env, [make(0), make(1)])
+    ]
+    assert (learned[0].theta == learned[1].theta).all()

@@ -2,11 +2,9 @@
 
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import gymnasium as gym
 import tyro
 
 from trpo_fast.callbacks import BaseCallback, CheckpointCallback, EvalCallback
@@ -17,6 +15,7 @@ from trpo_fast.cli.settings import SETTINGS, write_settings
 from trpo_fast.config import TRPOConfig
 from trpo_fast.csv_files import CSVFile, MonitorFile
 from trpo_fast.diagnostics import versions
+from trpo_fast.environments import factories_of
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.learner import TRPO
 from trpo_fast.policy import LOG_STD_INIT
@@ -27,8 +26,8 @@ from trpo_fast.validation import check_integer
 class Train:
     """Train a policy with TRPO.
 
-    Leaves policy.safetensors, progress.csv, config.json and checkpoints in the output folder. Ctrl-C stops and saves;
-    ``trpo-fast resume`` goes on.
+    Leaves policy.safetensors, progress.csv, monitor.csv, config.json and checkpoints in the output folder. Ctrl-C stops
+    and saves; ``trpo-fast resume`` goes on.
     """
 
     env_id: tyro.conf.Positional[str]
@@ -175,9 +174,8 @@ class Train:
         if self.save_freq:
             callbacks.append(CheckpointCallback(self.save_freq, out / "policies", name_prefix="policy"))
         if self.eval_freq:
-            env = partial(gym.make, self.env_id, **parse_env_kwargs(self.env_kwargs))
             evaluation = EvalCallback(
-                [env],
+                factories_of(self.env_id, 1, parse_env_kwargs(self.env_kwargs)) or [],
                 n_eval_episodes=self.eval_episodes,
                 eval_freq=self.eval_freq,
                 log_path=out,
