@@ -13,7 +13,7 @@ void bind_network(pybind11::module_& module);
 template <class Scalar>
 void bind_distributions(pybind11::module_& module);
 template <class Scalar>
-void bind_surrogate(pybind11::module_& module);
+void bind_objectives(pybind11::module_& module);
 template <class Scalar>
 void bind_fisher(pybind11::module_& module);
 template <class Scalar>

@@ -23,7 +23,7 @@ void bind_scalar(py::module_ module) {
   using namespace trpo_fast::bindings;
   bind_network<Scalar>(module);
   bind_distributions<Scalar>(module);
-  bind_surrogate<Scalar>(module);
+  bind_objectives<Scalar>(module);
   bind_fisher<Scalar>(module);
   bind_kfac<Scalar>(module);
   bind_value_fit<Scalar>(module);

@@ -7,6 +7,7 @@
 """
 
 from trpo_fast._version import __version__
+from trpo_fast.batches import Batch, VineBatch
 from trpo_fast.checkpoints import Checkpoints
 from trpo_fast.config import TRPOConfig
 from trpo_fast.conjugate_gradient import CGResult, CGStatus, conjugate_gradient
@@ -26,12 +27,15 @@ from trpo_fast.fisher import FisherOperator
 from trpo_fast.kfac import KFACPreconditioner
 from trpo_fast.learner import TRPO
 from trpo_fast.line_search import LineSearchResult, backtracking_line_search
+from trpo_fast.objective import SurrogateValue
 from trpo_fast.policy import Policy
 from trpo_fast.schedules import AdaptiveRadius, LinearSchedule
-from trpo_fast.surrogate import SurrogateObjective, SurrogateValue
+from trpo_fast.surrogate import SurrogateObjective
 from trpo_fast.threads import get_num_threads, set_num_threads, use_environment_variable
-from trpo_fast.trpo import Batch, UpdateReport, UpdateStatus, trpo_update
+from trpo_fast.trpo import trpo_update
+from trpo_fast.update_report import UpdateReport, UpdateStatus
 from trpo_fast.value_function import CriticState, PendingFit, ValueFit, ValueFitStatus, ValueFunction
+from trpo_fast.vine_objective import VineObjective
 
 __all__ = [
     "TRPO",
@@ -63,6 +67,8 @@ __all__ = [
     "ValueFit",
     "ValueFitStatus",
     "ValueFunction",
+    "VineBatch",
+    "VineObjective",
     "__version__",
     "backtracking_line_search",
     "conjugate_gradient",

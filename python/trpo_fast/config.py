@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.schedules import check_schedule, value_at
 from trpo_fast.validation import check_choice, check_flag, check_integer, check_real
 
@@ -22,6 +23,24 @@ class TRPOConfig:
 
     n_steps: int = 2048
     """Steps taken in every environment between two updates; a batch holds n_steps * n_envs transitions."""
+
+    method: Literal["single_path", "vine"] = "single_path"
+    """Where the surrogate comes from: a path, or branches from states along it ("vine" restores environments)."""
+
+    vine_trunk_steps: int = 512
+    """Of a vine: steps of its trunk in every environment between two updates, in the place of n_steps."""
+
+    vine_states: int = 100
+    """States along the trunk from which branches start; rounded up to a multiple of n_envs."""
+
+    vine_actions: int = 4
+    """Branches of each state, 2 or more; with as many or more Discrete actions than there are, each is tried once."""
+
+    vine_horizon: int = 20
+    """Steps of a branch, or fewer if its episode ends."""
+
+    vine_bootstrap: bool = True
+    """Let the critic's value stand for what would have come after a branch that was cut."""
 
     gamma: float = 0.99
     """Discount factor, 0..1."""
@@ -46,6 +65,18 @@ class TRPOConfig:
 
     kl_reduction: Literal["sum", "mean"] = "sum"
     """How action dimensions count in target_kl and cg_damping: their sum, or their mean as in sb3-contrib."""
+
+    trust_region: Literal["mean_kl", "max_kl", "penalty", "none"] = "mean_kl"
+    """What keeps a step short: a bound on the mean KL (TRPO) or on the largest, a penalty on the mean, or step_size."""
+
+    kl_penalty: float | Literal["adaptive"] = "adaptive"
+    """Of the penalty: its coefficient, or the one with which each batch's quadratic model ends at target_kl."""
+
+    step_size: float = 0.1
+    """Without a trust region: the step is this times F⁻¹g (natural gradient) or g (metric "identity")."""
+
+    metric: Literal["fisher", "empirical_fisher", "identity"] = "fisher"
+    """The matrix of the direction: the Fisher matrix, outer products of scores, or none (the plain gradient)."""
 
     cg_max_steps: int = 15
     """Conjugate gradient iterations, each one Fisher-vector product."""
@@ -85,6 +116,12 @@ class TRPOConfig:
 
     def __post_init__(self) -> None:
         check_integer("n_steps", self.n_steps, at_least=1)
+        check_choice("method", self.method, ("single_path", "vine"))
+        check_integer("vine_trunk_steps", self.vine_trunk_steps, at_least=1)
+        check_integer("vine_states", self.vine_states, at_least=1)
+        check_integer("vine_actions", self.vine_actions, at_least=2)
+        check_integer("vine_horizon", self.vine_horizon, at_least=1)
+        check_flag("vine_bootstrap", self.vine_bootstrap)
         check_real("gamma", self.gamma, at_least=0.0, at_most=1.0)
         check_real("gae_lambda", self.gae_lambda, at_least=0.0, at_most=1.0)
         check_choice("advantage", self.advantage, ("gae", "rewards_to_go"))
@@ -93,6 +130,11 @@ class TRPOConfig:
         check_flag("normalize_reward", self.normalize_reward)
         object.__setattr__(self, "target_kl", check_schedule("target_kl", self.target_kl))
         check_choice("kl_reduction", self.kl_reduction, ("sum", "mean"))
+        check_choice("trust_region", self.trust_region, ("mean_kl", "max_kl", "penalty", "none"))
+        if self.kl_penalty != "adaptive":
+            check_real("kl_penalty", self.kl_penalty, above=0.0)
+        check_real("step_size", self.step_size, above=0.0)
+        check_choice("metric", self.metric, ("fisher", "empirical_fisher", "identity"))
         check_integer("cg_max_steps", self.cg_max_steps, at_least=1)
         check_real("cg_damping", self.cg_damping, at_least=0.0)
         check_choice("cg_preconditioner", self.cg_preconditioner, ("none", "kfac"))
@@ -105,6 +147,14 @@ class TRPOConfig:
         check_integer("n_critic_updates", self.n_critic_updates, at_least=1)
         check_integer("batch_size", self.batch_size, at_least=1)
         check_flag("normalize_returns", self.normalize_returns)
+        if self.method == "vine" and (self.metric == "empirical_fisher" or self.cg_preconditioner == "kfac"):
+            expected = "the metric fisher or identity and no preconditioner with the vine (they need a path's actions)"
+            raise InvalidArgumentError("method", expected, f"{self.metric}, {self.cg_preconditioner}")
+
+    @property
+    def rollout_steps(self) -> int:
+        """Steps of every environment between two updates, without those of a vine's branches."""
+        return self.vine_trunk_steps if self.method == "vine" else self.n_steps
 
     def at(self, progress_remaining: float, radius: float | None = None) -> "TRPOConfig":
         """These settings with every schedule's present value, when ``progress_remaining`` (1 to 0) of training is left.

@@ -67,6 +67,9 @@ class Environments(Protocol):
         Writes step ``t`` of ``into`` and the observations after it.
         """
 
+    def check_restorable(self) -> None:
+        """SnapshotError if it is known that the state of these environments cannot be read or set."""
+
     def get_state(self) -> dict[str, Any]:
         """Everything that the next steps depend on, as plain values (``trpo_fast.plain_values``).
 

@@ -158,6 +158,26 @@ class SingleEnvironments:
                 self._masks.take_from(env, info, out[codec.num_features :], number, step)
             number += 1
 
+    def check_restorable(self) -> None:
+        for env in self._envs:
+            snapshots.check(env)
+
+    def capture(self, i: int) -> snapshots.State:
+        """The state of environment ``i`` of these; SnapshotError if it is not known."""
+        return snapshots.capture(self._envs[i])
+
+    def restore(self, i: int, state: snapshots.State) -> None:
+        """Put environment ``i`` of these where it was when ``capture`` gave ``state``."""
+        snapshots.restore(self._envs[i], state)
+
+    def alone(self, i: int) -> "SingleEnvironments":
+        """Environment ``i`` of these, the same object, by itself."""
+        alone = SingleEnvironments(self._envs[i : i + 1], self._first_index + i, self._position)
+        if self._masks is not None:
+            alone.use_masks()
+        alone._steps = self._steps
+        return alone
+
     def get_state(self) -> dict[str, Any]:
         return {"steps": self._steps, "environments": [snapshots.capture(env) for env in self._envs]}
 
@@ -202,6 +222,9 @@ class NoEnvironments:
 
     def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> NoReturn:
         self.reset(0)
+
+    def check_restorable(self) -> None:
+        pass
 
     def get_state(self) -> dict[str, Any]:
         if self._state is None:

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from trpo_fast._ext import kernels
 from trpo_fast.kernel_operator import KernelOperator
+from trpo_fast.objective import PolicyObjective
 from trpo_fast.policy import Policy
-from trpo_fast.surrogate import SurrogateObjective
 from trpo_fast.threads import resolve_threads
 from trpo_fast.validation import check_integer, check_real
 
@@ -54,8 +55,39 @@ class FisherOperator(KernelOperator):
         super().__init__(kernel, policy.dtype)
 
     @classmethod
+    def empirical(
+        cls,
+        policy: Policy,
+        theta: npt.NDArray[Any],
+        observations: npt.NDArray[Any],
+        actions: npt.NDArray[Any],
+        damping: float = 0.0,
+        rows: slice | npt.NDArray[Any] | None = None,
+        n_threads: int | None = None,
+    ) -> "FisherOperator":
+        """The empirical Fisher matrix: mean_n s_n s_nᵀ of the scores s_n of actions that the policy theta took.
+
+        What the other one is the mean of, over actions (Schulman et al. 2015, Appendix C.1, compares them).
+        ``actions`` are those of a batch, one for each of the ``observations``; the rest is as for the class.
+        """
+        theta = policy.check_theta(theta)
+        observations = policy.check_observations(observations)
+        action_rows = policy.codec.to_rows(actions, len(observations))
+        policy.check_possible(action_rows, observations)
+        if rows is not None:
+            observations, action_rows = observations[rows], np.ascontiguousarray(action_rows[rows])
+        operator = cls.__new__(cls)
+        operator.damping = check_real("damping", damping, at_least=0.0)
+        kernel = kernels(policy.dtype).FisherOperator.empirical(
+            policy.network, policy.distribution, theta, policy.normalize(observations), action_rows,
+            operator.damping, resolve_threads(n_threads),
+        )  # fmt: skip
+        KernelOperator.__init__(operator, kernel, policy.dtype)
+        return operator
+
+    @classmethod
     def at(
-        cls, objective: SurrogateObjective, damping: float = 0.0, every: int = 1, n_threads: int | None = None
+        cls, objective: PolicyObjective, damping: float = 0.0, every: int = 1, n_threads: int | None = None
     ) -> "FisherOperator":
         """The operator at an objective's theta, on its observations or ``every`` k-th of them.
 

@@ -1,10 +1,12 @@
 """What an iteration learns from a rollout: the policy's step, beside it the critic's fit, and last new statistics."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.batches import Batch, VineBatch
 from trpo_fast.config import TRPOConfig
 from trpo_fast.metrics import Clock, Metrics, explained_variance, update_metrics
 from trpo_fast.normalization import ObservationNormalizer
@@ -14,8 +16,10 @@ from trpo_fast.reward_normalization import RewardNormalizer
 from trpo_fast.rollout import Rollout, to_batch
 from trpo_fast.schedules import AdaptiveRadius
 from trpo_fast.training import Training
-from trpo_fast.trpo import UpdateReport, trpo_update, trust_region
+from trpo_fast.trpo import trpo_update, trust_region
+from trpo_fast.update_report import UpdateReport
 from trpo_fast.value_function import CriticState, ValueFunction
+from trpo_fast.vine import Branches
 
 NORMALIZER_SHARE = 0.25  # of the trust region: how far new observation statistics alone may move the policy
 
@@ -71,8 +75,11 @@ def learn_from(
             critic, policy.features(inputs), batch.returns, order,
             batch_size=config.batch_size, learning_rate=config.learning_rate,
         )  # fmt: skip
+        to_improve_on: Batch | VineBatch = batch
+        if rollout.branches is not None:
+            to_improve_on = _vine_batch(rollout.branches, policy, predict_values, reward_normalizer, config)
     with clock.phase("update"):
-        theta, report = trpo_update(policy, theta, batch, config)
+        theta, report = trpo_update(policy, theta, to_improve_on, config)
     with clock.phase("critic"):
         fit = fitting.result()
     with clock.phase("update"):
@@ -91,5 +98,23 @@ def learn_from(
         "train/learning_rate": config.learning_rate,
         "train/target_kl": config.target_kl,
         "train/trust_region": max_kl,
+        "train/lower_bound": report.lower_bound(config.gamma),
+        **({"train/kl_penalty": report.kl_penalty} if config.trust_region == "penalty" else {}),
     }
-    return Iteration(Learned(theta, fit.state, normalizer), reward_normalizer, radius, report, metrics)
+    learned = Learned(theta, fit.state, normalizer)
+    return Iteration(learned, reward_normalizer, radius, report, metrics)
+
+
+def _vine_batch(
+    branches: Branches,
+    policy: Policy,
+    predict_values: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+    rewards: RewardNormalizer,
+    config: TRPOConfig,
+) -> VineBatch:
+    """Branches as a batch, in the units of what the critic has learned from."""
+    if config.normalize_reward:
+        branches = branches._replace(q_values=branches.q_values / rewards.statistics.std[0])
+    if not config.vine_bootstrap:
+        return branches.batch(policy, np.zeros(branches.q_values.size), config)
+    return branches.batch(policy, predict_values(branches.tails.reshape(branches.q_values.size, -1)), config)

@@ -32,7 +32,7 @@ from trpo_fast.rollout import Episode, InProcess, Rollout, Stepper
 from trpo_fast.spaces import same_spaces
 from trpo_fast.tensorboard import TensorBoard, free_folder
 from trpo_fast.training import Training
-from trpo_fast.trpo import UpdateReport
+from trpo_fast.update_report import UpdateReport
 from trpo_fast.validation import check_choice, check_integer, describe, float_array
 from trpo_fast.value_function import CriticState
 from trpo_fast.workers import WorkerEnvironments, make_worker_environments
@@ -178,15 +178,31 @@ class TRPO:
         theta, critic = self.policy.initial_parameters(policy_seed), self.value_function.initial_state(critic_seed)
         self._commit(Learned(theta, critic, self.policy.normalizer), self.policy.actor(theta))
         if isinstance(self.env, WorkerEnvironments):
-            self.env.start(self.config.n_steps, self.policy, networks)
+            self.env.start(self.config.rollout_steps, self.policy, networks)
             stepper: Stepper = self.env
         else:
             stepper = InProcess(self.env, self.policy)
+        if self.config.method == "vine":
+            self._check_vine()
         self._training = Training(self.env, stepper, self.policy, self.seed, stats_window_size)
         self.progress_remaining = 1.0
         self.num_timesteps = 0
         self.report: UpdateReport | None = None
         self.metrics: Metrics = {}
+
+    def _check_vine(self) -> None:
+        """Refuse what branches cannot start from, before anything is stepped."""
+        try:
+            most = self.config.vine_trunk_steps * self.n_envs
+            if self.config.vine_states > most:
+                raise InvalidArgumentError(
+                    "vine_states", f"at most {most}, the steps of all trunks", self.config.vine_states
+                )
+            if not isinstance(self.env, NoEnvironments):
+                self.env.check_restorable()
+        except Exception:
+            self.env.close()
+            raise
 
     @property
     def theta(self) -> npt.NDArray[Any]:
@@ -391,13 +407,16 @@ class TRPO:
                     self.progress_remaining = 1.0 - self.num_timesteps / target
                     if hooks is not None:
                         hooks.on_rollout_start()
-                    rollout = training.collector.collect(self._theta, self.config.n_steps, every_step)
+                    rollout = training.collect(self._theta, self.policy, self.config, every_step)
                     if rollout is None:
                         break
                     if hooks is not None:
                         hooks.on_rollout_end()
                     if every_step is None:
                         self.num_timesteps += rollout.num_transitions
+                    if rollout.branches is not None:
+                        self.num_timesteps += rollout.branches.n_steps
+                        bar.update(rollout.branches.n_steps)
                     metrics = self._learn_from(rollout, clock) if rollout.num_transitions else None
                     training.is_between_rollouts = True
                     if metrics is None:  # nothing but the steps of an autoreset

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.surrogate import SurrogateValue
+from trpo_fast.objective import SurrogateValue
 
 
 class LineSearchResult(NamedTuple):
@@ -28,12 +28,15 @@ def backtracking_line_search(
     min_improvement: float,
     shrinking_factor: float,
     max_iter: int,
+    bounded: str = "mean_kl",
+    kl_penalty: float = 0.0,
 ) -> LineSearchResult:
     """The first of theta + step, theta + c step, theta + c² step, ... that improves within the trust region.
 
     A candidate is rounded to theta's dtype before it is judged, so what is judged is what is committed. It is accepted
     if its surrogate and KL are finite, KL <= ``max_kl``, and the surrogate exceeds that of ``start`` by more than
-    ``min_improvement`` (Schulman et al. 2015, App. C).
+    ``min_improvement`` (Schulman et al. 2015, App. C). The KL that is bounded is the mean, or with
+    ``bounded="max_kl"`` the largest; ``kl_penalty`` times the mean is taken off the surrogate.
 
     Parameters
     ----------
@@ -47,6 +50,7 @@ def backtracking_line_search(
         candidate = (theta + shrinking_factor**k * step).astype(theta.dtype)
         value = evaluate(candidate)
         finite = np.isfinite(value).all() and np.isfinite(candidate).all()
-        if finite and value.mean_kl <= max_kl and value.surrogate - start.surrogate > min_improvement:
+        improvement = value.surrogate - start.surrogate - kl_penalty * value.mean_kl
+        if finite and getattr(value, bounded) <= max_kl and improvement > min_improvement:
             return LineSearchResult(candidate, value, True, k)
     return LineSearchResult(theta, start, False, max_iter)

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.rollout import Episode, Seconds
-from trpo_fast.trpo import UpdateReport
+from trpo_fast.rollout import Episode
+from trpo_fast.stepping import Seconds
+from trpo_fast.update_report import UpdateReport
 from trpo_fast.value_function import ValueFit
 
 Metrics = dict[str, float | int | str]

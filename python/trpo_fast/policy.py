@@ -144,6 +144,11 @@ class Policy:
             self.action_masks.check_rows(rows[:, -self.action_masks.size :])
         return rows
 
+    def check_possible(self, rows: npt.NDArray[Any], observations: npt.NDArray[np.float64]) -> None:
+        """InvalidArgumentError if actions, as kernel rows (N, A), are impossible by the masks of ``observations``."""
+        if self.action_masks is not None:
+            self.action_masks.check_actions(rows, observations[:, -self.action_masks.size :])
+
     def normalize(self, observations: Any, normalizer: ObservationNormalizer | None = None) -> npt.NDArray[Any]:
         """Raw observations (N, obs_dim) as network inputs (N, obs_dim) of the policy's dtype.
 

@@ -1,22 +1,22 @@
 """Rollouts: step the environments with the policy, then value and advantage in one batch afterwards."""
 
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.advantages import gae, rewards_to_go
+from trpo_fast.batches import Batch
 from trpo_fast.config import TRPOConfig
-from trpo_fast.distributions import ActionCodec
 from trpo_fast.environment_interface import Environments, Trajectories
-from trpo_fast.policy import Actor, Policy
-from trpo_fast.trpo import Batch
+from trpo_fast.environments import SingleEnvironments
+from trpo_fast.errors import SnapshotError
+from trpo_fast.policy import Policy
+from trpo_fast.stepping import AfterStep, Seconds, step_through
 from trpo_fast.validation import float_array
-
-AfterStep: TypeAlias = Callable[[Trajectories, int], bool]  # what happened until step t, t -> whether to go on
+from trpo_fast.vine import Branches, VinePlan, grow
 
 
 class Episode(NamedTuple):
@@ -26,24 +26,18 @@ class Episode(NamedTuple):
     length: int
 
 
-class Seconds(NamedTuple):
-    """Of a rollout: in the policy, and in the environments."""
-
-    policy: float
-    environments: float
-
-
 class Rollout(NamedTuple):
     """T steps of n environments with one policy: what happened, and the actions (T, n, A) as kernel rows."""
 
     trajectories: Trajectories
     actions: npt.NDArray[Any]
     seconds: Seconds
+    branches: Branches | None = None  # of a vine
     begun_anew: Sequence[int] = ()  # environments that were lost, and whose episodes began with this rollout
 
     @property
     def num_transitions(self) -> int:
-        """Transitions, without the steps that an autoreset spent."""
+        """Transitions, without the steps that an autoreset spent, and without those of branches."""
         return int(np.count_nonzero(self.trajectories.valid))
 
 
@@ -61,10 +55,11 @@ class Stepper(Protocol):
         noise: npt.NDArray[Any],
         observations: npt.NDArray[np.float64],
         after_step: AfterStep | None,
+        plan: VinePlan | None = None,
     ) -> Rollout | None:
         """Steps with the policy ``theta`` from ``observations`` (n, *shape), as many as there is ``noise`` (T, n, A).
 
-        ``after_step`` is called after every step; None is returned if it says False.
+        ``after_step`` is called after every step; None is returned if it says False. With a ``plan`` branches follow.
         """
 
 
@@ -86,6 +81,7 @@ class InProcess:
         noise: npt.NDArray[Any],
         observations: npt.NDArray[np.float64],
         after_step: AfterStep | None,
+        plan: VinePlan | None = None,
     ) -> Rollout | None:
         """As ``Stepper.collect``."""
         n_steps, n, _ = noise.shape
@@ -93,41 +89,13 @@ class InProcess:
         trajectories.observations[0] = observations
         actions = np.empty_like(noise)
         actor, codec = self._policy.actor(theta), self._policy.codec
-        seconds = step_through(self._environments, actor, codec, noise, trajectories, actions, after_step)
-        return None if seconds is None else Rollout(trajectories, actions, seconds)
-
-
-def step_through(
-    environments: Environments,
-    actor: Actor,
-    codec: ActionCodec,
-    noise: npt.NDArray[Any],
-    trajectories: Trajectories,
-    actions: npt.NDArray[Any],
-    after_step: AfterStep | None,
-) -> Seconds | None:
-    """Step ``environments`` with ``actor`` from the first observations of ``trajectories`` on, which are filled.
-
-    ``actions`` (T, n, A) receives kernel rows. Returns None if ``after_step`` says False, there and then.
-    """
-    n_steps, n, size = noise.shape
-    observations = trajectories.observations.reshape(n_steps + 1, n, -1)
-    env_actions = codec.empty_env_actions(n_steps, n)
-    env_rows = env_actions.reshape(n_steps, n, size)
-    acting = stepping = 0.0
-    now = time.perf_counter()
-    for t in range(n_steps):
-        actor.act(observations[t], noise[t], actions[t], env_rows[t])
-        acted = time.perf_counter()
-        environments.step(codec.in_space(env_actions[t]), t, trajectories)
-        stepped = time.perf_counter()
-        acting, stepping = acting + (acted - now), stepping + (stepped - acted)
-        now = stepped
-        if after_step is not None:
-            if not after_step(trajectories, t):
-                return None
-            now = time.perf_counter()
-    return Seconds(acting, stepping)
+        if plan is None:
+            seconds = step_through(self._environments, actor, codec, noise, trajectories, actions, after_step)
+            return None if seconds is None else Rollout(trajectories, actions, seconds)
+        if not isinstance(self._environments, SingleEnvironments):
+            raise SnapshotError("vine: expected environments from an id or factories, whose states can be restored")
+        grown = grow(self._environments, plan, actor, codec, noise, trajectories, actions, after_step)
+        return None if grown is None else Rollout(trajectories, actions, *grown)
 
 
 class RolloutCollector:
@@ -217,13 +185,21 @@ class RolloutCollector:
         self.episodes.extend(episodes)
         self.num_episodes = int(state["num_episodes"])
 
-    def collect(self, theta: npt.NDArray[Any], n_steps: int, after_step: AfterStep | None = None) -> Rollout | None:
+    def collect(
+        self,
+        theta: npt.NDArray[Any],
+        n_steps: int,
+        after_step: AfterStep | None = None,
+        plan: VinePlan | None = None,
+    ) -> Rollout | None:
         """``n_steps`` steps of every environment with the policy ``theta``.
 
         Parameters
         ----------
         after_step : callable, optional
             Called after every step; False ends the rollout, and None is returned.
+        plan : VinePlan, optional
+            Where branches leave the rollout.
 
         Raises
         ------
@@ -234,7 +210,7 @@ class RolloutCollector:
             raise RuntimeError("collect: expected reset() before it")
         size, dtype = (n_steps, self._policy.codec.size), self._policy.dtype
         noise = np.stack([stream.standard_normal(size, dtype=dtype) for stream in self._noise_streams], axis=1)
-        rollout = self.stepper.collect(theta, noise, self._observations, after_step)
+        rollout = self.stepper.collect(theta, noise, self._observations, after_step, plan)
         if rollout is not None:
             self._observations = rollout.trajectories.observations[-1].copy()
             for i in rollout.begun_anew:

@@ -1,26 +1,18 @@
-"""SurrogateObjective: what TRPO maximises, and the KL divergence that bounds it."""
+"""SurrogateObjective: single-path sampling."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trpo_fast._ext import kernels
+from trpo_fast.objective import PolicyObjective
 from trpo_fast.policy import Policy
 from trpo_fast.threads import resolve_threads
 from trpo_fast.validation import check_real, float_array
 
 
-class SurrogateValue(NamedTuple):
-    """The surrogate at theta_new, KL(old || new) over the batch, and the new policy's mean entropy, in nats."""
-
-    surrogate: float
-    mean_kl: float
-    max_kl: float
-    entropy: float
-
-
-class SurrogateObjective:
+class SurrogateObjective(PolicyObjective):
     """L(theta') = mean_n pi(a_n|s_n; theta') / pi(a_n|s_n; theta) * A_n + ent_coef * mean entropy (theta').
 
     Schulman et al. 2015, Eq. 14, with an entropy bonus if one is wanted.
@@ -54,25 +46,13 @@ class SurrogateObjective:
         n_threads: int | None = None,
         ent_coef: float = 0.0,
     ) -> None:
-        self.policy = policy
-        self.theta = theta = policy.check_theta(theta).copy()
-        self.observations = policy.check_observations(observations)
-        inputs = policy.normalize(self.observations)
-        rows = policy.codec.to_rows(actions, len(inputs))
-        if policy.action_masks is not None:
-            policy.action_masks.check_actions(rows, self.observations[:, -policy.action_masks.size :])
-        advantages = float_array("advantages", advantages, (len(inputs),), np.float64)
-        self.kernel = kernels(policy.dtype).SurrogateObjective(
-            policy.network, policy.distribution, theta, inputs, rows, advantages,
+        theta = policy.check_theta(theta).copy()
+        observations = policy.check_observations(observations)
+        rows = policy.codec.to_rows(actions, len(observations))
+        policy.check_possible(rows, observations)
+        advantages = float_array("advantages", advantages, (len(observations),), np.float64)
+        kernel = kernels(policy.dtype).SurrogateObjective(
+            policy.network, policy.distribution, theta, policy.normalize(observations), rows, advantages,
             check_real("ent_coef", ent_coef, at_least=0.0), resolve_threads(n_threads),
         )  # fmt: skip
-
-    def gradient(self) -> npt.NDArray[np.float64]:
-        """The gradient of L at theta' = theta, shape (P,): the mean of advantage times score, and of the entropy's."""
-        out = np.empty(self.policy.num_params)
-        self.kernel.gradient(out)
-        return out
-
-    def evaluate(self, theta_new: npt.NDArray[Any]) -> SurrogateValue:
-        """L, mean and largest KL(theta || theta_new), and entropy, in one pass; non-finite values are passed on."""
-        return SurrogateValue(*self.kernel.evaluate(self.policy.check_theta(theta_new, "theta_new")))
+        super().__init__(policy, theta, observations, advantages, kernel)

@@ -5,14 +5,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import PolicyFileError, ResumeWarning, SnapshotError
 from trpo_fast.plain_values import to_json
 from trpo_fast.policy import Policy
 from trpo_fast.reward_normalization import RewardNormalizer
-from trpo_fast.rollout import RolloutCollector, Stepper
+from trpo_fast.rollout import Rollout, RolloutCollector, Stepper
+from trpo_fast.stepping import AfterStep
 from trpo_fast.validation import float_array
 from trpo_fast.value_function import CriticState
+from trpo_fast.vine import VinePlan
 
 
 class Training:
@@ -33,8 +37,8 @@ class Training:
     Attributes
     ----------
     collector : RolloutCollector
-    order_stream, predict_stream : numpy.random.Generator
-        Of the critic's minibatches, and of ``predict``.
+    order_stream, predict_stream, vine_stream : numpy.random.Generator
+        Of the critic's minibatches, of ``predict``, and of a vine's plans.
     rewards : RewardNormalizer
     radius : float or None
         The present trust region, where that is adaptive.
@@ -45,7 +49,7 @@ class Training:
 
     def __init__(self, environments: Any, stepper: Stepper, policy: Policy, seed: int, stats_window_size: int) -> None:
         self._environments = environments
-        *_, noise_seeds = np.random.SeedSequence(seed).spawn(5)
+        noise_seeds = np.random.SeedSequence(seed).spawn(5)[4]
         self.collector = RolloutCollector(stepper, policy, noise_seeds, stats_window_size)
         self.rewards = RewardNormalizer.initial(environments.num_envs)
         self.radius: float | None = None
@@ -57,9 +61,10 @@ class Training:
     def reseed(self, seed: int) -> None:
         """Begin every stream anew, those of the environments with their next reset."""
         self.seed = self._environment_seed = seed
-        _, _, order_seed, predict_seed, noise_seeds = np.random.SeedSequence(seed).spawn(5)
+        _, _, order_seed, predict_seed, noise_seeds, vine_seed = np.random.SeedSequence(seed).spawn(6)
         self.order_stream = np.random.default_rng(order_seed)
         self.predict_stream = np.random.default_rng(predict_seed)
+        self.vine_stream = np.random.default_rng(vine_seed)
         self.collector.seed_noise(noise_seeds)
         self._seeded = False  # the environments' own random streams go on after their first reset
         self.is_between_rollouts = False
@@ -85,6 +90,15 @@ class Training:
             self.n_iterations = 0
             self.collector.forget_episodes()
 
+    def collect(
+        self, theta: npt.NDArray[Any], policy: Policy, config: TRPOConfig, after_step: AfterStep | None
+    ) -> Rollout | None:
+        """A rollout, of one path or a vine, as ``RolloutCollector.collect``."""
+        plan = None
+        if config.method == "vine":
+            plan = VinePlan.draw(self.vine_stream, policy, self._environments.num_envs, config)
+        return self.collector.collect(theta, config.rollout_steps, after_step, plan)
+
     def get_state(self, critic: CriticState) -> dict[str, Any]:
         """What training needs to go on beside parameters, statistics and settings, as plain values."""
         state = {
@@ -95,6 +109,7 @@ class Training:
             "n_adam_steps": critic.n_steps,
             "order_stream": self.order_stream,
             "predict_stream": self.predict_stream,
+            "vine_stream": self.vine_stream,
             "noise_streams": self.collector.noise_streams,
             "rewards": self.rewards.get_state(),
             "radius": self.radius,
@@ -125,6 +140,7 @@ class Training:
             first, second = (float_array(n, state[n], shape, dtype) for n in ("first_moment", "second_moment"))
             n_steps = int(state["n_adam_steps"])
             self.order_stream, self.predict_stream = state["order_stream"], state["predict_stream"]
+            self.vine_stream = state["vine_stream"]
             self.collector.noise_streams = state["noise_streams"]
             self.rewards = self.rewards.with_state(state["rewards"])
             self.radius = None if state["radius"] is None else float(state["radius"])

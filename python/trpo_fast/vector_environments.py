@@ -32,6 +32,9 @@ class _Brought:
         self._masks = ActionMasks(self.action_space)
         self._codec = ObservationCodec(self.observation_space, self._masks.size)
 
+    def check_restorable(self) -> NoReturn:
+        self.get_state()
+
     def get_state(self) -> NoReturn:
         expected = "expected environments from an id or factories, whose state can be read"
         raise SnapshotError(f"{type(self._env).__name__}: {expected}")

@@ -126,7 +126,7 @@ Vector<double> update_results(const Problem<Scalar>& p, int n_threads) {
   fisher.multiply(gradient.data(), product.data());
   const CGResult cg = conjugate_gradient(fisher, {gradient.data(), size}, 5, 0.0);
   const Vector<Scalar> theta_new = p.theta + (0.01 * cg.x / cg.x.norm()).template cast<Scalar>();
-  const SurrogateValue value = objective.evaluate(theta_new.data());
+  const ObjectiveValue value = objective.evaluate(theta_new.data());
   Vector<double> all(phi.size() + 3 * size + 4);
   all << ConstVectorView<Scalar>(phi.data(), phi.size()).template cast<double>(), gradient, product, cg.x,
       value.surrogate, value.mean_kl, value.max_kl, value.entropy;

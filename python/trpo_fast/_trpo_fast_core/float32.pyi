@@ -23,9 +23,11 @@ __all__: list[str] = [
     "Layer",
     "Linearization",
     "Network",
+    "PolicyObjective",
     "Product",
     "SurrogateObjective",
     "ValueFit",
+    "VineObjective",
     "normalize",
     "to_env",
 ]
@@ -139,7 +141,20 @@ class Product(Distribution):
     """
     def __init__(self, factors: collections.abc.Sequence[Distribution]) -> None: ...
 
-class SurrogateObjective:
+class PolicyObjective:
+    """
+    L(theta'), and the KL divergence that bounds it
+    """
+    def evaluate(self, theta_new: typing.Any) -> tuple[float, float, float, float]:
+        """
+        (surrogate, mean_kl, max_kl, entropy) at theta_new
+        """
+    def gradient(self, out: typing.Any) -> None:
+        """
+        out = grad L at theta' = theta
+        """
+
+class SurrogateObjective(PolicyObjective):
     """
     L(theta') = mean(ratio * advantage) + ent_coef * mean(entropy)
     """
@@ -154,19 +169,41 @@ class SurrogateObjective:
         ent_coef: typing.SupportsFloat | typing.SupportsIndex,
         n_threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
-    def evaluate(self, theta_new: typing.Any) -> tuple[float, float, float, float]:
-        """
-        (surrogate, mean_kl, max_kl, entropy) at theta_new
-        """
-    def gradient(self, out: typing.Any) -> None:
-        """
-        out = grad L at theta' = theta
-        """
+
+class VineObjective(PolicyObjective):
+    """
+    L(theta') = mean(sum(w Q) / sum(w)) + ent_coef * mean(entropy)
+    """
+    def __init__(
+        self,
+        network: Network,
+        distribution: Distribution,
+        theta: typing.Any,
+        x: typing.Any,
+        actions: typing.Any,
+        q_values: typing.Any,
+        proposal: str,
+        ent_coef: typing.SupportsFloat | typing.SupportsIndex,
+        n_threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
 
 class FisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
     """
     F v = mean J^T M J v + damping v
     """
+    @staticmethod
+    def empirical(
+        network: Network,
+        distribution: Distribution,
+        theta: typing.Any,
+        x: typing.Any,
+        actions: typing.Any,
+        damping: typing.SupportsFloat | typing.SupportsIndex,
+        n_threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> FisherOperator:
+        """
+        M = the outer product of the score of each row's action
+        """
     @typing.overload
     def __init__(
         self,
@@ -180,7 +217,7 @@ class FisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
     @typing.overload
     def __init__(
         self,
-        objective: SurrogateObjective,
+        objective: PolicyObjective,
         damping: typing.SupportsFloat | typing.SupportsIndex,
         n_threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...

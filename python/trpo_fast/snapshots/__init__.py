@@ -13,10 +13,21 @@ import gymnasium as gym
 from trpo_fast.errors import SnapshotError
 from trpo_fast.snapshots.adapters import Adapter, adapter_of, class_name
 
-__all__ = ["capture", "restore"]
+__all__ = ["State", "capture", "check", "restore"]
 
 
 State = list[tuple[str, Any]]
+
+
+def check(env: gym.Env[Any, Any]) -> None:
+    """Refuse ``env`` if it is of a kind whose state is not known, without looking at the state.
+
+    Raises
+    ------
+    SnapshotError
+        As ``capture``.
+    """
+    _layers(env)
 
 
 def capture(env: gym.Env[Any, Any]) -> State:

@@ -65,6 +65,7 @@ def adapter_of(layer: Any) -> Adapter:
     elif mujoco.is_environment(layer):
         adapter = Adapter(mujoco.get_state, mujoco.set_state)
     elif ale.is_environment(layer):
+        ale.refuse_sticky_actions(layer)
         adapter = Adapter(ale.get_state, ale.set_state)
     elif _has_methods_of_its_own(layer):
         adapter = Adapter(lambda layer: layer.get_state(), lambda layer, state: layer.set_state(state))

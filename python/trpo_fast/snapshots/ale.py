@@ -20,20 +20,18 @@ def is_environment(env: Any) -> bool:
     return module is not None and type(env) is module.AtariEnv
 
 
-def get_state(env: Any) -> npt.NDArray[np.uint8]:
-    """The emulator, as bytes.
-
-    Raises
-    ------
-    SnapshotError
-        With sticky actions.
-    """
+def refuse_sticky_actions(env: Any) -> None:
+    """SnapshotError, if ``env`` has them."""
     probability = env.ale.getFloat(STICKY)
     if probability != 0.0:
         raise SnapshotError(
             f"ale_py.env.AtariEnv: expected {STICKY}=0 (the emulator tells nobody which action sticky ones repeat), "
             f"got {probability:g}"
         )
+
+
+def get_state(env: Any) -> npt.NDArray[np.uint8]:
+    """The emulator, as bytes."""
     return np.frombuffer(env.ale.cloneState(include_rng=True).serialize(), dtype=np.uint8).copy()
 
 

@@ -25,7 +25,9 @@ import numpy.typing as npt
 from trpo_fast.environments import EnvFactory, make_from_factories
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.policy import Policy
-from trpo_fast.rollout import AfterStep, Rollout, Seconds
+from trpo_fast.rollout import Rollout
+from trpo_fast.stepping import AfterStep, Seconds
+from trpo_fast.vine import Branches, VinePlan
 from trpo_fast.workers.process import Setup
 from trpo_fast.workers.shared_arrays import TRAJECTORIES, Layout, SharedFile, map_arrays, trajectories_of
 
@@ -180,6 +182,7 @@ class WorkerEnvironments:
         noise: npt.NDArray[Any],
         observations: npt.NDArray[np.float64],
         after_step: AfterStep | None,
+        plan: VinePlan | None = None,
     ) -> Rollout | None:
         """A rollout, as ``InProcess.collect``; ``after_step`` is called when it is complete, step by step."""
         arrays = self._arrays
@@ -189,7 +192,9 @@ class WorkerEnvironments:
         statistics = self._policy.normalizer.statistics
         arrays["mean"][...], arrays["var"][...] = statistics.mean, statistics.var
         lost: list[int] = []
-        finals, seconds = zip(*self._ask("collect", [()] * len(self._workers), lost), strict=True)
+        shares = [slice(*bounds) for bounds in itertools.pairwise(self._bounds)]
+        plans = [(None if plan is None else plan.of(share),) for share in shares]
+        finals, seconds, branches = zip(*self._ask("collect", plans, lost), strict=True)
         final_observations = {
             (t, i + first): final
             for first, found in zip(self._bounds, finals, strict=False)
@@ -200,7 +205,14 @@ class WorkerEnvironments:
             return None
         begun_anew = [i for w in lost for i in range(self._bounds[w], self._bounds[w + 1])]
         mean_seconds = Seconds(*np.mean(seconds, axis=0).tolist())
-        return Rollout(trajectories, arrays["actions"].copy(), mean_seconds, begun_anew)
+        grown = None if plan is None else Branches.joined(branches)
+        return Rollout(trajectories, arrays["actions"].copy(), mean_seconds, grown, begun_anew)
+
+    def check_restorable(self) -> None:
+        """As ``SingleEnvironments``."""
+        for answer in self._ask("check_restorable", [()] * len(self._workers)):
+            if answer is not None:
+                raise SnapshotError(answer)
 
     def get_state(self) -> dict[str, Any]:
         """As ``SingleEnvironments``, whatever the number of workers."""

@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeAlias
 
 import cloudpickle
 import numpy as np
@@ -22,8 +22,11 @@ from trpo_fast.environments import EnvFactory, SingleEnvironments, make_from_fac
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.policy import Policy
-from trpo_fast.rollout import Seconds, step_through
+from trpo_fast.stepping import Seconds, step_through
+from trpo_fast.vine import Branches, VinePlan, grow
 from trpo_fast.workers.shared_arrays import BY_ENVIRONMENT, Layout, map_arrays, trajectories_of
+
+FinalObservations: TypeAlias = dict[tuple[int, int], npt.NDArray[np.float64]]  # by step and environment
 
 
 class Setup(NamedTuple):
@@ -59,8 +62,8 @@ class Worker:
         """Start an episode in every environment; the observations are those of step 0."""
         self._arrays["observations"][0] = self._environments.reset(seed)
 
-    def collect(self, request: int) -> tuple[dict[tuple[int, int], npt.NDArray[np.float64]], Seconds | None]:
-        """A rollout, in the shared arrays but for the final observations of truncated episodes; and its times."""
+    def collect(self, request: int, plan: VinePlan | None) -> tuple[FinalObservations, Seconds | None, Branches | None]:
+        """A rollout, in the shared arrays but for the final observations of truncated episodes, times and branches."""
         policy, arrays, shared = self._policy, self._arrays, self._shared
         arrays["terminated"][...] = arrays["truncated"][...] = False
         arrays["valid"][...] = True
@@ -72,8 +75,19 @@ class Worker:
             return bool(shared["cancelled"][0] < request)
 
         noise, actions = arrays["noise"], arrays["actions"]
-        seconds = step_through(self._environments, actor, policy.codec, noise, trajectories, actions, go_on)
-        return trajectories.final_observations, seconds
+        what = actor, policy.codec, noise, trajectories, actions, go_on
+        if plan is None:
+            return trajectories.final_observations, step_through(self._environments, *what), None
+        grown = grow(self._environments, plan, *what)
+        return trajectories.final_observations, *(grown or (None, None))
+
+    def check_restorable(self, request: int) -> str | None:
+        """Why the state of the share cannot be read or set, if that is known."""
+        try:
+            self._environments.check_restorable()
+        except SnapshotError as error:
+            return str(error)
+        return None
 
     def get_state(self, request: int) -> dict[str, Any] | str:
         """The state of the share, or why it is not known."""

@@ -1,9 +1,12 @@
-// FisherOperator: F v = mean_n J_n^T M(phi_n) J_n v + damping v, the Hessian of the mean KL divergence at theta.
-// One of the places where a network meets a distribution.
+// FisherOperator: F v = mean_n J_n^T M_n J_n v + damping v. One of the places where a network meets a distribution.
 //
-//        vjp     multiply_fisher     jvp
+//        vjp     multiply     jvp
+//
+// M_n is that of the distribution, and F the Hessian of the mean KL divergence at theta; or it is the outer product of
+// the score of an action that was taken, of which the former is the mean: the empirical Fisher matrix.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -22,8 +25,7 @@ class FisherOperator final : public LinearOperator {
   FisherOperator(const Distribution<Scalar>& distribution,
                  std::shared_ptr<const Linearization<Scalar>> at,  // the network at theta and normalised observations
                  double damping, int n_threads)
-      : distribution_(distribution),
-        at_(std::move(at)),
+      : at_(std::move(at)),
         damping_(damping),
         n_threads_(n_threads),
         metric_(at_->num_rows(), at_->network().output_size()),
@@ -32,7 +34,30 @@ class FisherOperator final : public LinearOperator {
     for_each_block({0, at_->num_rows()}, [&](Rows rows) {
       distribution.fisher_metric(at_->output(rows), metric_.panel(rows.begin, rows.size()));
     });
-    for (int thread = 0; thread < n_threads; ++thread) workspaces_.emplace_back(at_->network());
+    multiply_metric_ = [&distribution](ConstPanel<Scalar> metric, ConstPanel<Scalar> dphi, Panel<Scalar> out) {
+      distribution.multiply_fisher(metric, dphi, out);
+    };
+    make_workspaces();
+  }
+
+  // The empirical one
+  FisherOperator(const Distribution<Scalar>& distribution, std::shared_ptr<const Linearization<Scalar>> at,
+                 ConstMatrixView<Scalar> actions,  // (N, A), one for each row
+                 double damping, int n_threads)
+      : at_(std::move(at)),
+        damping_(damping),
+        n_threads_(n_threads),
+        metric_(at_->num_rows(), at_->network().output_size()),
+        multiply_metric_(multiply_outer_product),
+        v_packed_(Vector<Scalar>::Zero(at_->network().packed_size())),
+        sum_(at_->network(), at_->num_rows()) {
+    check_actions(distribution, actions);
+    const Vector<double> ones = Vector<double>::Ones(kBlockRows);
+    for_each_block({0, at_->num_rows()}, [&](Rows rows) {
+      distribution.log_prob_vjp(at_->output(rows), panel(block(actions, rows)), {ones.data(), rows.size()},
+                                metric_.panel(rows.begin, rows.size()));
+    });
+    make_workspaces();
   }
 
   Index size() const override { return at_->network().num_params(); }
@@ -62,17 +87,31 @@ class FisherOperator final : public LinearOperator {
   void add_block(Rows rows, Workspace& workspace, Scalar* packed_bar) {
     const Panel<Scalar> phi_bar = workspace.phi_bar.panel(0, rows.size());
     const Panel<Scalar> dphi = at_->jvp(rows, v_packed_.data(), workspace.tangents);  // J v
-    distribution_.multiply_fisher(metric(rows), view(dphi), phi_bar);                 // M J v
+    multiply_metric_(metric(rows), view(dphi), phi_bar);                              // M J v
     at_->vjp(rows, phi_bar, packed_bar, workspace.tangents);                          // J^T M J v
+  }
+
+  // out[n] = score_n (score_n . dphi_n)
+  static void multiply_outer_product(ConstPanel<Scalar> score, ConstPanel<Scalar> dphi, Panel<Scalar> out) {
+    for (Index n = 0; n < score.rows(); ++n) {
+      double product = 0.0;
+      for (Index k = 0; k < score.cols(); ++k) product += double(score(n, k)) * double(dphi(n, k));
+      for (Index k = 0; k < score.cols(); ++k) out(n, k) = score(n, k) * static_cast<Scalar>(product);
+    }
+  }
+
+  void make_workspaces() {
+    for (int thread = 0; thread < n_threads_; ++thread) workspaces_.emplace_back(at_->network());
   }
 
   ConstPanel<Scalar> metric(Rows rows) const { return metric_.panel(rows.begin, rows.size()); }
 
-  const Distribution<Scalar>& distribution_;
   std::shared_ptr<const Linearization<Scalar>> at_;
   double damping_;
   int n_threads_;
-  PaddedMatrix<Scalar> metric_;  // (N, K)  what M(phi) consists of
+  PaddedMatrix<Scalar> metric_;  // (N, K)  what M consists of
+  // out[n] = M_n dphi_n from metric (B, K) and dphi (B, K)
+  std::function<void(ConstPanel<Scalar>, ConstPanel<Scalar>, Panel<Scalar>)> multiply_metric_;
   std::mutex mutex_;
   Vector<Scalar> v_packed_;
   GradientSum<Scalar> sum_;

@@ -1,0 +1,117 @@
+// PolicyObjective: L(theta') = mean_n l_n + ent_coef mean_n entropy_n over rows of states, with the KL divergence that
+// bounds it. One of the places where a network meets a distribution; what l_n is, an estimator of the return, the
+// classes beside this one say.
+#pragma once
+
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "../distributions/distribution.hpp"
+#include "../network/evaluator.hpp"
+#include "../network/gradient_sum.hpp"
+#include "../network/linearization.hpp"
+
+namespace trpo_fast {
+
+struct ObjectiveValue {
+  double surrogate;  // L(theta')
+  double mean_kl;    // mean_n KL(pi_theta(. | s_n) || pi_theta'(. | s_n))
+  double max_kl;     // the largest of them
+  double entropy;    // mean_n entropy of pi_theta'(. | s_n)
+};
+
+template <class Scalar>
+class PolicyObjective {
+ public:
+  PolicyObjective(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
+                  ConstVectorView<Scalar> theta,  // (P,)
+                  ConstMatrixView<Scalar> x,      // (N, input_size), normalised observations
+                  double ent_coef, int n_threads)
+      : distribution_(distribution),
+        at_(std::make_shared<const Linearization<Scalar>>(network, theta.data(), x, n_threads)),
+        ent_coef_(ent_coef),
+        n_threads_(n_threads) {}
+  virtual ~PolicyObjective() = default;
+
+  // The network at theta and x, for a Fisher operator at the same place.
+  const std::shared_ptr<const Linearization<Scalar>>& linearization() const { return at_; }
+  const Distribution<Scalar>& distribution() const { return distribution_; }
+
+  Index num_params() const { return at_->network().num_params(); }
+  Index num_rows() const { return at_->num_rows(); }
+
+  // out = grad L at theta' = theta
+  void gradient(double* out) const {  // (P,)
+    using Workspace = typename Linearization<Scalar>::Workspace;
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at_->network()));
+    GradientSum<Scalar> sum(at_->network(), num_rows());
+    sum.run(n_threads_, out, [&](Rows slot, int thread, Scalar* packed_bar) {
+      Workspace& workspace = workspaces[static_cast<std::size_t>(thread)];
+      for_each_block(slot, [&](Rows rows) {
+        const Panel<Scalar> phi_bar = workspace.phi(rows.size());
+        rows_vjp(rows, at_->output(rows), phi_bar);
+        if (ent_coef_ != 0.0) distribution_.entropy_vjp(at_->output(rows), ent_coef_ / double(num_rows()), phi_bar);
+        at_->vjp(rows, phi_bar, packed_bar, workspace);
+      });
+    });
+  }
+
+  // Everything the line search asks of theta', in one pass. Non-finite values are passed on, not repaired.
+  ObjectiveValue evaluate(const Scalar* theta_new) const {  // (P,)
+    Evaluator<Scalar> evaluator(at_->network());
+    evaluator.set_theta(theta_new);
+    using Workspace = typename Evaluator<Scalar>::Workspace;
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at_->network(), kBlockRows));
+    const Slots slots(num_rows());
+    std::vector<ObjectiveValue> sums(static_cast<std::size_t>(slots.count()), {0.0, 0.0, 0.0, 0.0});
+    for_each_slot(slots, 0, slots.count(), n_threads_, [&](Index slot, Rows slot_rows, int thread) {
+      for_each_block(slot_rows, [&](Rows rows) {
+        const ConstPanel<Scalar> q = evaluator.forward(at_->input(rows), workspaces[static_cast<std::size_t>(thread)]);
+        add_rows(rows, at_->output(rows), q, sums[static_cast<std::size_t>(slot)]);
+      });
+    });
+    ObjectiveValue total{0.0, 0.0, 0.0, 0.0};
+    for (const ObjectiveValue& sum : sums) {
+      total.surrogate += sum.surrogate;
+      total.mean_kl += sum.mean_kl;
+      total.max_kl = larger(total.max_kl, sum.max_kl);
+      total.entropy += sum.entropy;
+    }
+    const double n = double(num_rows());
+    const double entropy = total.entropy / n;
+    const double bonus = ent_coef_ != 0.0 ? ent_coef_ * entropy : 0.0;
+    return {total.surrogate / n + bonus, total.mean_kl / n, total.max_kl, entropy};
+  }
+
+ protected:
+  // phi_bar[n] = d (l_n / N) / d phi_n at theta' = theta
+  virtual void rows_vjp(Rows rows,
+                        ConstPanel<Scalar> phi,  // (B, K)
+                        Panel<Scalar> phi_bar    // (B, K)
+  ) const = 0;
+
+  // What the rows of a block with parameters p at theta and q at theta' add to the sums of l_n, KL and entropy.
+  virtual void add_rows(Rows rows,
+                        ConstPanel<Scalar> p,  // (B, K)
+                        ConstPanel<Scalar> q,  // (B, K)
+                        ObjectiveValue& sum) const = 0;
+
+  // a NaN stays one
+  static double larger(double a, double b) { return b > a || std::isnan(b) ? b : a; }
+
+  static void add(double row, double kl, double entropy, ObjectiveValue& sum) {
+    sum.surrogate += row;
+    sum.mean_kl += kl;
+    sum.max_kl = larger(sum.max_kl, kl);
+    sum.entropy += entropy;
+  }
+
+ private:
+  const Distribution<Scalar>& distribution_;
+  std::shared_ptr<const Linearization<Scalar>> at_;
+  double ent_coef_;
+  int n_threads_;
+};
+
+}  // namespace trpo_fast

@@ -1,0 +1,83 @@
+"""What an update learns from: transitions of a single path, or branches of a vine."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.advantages import has_signal, normalize_advantages
+from trpo_fast.objective import PolicyObjective
+from trpo_fast.policy import Policy
+from trpo_fast.surrogate import SurrogateObjective
+from trpo_fast.validation import float_array
+from trpo_fast.vine_objective import VineObjective
+
+
+class Batch(NamedTuple):
+    """N transitions: observations (N, obs_dim) raw, actions as sampled, advantages (N,), returns (N,)."""
+
+    observations: npt.NDArray[Any]
+    actions: npt.NDArray[Any]
+    advantages: npt.NDArray[np.float64]
+    returns: npt.NDArray[np.float64]
+
+    def is_finite(self, policy: Policy) -> bool:
+        """Whether all that an update reads is finite; InvalidArgumentError if an array is of another kind or shape."""
+        observations = policy.check_observations(self.observations)
+        rows = policy.codec.to_rows(self.actions, len(observations))
+        advantages = float_array("advantages", self.advantages, (len(observations),), np.float64)
+        return all(bool(np.isfinite(a).all()) for a in (observations, rows, advantages))
+
+    def has_signal(self) -> bool:
+        """Whether it says anything about the policy."""
+        return has_signal(np.asarray(self.advantages, dtype=np.float64))
+
+    def objective(
+        self, policy: Policy, theta: npt.NDArray[Any], *, normalize: bool, ent_coef: float
+    ) -> PolicyObjective:
+        """The surrogate, of advantages with mean 0 and standard deviation 1 if they are to be normalised."""
+        advantages = np.asarray(self.advantages, dtype=np.float64)
+        if normalize:
+            advantages = normalize_advantages(advantages)
+        return SurrogateObjective(policy, theta, self.observations, self.actions, advantages, ent_coef=ent_coef)
+
+
+class VineBatch(NamedTuple):
+    """N states with K branches each: observations (N, obs_dim) raw, actions (N, K, ...), q_values (N, K).
+
+    ``proposal`` is what the actions were drawn from (``VineObjective``).
+    """
+
+    observations: npt.NDArray[Any]
+    actions: npt.NDArray[Any]
+    q_values: npt.NDArray[np.float64]
+    proposal: str = "policy"
+
+    def is_finite(self, policy: Policy) -> bool:
+        """As of ``Batch``."""
+        observations = policy.check_observations(self.observations)
+        q_values = float_array("q_values", self.q_values, (len(observations), None), np.float64)
+        actions = np.asarray(self.actions)
+        is_discrete = actions.dtype.kind not in "fc"
+        return all(bool(np.isfinite(a).all()) for a in (observations, q_values)) and (
+            is_discrete or bool(np.isfinite(actions).all())
+        )
+
+    def has_signal(self) -> bool:
+        """Whether the branches of a state differ."""
+        return has_signal(self._advantages().ravel())
+
+    def objective(
+        self, policy: Policy, theta: npt.NDArray[Any], *, normalize: bool, ent_coef: float
+    ) -> PolicyObjective:
+        """The vine's, of Q less their mean in each state; over the standard deviation of that if normalised."""
+        advantages = self._advantages()
+        if normalize:
+            advantages = advantages / (advantages.std() + 1e-8)
+        parts = self.observations, self.actions, advantages, self.proposal
+        return VineObjective(policy, theta, *parts, ent_coef=ent_coef)
+
+    def _advantages(self) -> npt.NDArray[np.float64]:
+        q_values = np.asarray(self.q_values, dtype=np.float64)
+        centred: npt.NDArray[np.float64] = q_values - q_values.mean(axis=1, keepdims=True)
+        return centred

@@ -1,0 +1,74 @@
+"""VineObjective: several actions tried in every state of a rollout set."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast._ext import kernels
+from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.objective import PolicyObjective
+from trpo_fast.policy import Policy
+from trpo_fast.threads import resolve_threads
+from trpo_fast.validation import check_choice, check_real, describe, float_array
+
+PROPOSALS = ("policy", "uniform")
+
+
+class VineObjective(PolicyObjective):
+    """L(theta') = mean_n sum_k w_nk Q_nk / sum_k w_nk, with w_nk = pi(a_nk|s_n; theta') / q(a_nk|s_n).
+
+    Schulman et al. 2015, Eq. 16. A constant added to the Q of a state changes no gradient: there is no baseline. With
+    uniform proposals and every action tried once it is sum_a pi(a|s_n; theta') Q(s_n, a), Eq. 15.
+
+    Parameters
+    ----------
+    policy : Policy
+    theta : ndarray, shape (P,)
+        The policy that acted before and after.
+    observations : ndarray, shape (N, obs_dim), raw
+        Of the rollout set.
+    actions : ndarray, shape (N, K, ...)
+        K actions of every state, each as the policy's batches have them.
+    q_values : ndarray, shape (N, K)
+        What came of them.
+    proposal : {"policy", "uniform"}
+        What the actions were drawn from: the policy theta, or all actions alike.
+    n_threads, ent_coef
+        As for ``SurrogateObjective``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        With a single action of a state too: its weight is 1 whatever theta' is.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        theta: npt.NDArray[Any],
+        observations: npt.NDArray[Any],
+        actions: npt.NDArray[Any],
+        q_values: npt.NDArray[Any],
+        proposal: str = "policy",
+        n_threads: int | None = None,
+        ent_coef: float = 0.0,
+    ) -> None:
+        theta = policy.check_theta(theta).copy()
+        observations = policy.check_observations(observations)
+        n = len(observations)
+        q_values = float_array("q_values", q_values, (n, None), np.float64)
+        n_actions = q_values.shape[1]
+        if n_actions < 2:
+            raise InvalidArgumentError("q_values", "two actions or more of every state", f"{n_actions}")
+        is_fit = isinstance(actions, np.ndarray) and actions.shape[:2] == (n, n_actions)
+        if not is_fit:
+            raise InvalidArgumentError("actions", f"an array of shape ({n}, {n_actions}, ...)", describe(actions))
+        rows = policy.codec.to_rows(actions.reshape(n * n_actions, *actions.shape[2:]))
+        policy.check_possible(rows, np.repeat(observations, n_actions, axis=0))
+        kernel = kernels(policy.dtype).VineObjective(
+            policy.network, policy.distribution, theta, policy.normalize(observations), rows.reshape(n, -1), q_values,
+            check_choice("proposal", proposal, PROPOSALS), check_real("ent_coef", ent_coef, at_least=0.0),
+            resolve_threads(n_threads),
+        )  # fmt: skip
+        super().__init__(policy, theta, observations, q_values - q_values.mean(axis=1, keepdims=True), kernel)
