@@ -26,7 +26,7 @@ class UpdateReport(NamedTuple):
     KL divergences are joint, summed over action dimensions, whatever ``kl_reduction`` says of ``target_kl``.
     ``step_norm`` is the length ||theta_new - theta|| of the full step before backtracking, ``expected_improvement``
     gᵀ(step), the first-order prediction for it. ``kl_penalty`` is the coefficient of a penalty, where there is one.
-    ``largest_advantage`` is max |A|.
+    ``largest_advantage`` is that of the largest magnitude.
     """
 
     status: UpdateStatus
@@ -61,7 +61,8 @@ class UpdateReport(NamedTuple):
     def lower_bound(self, gamma: float) -> float:
         """What the theory guarantees of the change of the return, from the states of the batch; negative as a rule.
 
-        (L(theta') - L(theta)) / (1 - gamma) - 4 epsilon gamma / (1 - gamma)² max KL, with epsilon = max |A|
+        (L(theta') - L(theta)) / (1 - gamma) - 4 epsilon gamma / (1 - gamma)² max KL, with epsilon the largest
+        magnitude of an advantage
         (Schulman et al. 2015, Eq. 8-9; L there is a sum over discounted visits, of which the surrogate is the mean).
         """
         if gamma == 1.0:
