@@ -1,6 +1,6 @@
 """Does it learn? Many seeds of many tasks in parallel processes, one JSON a run, a table and a figure.
 
-    python benchmarks/learning.py                     # everything: 7 tasks, 5 seeds
+    python benchmarks/learning.py                     # everything: 9 tasks, 5 seeds
     python benchmarks/learning.py --tasks Hopper-v5 --seeds 0 1 2 --processes 2
 
 Needs the extras mujoco and plot.
@@ -33,7 +33,7 @@ LOCOMOTION = {"gamma": 0.995, "kl_reduction": "mean"}  # target_kl and cg_dampin
 EVALUATION_EPISODES = 20
 SEEDS = range(10, 15)  # lower ones, and 101-105, chose the settings
 
-# task -> (timestep marks at which to evaluate, settings, goal, the figure that must reach it)
+# task, an environment's id and perhaps a word -> (timestep marks at which to evaluate, settings, goal, the figure that must reach it)
 TASKS: dict[str, tuple[tuple[int, ...], dict[str, Any], float, str]] = {
     "CartPole-v1": ((100_000,), {}, 475.0, "training"),
     "Acrobot-v1": ((100_000,), {}, -100.0, "training"),
@@ -42,6 +42,8 @@ TASKS: dict[str, tuple[tuple[int, ...], dict[str, Any], float, str]] = {
     "Walker2d-v5": (MARKS, LOCOMOTION, 3500.0, "evaluation"),
     "HalfCheetah-v5": (MARKS, LOCOMOTION, 3500.0, "evaluation"),
     "Swimmer-v5": (MARKS, {**LOCOMOTION, "gamma": 0.9999}, 120.0, "evaluation"),
+    "CartPole-v1 vine": (MARKS, {"method": "vine"}, 400.0, "training"),
+    "Hopper-v5 vine": (MARKS, {**LOCOMOTION, "method": "vine"}, 1000.0, "evaluation"),
 }
 
 
@@ -57,9 +59,19 @@ class Curve:
         self.committed += metrics["train/is_line_search_success"]
 
 
+def env_id_of(task: str) -> str:
+    """The environment of a task."""
+    return task.split()[0]
+
+
+def path_of(out: Path, task: str, seed: int) -> Path:
+    """The JSON of a run."""
+    return out / f"{task.replace(' ', '_')}_{seed}.json"
+
+
 def evaluate(model: trpo_fast.TRPO, task: str, seed: int) -> list[float]:
     """Returns of 20 episodes of the deterministic policy."""
-    env = gym.make(task)
+    env = gym.make(env_id_of(task))
     returns = []
     for episode in range(EVALUATION_EPISODES):
         observation, _ = env.reset(seed=1_000_000 + 1000 * seed + episode)
@@ -78,7 +90,7 @@ def run(task: str, seed: int, settings: dict[str, Any], out: Path) -> dict[str, 
     """Train one seed of one task and write its JSON."""
     marks = TASKS[task][0]
     curve = Curve()
-    model = trpo_fast.TRPO("MlpPolicy", task, seed=seed, **settings)
+    model = trpo_fast.TRPO("MlpPolicy", env_id_of(task), seed=seed, **settings)
     model.sinks.append(curve)
     training_seconds, evaluations = 0.0, []
     for mark in marks:
@@ -98,9 +110,10 @@ def run(task: str, seed: int, settings: dict[str, Any], out: Path) -> dict[str, 
         "versions": {**versions(), "mujoco": metadata.version("mujoco")},
     }
     out.mkdir(parents=True, exist_ok=True)
-    partial = out / f".{task}_{seed}.json.tmp"
+    path = path_of(out, task, seed)
+    partial = path.with_name(f".{path.name}.tmp")
     partial.write_text(json.dumps(result))
-    partial.replace(out / f"{task}_{seed}.json")
+    partial.replace(path)
     return result
 
 
@@ -176,7 +189,7 @@ def main() -> None:
     options = parser.parse_args()
 
     settings = {task: {**TASKS[task][1], **options.settings} for task in options.tasks}
-    wanted = {(task, seed): options.out / f"{task}_{seed}.json" for task in options.tasks for seed in options.seeds}
+    wanted = {(task, seed): path_of(options.out, task, seed) for task in options.tasks for seed in options.seeds}
     for (task, _), path in wanted.items():
         if path.exists() and (found := json.loads(path.read_text())["settings"]) != settings[task]:
             parser.error(f"{path} was run with other settings: {found}")

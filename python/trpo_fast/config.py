@@ -27,16 +27,16 @@ class TRPOConfig:
     method: Literal["single_path", "vine"] = "single_path"
     """Where the surrogate comes from: a path, or branches from states along it ("vine" restores environments)."""
 
-    vine_trunk_steps: int = 512
+    vine_trunk_steps: int = 2048
     """Of a vine: steps of its trunk in every environment between two updates, in the place of n_steps."""
 
-    vine_states: int = 100
+    vine_states: int = 200
     """States along the trunk from which branches start; rounded up to a multiple of n_envs."""
 
     vine_actions: int = 4
     """Branches of each state, 2 or more; with as many or more Discrete actions than there are, each is tried once."""
 
-    vine_horizon: int = 20
+    vine_horizon: int = 10
     """Steps of a branch, or fewer if its episode ends."""
 
     vine_bootstrap: bool = True
