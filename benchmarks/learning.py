@@ -33,7 +33,8 @@ LOCOMOTION = {"gamma": 0.995, "kl_reduction": "mean"}  # target_kl and cg_dampin
 EVALUATION_EPISODES = 20
 SEEDS = range(10, 15)  # lower ones, and 101-105, chose the settings
 
-# task, an environment's id and perhaps a word -> (timestep marks at which to evaluate, settings, goal, the figure that must reach it)
+# an environment's id, and perhaps a word behind it
+# -> (timestep marks at which to evaluate, settings, goal, the figure that must reach it)
 TASKS: dict[str, tuple[tuple[int, ...], dict[str, Any], float, str]] = {
     "CartPole-v1": ((100_000,), {}, 475.0, "training"),
     "Acrobot-v1": ((100_000,), {}, -100.0, "training"),
