@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import subprocess
 import sys
 
@@ -22,9 +23,11 @@ def run(*arguments):
 
 
 def test_train_leaves_policy_progress_and_settings(tmp_path):
-    main([*TRAIN, "--seed", "3", "--out", str(tmp_path)])
+    words = [*TRAIN, "--seed", "3", "--out", str(tmp_path)]
+    main(words)
     config = json.loads((tmp_path / "config.json").read_text())
     assert (config["env_id"], config["seed"], config["config"]["n_steps"]) == ("CartPole-v1", 3, 200)
+    assert config["command_line"] == shlex.join(["trpo-fast", *words])
     with (tmp_path / "progress.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["time/total_timesteps"]) for row in rows] == [200, 400, 600]

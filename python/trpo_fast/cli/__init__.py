@@ -1,7 +1,9 @@
 """The ``trpo-fast`` command. Needs the ``cli`` extra; without it, it says so in one line."""
 
+import shlex
 import sys
 import warnings
+from dataclasses import replace
 from typing import Any
 
 from trpo_fast.errors import MissingExtraError, TRPOFastError
@@ -27,10 +29,11 @@ def main(arguments: list[str] | None = None) -> None:
         commands: dict[str, Any] = {"train": Train, "resume": Resume, "evaluate": Evaluate, "plot": Plot, "info": Info}
         command = tyro.extras.subcommand_cli_from_dict(commands, prog="trpo-fast", args=arguments)
         if isinstance(command, Train):  # once more, with the settings of its file as defaults
-            options = (sys.argv[1:] if arguments is None else arguments)[1:]
+            words = sys.argv[1:] if arguments is None else arguments
+            default = replace(command.configured(), command_line=shlex.join(["trpo-fast", *words]))
             with warnings.catch_warnings():  # a schedule where the command line takes numbers
                 warnings.filterwarnings("ignore", message="The field .* is annotated with type")
-                command = tyro.cli(Train, args=options, default=command.configured(), prog="trpo-fast train")
+                command = tyro.cli(Train, args=words[1:], default=default, prog="trpo-fast train")
         command.run()
     except KeyboardInterrupt:
         sys.exit(130)

@@ -114,6 +114,9 @@ class Train:
     progress_bar: bool = True
     """Show a progress bar."""
 
+    command_line: tyro.conf.Suppress[str] = ""
+    """The words that began the run, for config.json."""
+
     config: tyro.conf.OmitArgPrefixes[TRPOConfig] = field(default_factory=TRPOConfig)
 
     def configured(self) -> "Train":
