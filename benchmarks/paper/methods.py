@@ -1,0 +1,50 @@
+"""The methods that the paper compares. Those of a gradient are settings of one program, which is ours."""
+
+from typing import Any
+
+from benchmarks.paper.derivative_free import cem, cma_es
+from benchmarks.paper.tasks import Task
+from trpo_fast import TRPO
+
+N_STEPS = 5000  # of a batch; the paper's are 50,000 to 1,000,000, and its runs 200 times that
+COMMON = {"gamma": 0.99, "target_kl": 0.01, "cg_max_steps": 10, "n_steps": N_STEPS, "advantage": "rewards_to_go"}
+TRUNK, ACTIONS = 1000, 4
+
+
+def vine(task: Task) -> dict[str, Any]:
+    """The paper's: branches as long as there, no critic behind them, as many as a batch has room for."""
+    states = (N_STEPS - TRUNK) // (ACTIONS * task.paper_horizon)
+    return {
+        "method": "vine", "vine_trunk_steps": TRUNK, "vine_actions": ACTIONS, "vine_states": states,
+        "vine_horizon": task.paper_horizon, "vine_bootstrap": False,
+    }  # fmt: skip
+
+
+def short_vine(task: Task) -> dict[str, Any]:
+    """Ours: more states, branches of ten steps, and the critic's value behind them."""
+    return {
+        "method": "vine", "vine_trunk_steps": TRUNK, "vine_actions": ACTIONS,
+        "vine_states": (N_STEPS - TRUNK) // (ACTIONS * 10), "vine_horizon": 10, "vine_bootstrap": True,
+    }  # fmt: skip
+
+
+# name -> settings beside COMMON, for a task
+GRADIENTS = {
+    "single path": lambda task: {},
+    "vine": vine,
+    "vine, short branches": short_vine,
+    "natural gradient": lambda task: {"trust_region": "none", "step_size": 0.3},
+    "max KL": lambda task: {"trust_region": "max_kl"},
+    "empirical FIM": lambda task: {"metric": "empirical_fisher"},
+    "REINFORCE": lambda task: {"trust_region": "none", "metric": "identity", "step_size": 0.1},
+}
+SEARCHES = {"CEM": cem, "CMA-ES": cma_es}
+METHODS = (*GRADIENTS, *SEARCHES)
+
+
+def make_model(method: str, task: Task, seed: int) -> TRPO:
+    """A model that learns by one of GRADIENTS."""
+    return TRPO(
+        "MlpPolicy", [task.make], policy_kwargs={"net_arch": [task.hidden]}, seed=seed,
+        **{**COMMON, **GRADIENTS[method](task)},
+    )  # fmt: skip
