@@ -77,7 +77,7 @@ def vine(model: TRPO, critic_of: TRPO) -> dict[str, float]:
     for _ in range(REPETITIONS):
         rollout = model._training.collect(model.theta, model.policy, model.config, None)
         branches = rollout.branches
-        values = values_of(critic_of)(branches.tails.reshape(branches.q_values.size, -1))
+        values = values_of(critic_of)(branches.tails.reshape(branches.tail_discounts.size, -1))
         batch = branches.batch(model.policy, values, model.config)
         objective = VineObjective(model.policy, model.theta, *batch)
         gradients.append(objective.gradient())
@@ -92,7 +92,7 @@ def common_random_numbers(model: TRPO, env_id: str, horizon: int) -> float:
     shape = observations.shape[1:]
     stream = np.random.default_rng(SEED)
     actor, codec, size = model.policy.actor(model.theta), model.policy.codec, model.policy.codec.size
-    alone = environments.alone(0)
+    alone = environments.alone(0, ago=0)
     own, common = 0.0, 0.0
     for _ in range(PAIRS):
         for _ in range(20):  # to another state
@@ -112,7 +112,7 @@ def common_random_numbers(model: TRPO, env_id: str, horizon: int) -> float:
             for k in range(2):
                 environments.restore(0, snapshot)
                 branch = follow(alone, actor, codec, firsts[k], noise_of_branch, shape, model.config.gamma)
-                q[k, draw] = branch.total
+                q[k, draw] = branch.rewards @ model.config.gamma ** np.arange(branch.n_steps)
         environments.restore(0, snapshot)
         common += np.var(q[0] - q[1], ddof=1)
         own += np.var(q[0], ddof=1) + np.var(q[1], ddof=1)
@@ -131,13 +131,13 @@ def workers(env_id: str) -> dict[str, float]:
         model._training.begin(anew=True)
     times: list[list[float]] = [[], []]
     for _ in range(TURNS):
-        q_values = []
+        rewards = []
         for model, own in zip(models, times, strict=True):
             begin = time.perf_counter()
             rollout = model._training.collect(model.theta, model.policy, model.config, None)
             own.append(time.perf_counter() - begin)
-            q_values.append(rollout.branches.q_values)
-        if not np.array_equal(*q_values):
+            rewards.append(rollout.branches.rewards)
+        if not np.array_equal(*rewards):
             raise RuntimeError("workers: expected the bits of this process")
     models[1].env.close()
     ratios = np.divide(*times)

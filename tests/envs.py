@@ -159,7 +159,8 @@ class MaskedEnv(CountingEnv):
     """Offers a random mask with every observation, in its info or by its method, and refuses impossible actions."""
 
     def __init__(self, env_id: int = 0, action_space: gym.Space[Any] | None = None, by: str = "info") -> None:
-        super().__init__(env_id, lengths=(4, 7), ends=("terminated", "truncated"), action_space=action_space)
+        lengths = (4 + env_id, 7)
+        super().__init__(env_id, lengths=lengths, ends=("terminated", "truncated"), action_space=action_space)
         self.by = by
         if by == "method":
             self.action_masks = lambda: self.mask

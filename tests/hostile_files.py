@@ -89,8 +89,9 @@ def main(path: Path, env_id: str) -> None:
             for env in (None, env_id):
                 trials += 1
                 try:
-                    TRPO.load(path, env)
+                    model = TRPO.load(path, env)
                     loaded += 1
+                    model.predict(model.observation_space.sample())
                 except TRPOFastError:
                     pass
                 except BaseException as error:

@@ -111,8 +111,13 @@ def bound(dtype):
             {**both, "theta": theta, "x": x, "actions": actions, "advantages": double(N), "ent_coef": 0.1,
              "n_threads": 2},
         ),
-        "SurrogateObjective.gradient": Bound(surrogate.gradient, {"out": double(P)}, out),
-        "SurrogateObjective.evaluate": Bound(surrogate.evaluate, {"theta_new": scalar(P)}),
+        "PolicyObjective.gradient": Bound(surrogate.gradient, {"out": double(P)}, out),
+        "PolicyObjective.evaluate": Bound(surrogate.evaluate, {"theta_new": scalar(P)}),
+        "VineObjective": Bound(
+            k.VineObjective,
+            {**both, "theta": theta, "x": x, "actions": scalar(N, 6), "q_values": double(N, 3), "proposal": "policy",
+             "ent_coef": 0.1, "n_threads": 2},
+        ),
         "FisherOperator": Bound(
             k.FisherOperator, {**both, "theta": theta, "x": x, "damping": 0.1, "n_threads": 2}
         ),
@@ -153,7 +158,7 @@ def placed(array, offset):
     return view
 
 
-ABSTRACT = ("Layer", "Distribution", "LinearOperator")
+ABSTRACT = ("Layer", "Distribution", "LinearOperator", "PolicyObjective")
 CORRUPT = {
     "one dimension more": lambda a: a[None],
     "one column more": lambda a: np.concatenate([a, a[..., -1:]], axis=-1),
@@ -294,6 +299,10 @@ BAD_SCALARS = {
     "Bernoulli": {"num_bits": SIZE},
     "Product": {"factors": ([], [None], [1], None, 1)},
     "SurrogateObjective": {"network": OBJECT, "distribution": OBJECT, "ent_coef": REAL, "n_threads": THREADS},
+    "VineObjective": {
+        "network": OBJECT, "distribution": OBJECT, "proposal": ("Policy", "", None, 1), "ent_coef": REAL,
+        "n_threads": THREADS,
+    },
     "FisherOperator": {"network": OBJECT, "distribution": OBJECT, "damping": REAL, "n_threads": THREADS},
     "KFACPreconditioner": {"network": OBJECT, "distribution": OBJECT, "damping": REAL, "n_threads": THREADS},
     "set_num_threads": {"n_threads": THREADS},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from envs import counting_factories
 
-from trpo_fast import TRPO
+from trpo_fast import TRPO, ResumeWarning
 from trpo_fast.csv_files import MonitorFile
 
 FAST = {"n_steps": 40, "n_critic_updates": 1, "policy_kwargs": {"net_arch": (4,)}, "seed": 3}
@@ -55,6 +55,21 @@ def test_monitor_of_a_run_that_goes_on_from_a_checkpoint_drops_what_came_after_i
     (begun, rows), (_, expected) = read(path), read(tmp_path / "whole.csv")
     assert [(row["r"], row["l"]) for row in rows] == [(row["r"], row["l"]) for row in expected]
     assert begun["t_start"] < json.loads((tmp_path / "whole.csv").read_text().splitlines()[0][1:])["t_start"] + 60.0
+
+
+def test_monitor_goes_on_where_the_environments_cannot(tmp_path):
+    path = tmp_path / "monitor.csv"
+    model = TRPO("MlpPolicy", counting_factories(2), **FAST)  # whose state cannot be read
+    train(path, model, 240)
+    model.save(tmp_path / "model")
+    loaded = TRPO.load(tmp_path / "model", counting_factories(2))
+    before = read(path)[1]
+    assert loaded.num_episodes == len(before) > 0
+    with pytest.warns(ResumeWarning):
+        train(path, loaded, 240)
+    after = read(path)[1]
+    assert after[: len(before)] == before
+    assert len(after) == loaded.num_episodes > len(before)
 
 
 @pytest.mark.parametrize("before", ["", "#{", "r,l,t\n1,2,3\n", "#[]\n"])

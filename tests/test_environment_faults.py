@@ -328,6 +328,16 @@ NO_FLAG = (None, 0, 1, "True", np.array(True))
 NO_CHOICE = (None, "", "other", 1, ("gae",), np.array(["gae"]))
 BAD_SETTINGS = {
     "n_steps": (*NO_INTEGER, 0, -1),
+    "method": NO_CHOICE,
+    "vine_trunk_steps": (*NO_INTEGER, 0, -1),
+    "vine_states": (*NO_INTEGER, 0, -1),
+    "vine_actions": (*NO_INTEGER, 0, 1, -1),
+    "vine_horizon": (*NO_INTEGER, 0, -1),
+    "vine_bootstrap": NO_FLAG,
+    "trust_region": NO_CHOICE,
+    "kl_penalty": (*NO_NUMBER, True, 0.0, -1.0, "adapt"),
+    "step_size": (*NO_NUMBER, True, 0.0, -0.1),
+    "metric": NO_CHOICE,
     "gamma": (*NO_NUMBER, True, -0.1, 1.1),
     "gae_lambda": (*NO_NUMBER, True, -0.1, 1.1),
     "advantage": NO_CHOICE,

@@ -136,6 +136,17 @@ def test_training_with_an_adaptive_radius_moves_it_within_bounds_and_resumes(tmp
     assert (resumed.theta == whole.theta).all()
 
 
+def test_another_target_kl_given_to_load_counts(tmp_path):
+    rule = AdaptiveRadius(0.01, lowest=0.005, highest=0.05)
+    settings = {"n_steps": 100, "n_critic_updates": 1, "seed": 0}
+    TRPO("MlpPolicy", "CartPole-v1", target_kl=rule, **settings).learn(1000).save(tmp_path / "model")
+    model = TRPO.load(tmp_path / "model", "CartPole-v1", target_kl=0.002).learn(100, reset_num_timesteps=False)
+    assert model.metrics["train/target_kl"] == 0.002
+    narrow = AdaptiveRadius(0.001, lowest=0.0005, highest=0.003)
+    model = TRPO.load(tmp_path / "model", "CartPole-v1", target_kl=narrow).learn(100, reset_num_timesteps=False)
+    assert model.metrics["train/target_kl"] == 0.003
+
+
 @pytest.mark.parametrize(
     ("name", "bad"),
     [

@@ -85,6 +85,13 @@ def test_ale(ale, game):
     check(lambda: make_ale(game))
 
 
+def test_the_state_of_another_game_is_refused(ale):
+    pong, other = make_ale("Pong"), make_ale("Breakout")
+    pong.reset(seed=0)
+    with pytest.raises(SnapshotError, match="expected game, mode and difficulty .*breakout.*, got .*pong"):
+        snapshots.restore(other, snapshots.capture(pong))
+
+
 def test_ale_with_sticky_actions_is_refused(ale):
     with pytest.raises(SnapshotError, match="expected repeat_action_probability=0 .*, got 0.25"):
         snapshots.capture(make_ale("Pong", 0.25))
@@ -95,7 +102,7 @@ def test_bytes_of_no_emulator_are_refused(ale, spoil):
     env = make_ale("Pong")
     env.reset(seed=0)
     state = snapshots.capture(env)
-    state[-1][1]["state"] = spoil(state[-1][1]["state"])
+    state[-1][1]["state"]["emulator"] = spoil(state[-1][1]["state"]["emulator"])
     with pytest.raises(SnapshotError, match="AtariEnv: expected a state of its own"):
         snapshots.restore(env, state)
 

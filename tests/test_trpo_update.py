@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from cases import ACTION_SPACES, DTYPES, make_case, oracle_distribution
 
-from trpo_fast import Batch, InvalidArgumentError, Policy, TRPOConfig, UpdateStatus, ValueFunction, trpo_update
+from trpo_fast import (
+    Batch,
+    InvalidArgumentError,
+    Policy,
+    SurrogateObjective,
+    TRPOConfig,
+    UpdateStatus,
+    ValueFunction,
+    trpo_update,
+)
 from trpo_fast.environments import make_environments
 from trpo_fast.rollout import InProcess, RolloutCollector, to_batch
 
@@ -137,6 +146,16 @@ def test_every_update_is_a_transaction(space, dtype):
             assert not report.committed
     assert statuses[UpdateStatus.COMMITTED] > 0.2 * statuses.total()  # the judge had work
     assert {UpdateStatus.NON_FINITE_INPUT, UpdateStatus.NO_SIGNAL} <= statuses.keys()
+
+
+def test_equal_advantages_leave_the_entropy_bonus_to_itself():
+    case = make_case("Categorical", n=50)
+    equal = np.full(50, 1e10)
+    batch = Batch(case.observations, case.actions, equal, equal)
+    theta, report = trpo_update(case.policy, case.theta, batch, TRPOConfig(ent_coef=0.1))
+    assert report.committed
+    before, after = (SurrogateObjective(case.policy, t, *batch[:3]).evaluate(t).entropy for t in (case.theta, theta))
+    assert after > before
 
 
 @pytest.mark.parametrize("normalize", [True, False])

@@ -8,6 +8,7 @@ from trpo_fast import (
     TRPO,
     Batch,
     FisherOperator,
+    InvalidArgumentError,
     SurrogateObjective,
     TRPOConfig,
     UpdateReport,
@@ -104,6 +105,11 @@ def test_the_plain_gradient_is_the_same_code_with_the_identity(space):
     direction = (bounded - case.theta) / np.linalg.norm(bounded - case.theta)
     np.testing.assert_allclose(direction, g / np.linalg.norm(g), rtol=1e-6, atol=1e-10)
     assert report.mean_kl <= 0.01
+
+
+def test_a_preconditioner_has_nothing_to_do_with_the_identity():
+    with pytest.raises(InvalidArgumentError, match="^cg_preconditioner: expected none with the metric identity"):
+        TRPOConfig(metric="identity", cg_preconditioner="kfac")
 
 
 def test_a_fixed_step_to_nowhere_leaves_theta():

@@ -224,7 +224,8 @@ def test_a_branch_with_the_trunks_action_and_noise_would_be_the_trunk():
                 discount *= plan.gamma
                 if terminated:
                     break
-            assert branches.q_values[0, j, k] == pytest.approx(total, rel=1e-12)
+            q = branches.rewards[0, j, k] @ plan.gamma ** np.arange(plan.horizon)
+            assert q == pytest.approx(total, rel=1e-12)
             assert branches.tail_discounts[0, j, k] == (0.0 if terminated else pytest.approx(discount))
             if not terminated:
                 np.testing.assert_allclose(branches.tails[0, j, k], observation, atol=1e-5)
@@ -328,6 +329,28 @@ def test_environments_that_cannot_be_restored_are_refused_before_a_step(n_worker
         with pytest.raises(SnapshotError, match="SyncVectorEnv: expected environments from an id or factories"):
             TRPO("MlpPolicy", envs, method="vine", **FAST)
         assert all(env.seeds == [] for env in envs.envs)
+
+
+def test_environments_that_cannot_be_restored_are_refused_by_set_env(tmp_path):
+    TRPO("MlpPolicy", [Restorable], method="vine", **FAST).learn(100).save(tmp_path / "model")
+    model = TRPO.load(tmp_path / "model")
+    env = CountingEnv()
+    with pytest.raises(SnapshotError, match="CountingEnv: expected an environment or wrapper whose state is known"):
+        model.set_env([lambda: env])
+    assert env.seeds == []
+
+
+def test_rewards_of_branches_are_clipped_as_the_trunks_are():
+    model = TRPO("MlpPolicy", [Restorable], method="vine", normalize_reward=True, **FAST).learn(500)
+    assert model.report.committed
+    assert np.isfinite(model.report.largest_advantage)
+
+
+def test_branches_leave_no_trace_in_the_statistics_of_a_wrapper():
+    env = gym.wrappers.RecordEpisodeStatistics(gym.make("CartPole-v1"))
+    model = TRPO("MlpPolicy", [lambda: env], method="vine", **{**FAST, "vine_trunk_steps": 200, "vine_states": 50})
+    model.learn(1)
+    assert len(env.return_queue) == model.num_episodes
 
 
 def test_a_batch_of_one_branch_of_other_shapes_or_of_nan_is_refused_or_a_status():

@@ -32,10 +32,9 @@ void bind_fisher(py::module_& module) {
              return std::make_unique<F>(objective.distribution(), objective.linearization(), damping, n_threads);
            }),
            py::arg("objective"), py::arg("damping"), py::arg("n_threads"), py::keep_alive<1, 2>())
-      .def_static(
-          "empirical",
-          [](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
-             const py::object& x, const py::object& actions, double damping, int n_threads) {
+      .def(
+          py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
+                      const py::object& x, const py::object& actions, double damping, int n_threads) {
             expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
             const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
@@ -45,10 +44,10 @@ void bind_fisher(py::module_& module) {
             const py::gil_scoped_release release;
             const auto at = std::make_shared<const Linearization<Scalar>>(network, theta_in.data(), x_in, n_threads);
             return std::make_unique<F>(distribution, at, actions_in, damping, n_threads);
-          },
+          }),
           py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),
-          py::arg("damping"), py::arg("n_threads"), py::keep_alive<0, 1>(), py::keep_alive<0, 2>(),
-          "M = the outer product of the score of each row's action");
+          py::arg("damping"), py::arg("n_threads"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>(),
+          "The empirical one: M = the outer product of the score of each row's action");
 }
 
 template void bind_fisher<float>(py::module_&);

@@ -76,9 +76,13 @@ void bind_vine(py::module_& module) {
              expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
              const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
              const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
-             const auto q_in = matrix_in<double>(q_values, "q_values", x_in.rows(), kAnySize);
-             const auto actions_in =
-                 matrix_in<Scalar>(actions, "actions", x_in.rows(), q_in.cols() * distribution.action_size());
+             const Index size = distribution.action_size();
+             const auto actions_in = matrix_in<Scalar>(actions, "actions", x_in.rows(), kAnySize);
+             const Index n_actions = actions_in.cols() / size;
+             if (n_actions * size != actions_in.cols()) {
+               refuse_array<Scalar>(actions, "actions", x_in.rows(), n_actions * size);
+             }
+             const auto q_in = matrix_in<double>(q_values, "q_values", x_in.rows(), n_actions);
              const Proposal kind = proposal_from_name(proposal);
              at_least(ent_coef, 0.0, "ent_coef");
              checked_threads(n_threads);

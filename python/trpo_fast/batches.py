@@ -37,7 +37,9 @@ class Batch(NamedTuple):
     ) -> PolicyObjective:
         """The surrogate, of advantages with mean 0 and standard deviation 1 if they are to be normalised."""
         advantages = np.asarray(self.advantages, dtype=np.float64)
-        if normalize:
+        if not self.has_signal():  # rounding must not become one
+            advantages = np.zeros_like(advantages)
+        elif normalize:
             advantages = normalize_advantages(advantages)
         return SurrogateObjective(policy, theta, self.observations, self.actions, advantages, ent_coef=ent_coef)
 
@@ -64,15 +66,19 @@ class VineBatch(NamedTuple):
         )
 
     def has_signal(self) -> bool:
-        """Whether the branches of a state differ."""
-        return has_signal(self._advantages().ravel())
+        """Whether the branches of a state differ by more than rounding."""
+        largest = float(np.abs(self.q_values).max())
+        eps = float(np.finfo(np.float32).eps)
+        return bool(self._advantages().std() > eps * np.sqrt(np.size(self.q_values)) * largest)
 
     def objective(
         self, policy: Policy, theta: npt.NDArray[Any], *, normalize: bool, ent_coef: float
     ) -> PolicyObjective:
         """The vine's, of Q less their mean in each state; over the standard deviation of that if normalised."""
         advantages = self._advantages()
-        if normalize:
+        if not self.has_signal():
+            advantages = np.zeros_like(advantages)
+        elif normalize:
             advantages = advantages / (advantages.std() + 1e-8)
         parts = self.observations, self.actions, advantages, self.proposal
         return VineObjective(policy, theta, *parts, ent_coef=ent_coef)

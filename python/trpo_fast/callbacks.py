@@ -168,7 +168,7 @@ class CheckpointCallback(BaseCallback):
         self.name_prefix = name_prefix
 
     def _on_training_start(self) -> None:
-        self.n_calls = self.model.num_timesteps // self.model.n_envs
+        self.n_calls = self.model.num_steps
 
     def _init_callback(self) -> None:
         self.save_path.mkdir(parents=True, exist_ok=True)
@@ -244,7 +244,7 @@ class EvalCallback(BaseCallback):
                 child.init_callback(self.model)
 
     def _on_training_start(self) -> None:
-        self.n_calls = self.model.num_timesteps // self.model.n_envs
+        self.n_calls = self.model.num_steps
         if (
             self.log_path is not None
             and not self._timesteps

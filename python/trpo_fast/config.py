@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.schedules import check_schedule, value_at
+from trpo_fast.schedules import AdaptiveRadius, check_schedule, value_at
 from trpo_fast.validation import check_choice, check_flag, check_integer, check_real
 
 
@@ -151,6 +151,9 @@ class TRPOConfig:
             expected = "the metric fisher or identity and no preconditioner with the vine (they need a path's actions)"
             raise InvalidArgumentError("method", expected, f"{self.metric}, {self.cg_preconditioner}")
 
+        if self.metric == "identity" and self.cg_preconditioner != "none":
+            raise InvalidArgumentError("cg_preconditioner", "none with the metric identity", self.cg_preconditioner)
+
     @property
     def rollout_steps(self) -> int:
         """Steps of every environment between two updates, without those of a vine's branches."""
@@ -166,8 +169,11 @@ class TRPOConfig:
         InvalidArgumentError
             If a schedule gives no finite number > 0.
         """
+        target_kl = value_at("target_kl", self.target_kl, progress_remaining)
+        if radius is not None and isinstance(self.target_kl, AdaptiveRadius):
+            target_kl = self.target_kl.within(radius)
         return replace(
             self,
-            target_kl=radius or value_at("target_kl", self.target_kl, progress_remaining),
+            target_kl=target_kl,
             learning_rate=value_at("learning_rate", self.learning_rate, progress_remaining),
         )

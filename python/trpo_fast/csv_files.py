@@ -56,6 +56,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 def _steps(row: dict[str, Any]) -> float:
     """The transitions until a row; infinite in one that a kill cut short."""
     text = row.get("time/total_timesteps") or ""
+    if None in row.values():  # what the reader puts where there are no more values
+        return float("inf")
     return float(text) if text.isdigit() else float("inf")
 
 

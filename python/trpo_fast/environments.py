@@ -170,12 +170,12 @@ class SingleEnvironments:
         """Put environment ``i`` of these where it was when ``capture`` gave ``state``."""
         snapshots.restore(self._envs[i], state)
 
-    def alone(self, i: int) -> "SingleEnvironments":
-        """Environment ``i`` of these, the same object, by itself."""
+    def alone(self, i: int, ago: int) -> "SingleEnvironments":
+        """Environment ``i`` of these, the same object, by itself; its steps count on from ``ago`` steps before now."""
         alone = SingleEnvironments(self._envs[i : i + 1], self._first_index + i, self._position)
         if self._masks is not None:
             alone.use_masks()
-        alone._steps = self._steps
+        alone._steps = self._steps - ago
         return alone
 
     def get_state(self) -> dict[str, Any]:

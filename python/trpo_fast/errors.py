@@ -35,7 +35,7 @@ class EnvironmentFaultError(TRPOFastError, RuntimeError):
         Steps taken in each environment since training began (0: at the first reset).
     field : str
         What was wrong: "observation", "reset observation", "final observation", "reward", "terminated", "truncated",
-        or the call that raised or never came back: "step" or "reset".
+        "action mask", or the call that raised or never came back: "step" or "reset".
     worker : int or None
         The worker process that the environment lives in (``n_workers``), counted from 0.
     """

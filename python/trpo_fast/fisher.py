@@ -78,7 +78,7 @@ class FisherOperator(KernelOperator):
             observations, action_rows = observations[rows], np.ascontiguousarray(action_rows[rows])
         operator = cls.__new__(cls)
         operator.damping = check_real("damping", damping, at_least=0.0)
-        kernel = kernels(policy.dtype).FisherOperator.empirical(
+        kernel = kernels(policy.dtype).FisherOperator(
             policy.network, policy.distribution, theta, policy.normalize(observations), action_rows,
             operator.damping, resolve_threads(n_threads),
         )  # fmt: skip

@@ -94,7 +94,7 @@ def learn_from(
         "train/explained_variance": explained_variance(values, batch.returns),
         "train/normalizer_kl": normalizer_kl,
         "train/n_updates": training.n_updates + 1,
-        "train/std": policy.mean_std(theta, inputs),
+        "train/std": policy.mean_std(theta, policy.normalize(batch.observations, normalizer)),
         "train/learning_rate": config.learning_rate,
         "train/target_kl": config.target_kl,
         "train/trust_region": max_kl,
@@ -114,7 +114,8 @@ def _vine_batch(
 ) -> VineBatch:
     """Branches as a batch, in the units of what the critic has learned from."""
     if config.normalize_reward:
-        branches = branches._replace(q_values=branches.q_values / rewards.statistics.std[0])
+        branches = branches._replace(rewards=rewards.scaled(branches.rewards))
+    size = branches.tail_discounts.size
     if not config.vine_bootstrap:
-        return branches.batch(policy, np.zeros(branches.q_values.size), config)
-    return branches.batch(policy, predict_values(branches.tails.reshape(branches.q_values.size, -1)), config)
+        return branches.batch(policy, np.zeros(size), config)
+    return branches.batch(policy, predict_values(branches.tails.reshape(size, -1)), config)

@@ -57,6 +57,7 @@ class KFACPreconditioner(KernelOperator):
         theta = policy.check_theta(theta)
         observations = policy.check_observations(observations)
         action_rows = policy.codec.to_rows(actions, len(observations))
+        policy.check_possible(action_rows, observations)
         if rows is not None:
             observations, action_rows = observations[rows], np.ascontiguousarray(action_rows[rows])
         self.damping = check_real("damping", damping, at_least=0.0)

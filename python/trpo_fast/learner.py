@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -107,8 +107,8 @@ class TRPO:
 
     Raises
     ------
-    InvalidArgumentError, UnsupportedSpaceError
-        Before anything is stepped.
+    InvalidArgumentError, UnsupportedSpaceError, SnapshotError
+        Before anything is stepped; the last where a vine cannot restore environments.
     """
 
     def __init__(
@@ -201,7 +201,8 @@ class TRPO:
             if not isinstance(self.env, NoEnvironments):
                 self.env.check_restorable()
         except Exception:
-            self.env.close()
+            if isinstance(self.env, WorkerEnvironments):
+                self.env.close()
             raise
 
     @property
@@ -245,6 +246,11 @@ class TRPO:
         return list(self._training.collector.latest_episodes)
 
     @property
+    def num_steps(self) -> int:
+        """Steps of every environment since training began; a vine's branches are not among them."""
+        return self._training.collector.num_steps
+
+    @property
     def num_episodes(self) -> int:
         """How many episodes have ended."""
         return self._training.collector.num_episodes
@@ -258,6 +264,8 @@ class TRPO:
         ------
         InvalidArgumentError
             If their spaces or their number are others, or the present ones live in workers.
+        SnapshotError
+            If a vine cannot restore them.
         """
         if self.n_workers:
             raise InvalidArgumentError("set_env", "a model without n_workers", f"n_workers={self.n_workers}")
@@ -267,6 +275,8 @@ class TRPO:
         if got != expected:
             raise InvalidArgumentError("env", "{} and {}, {} of them".format(*expected), "{} and {}, {}".format(*got))
         state = self.get_training_state() if isinstance(self.env, NoEnvironments) else {}
+        if self.config.method == "vine":
+            environments.check_restorable()
         if self.policy.action_masks is not None:
             environments.use_masks()
         self.env = environments
@@ -481,7 +491,7 @@ class TRPO:
         if self.policy.action_masks is None:
             raise InvalidArgumentError("action_masks", "None without use_masking", describe(masks))
         features, size = self.policy.observation_codec.num_features, self.policy.action_masks.size
-        fit = len(masks) == len(rows)
+        fit = isinstance(masks, Sequence | np.ndarray) and len(masks) == len(rows)
         if not fit or not all(map(self.policy.action_masks.take, masks, rows[:, features:])):
             expected = f"{len(rows)} masks of {size} zeros and ones, one at least for each choice"
             raise InvalidArgumentError("action_masks", expected, describe(masks))
@@ -568,14 +578,18 @@ class TRPO:
         """Learn from a rollout, and commit it: all, or nothing."""
         parts = self.policy, self.value_function, self._theta, self._critic
         new = learn_from(rollout, *parts, self._training, self.config, self.progress_remaining, clock)
-        actor = self.policy.actor(new.learned.theta, new.learned.normalizer)
+        actor, n_updates = self.policy.actor(new.learned.theta, new.learned.normalizer), self._training.n_updates + 1
+
+        def commit() -> None:
+            self._commit(new.learned, actor)
+            self.report = new.report
+            self._training.rewards, self._training.radius = new.rewards, new.radius
+            self._training.n_updates = n_updates
+
         try:
-            self._commit(new.learned, actor)
+            commit()
         finally:  # parameters and statistics belong together: Ctrl-C between two assignments must not part them
-            self._commit(new.learned, actor)
-        self.report = new.report
-        self._training.rewards, self._training.radius = new.rewards, new.radius
-        self._training.n_updates += 1
+            commit()
         restarts = {"rollout/worker_restarts": self.env.n_restarts} if isinstance(self.env, WorkerEnvironments) else {}
         collector = self._training.collector
         return {**rollout_metrics(collector.episodes, collector.num_episodes), **new.metrics, **restarts}

@@ -158,7 +158,11 @@ def restore(model: "TRPO", tensors: Tensors) -> tuple[npt.NDArray[Any], CriticSt
     critic = model.value_function.initial_state(model.seed)
     critic = replace(critic, theta=value_theta, target_statistics=_statistics(tensors, "returns", 1))
     size = model.policy.normalizer.statistics.mean.size
-    return theta, critic, replace(model.policy.normalizer, statistics=_statistics(tensors, "normalizer", size))
+    statistics = _statistics(tensors, "normalizer", size)
+    choices = ~model.policy.observation_codec.is_continuous
+    if statistics.mean[choices].any() or (statistics.var[choices] != 1.0).any():
+        raise PolicyFileError("policy file: expected choices and masks that are not normalised, got statistics of them")
+    return theta, critic, replace(model.policy.normalizer, statistics=statistics)
 
 
 def _statistics(tensors: Tensors, part: str, size: int) -> RunningMeanStd:
@@ -166,7 +170,10 @@ def _statistics(tensors: Tensors, part: str, size: int) -> RunningMeanStd:
         _tensor(tensors, f"{part}.{name}", (n,), np.dtype(np.float64))
         for name, n in (("mean", size), ("var", size), ("count", 1))
     )
-    return RunningMeanStd(mean, var, float(count[0]))
+    statistics = RunningMeanStd(mean, var, float(count[0]))
+    if not statistics.is_possible:
+        raise PolicyFileError(f"policy file: expected variances >= 0 in {part}, got others")
+    return statistics
 
 
 def _tensor(tensors: Tensors, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

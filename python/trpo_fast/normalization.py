@@ -33,6 +33,12 @@ class RunningMeanStd:
         return cls(np.zeros(size), np.ones(size))
 
     @property
+    def is_possible(self) -> bool:
+        """Whether anything can have such statistics."""
+        finite = all(bool(np.isfinite(a).all()) for a in (self.mean, self.var, self.count))
+        return finite and bool((self.var >= 0.0).all()) and self.count >= 0.0
+
+    @property
     def std(self) -> npt.NDArray[np.float64]:
         """sqrt(var + EPSILON), shape (D,)."""
         return np.sqrt(self.var + EPSILON)

@@ -96,6 +96,8 @@ def plot_diagnostics(run: Run, out: Path) -> None:
     figure, axes = _subplots(len(DIAGNOSTICS))
     for ax, (title, names) in zip(axes, DIAGNOSTICS.items(), strict=False):
         for name in names:
+            if name not in run.columns:  # an older run
+                continue
             ax.plot(run.columns[STEPS], run.columns[name], linewidth=0.8, label=name.partition("/")[2])
         ax.set(title=title, xlabel="steps", yscale="log" if set(names) & set(LOGARITHMIC) else "linear")
         if len(names) > 1:

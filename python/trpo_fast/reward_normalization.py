@@ -71,5 +71,7 @@ class RewardNormalizer:
         mean, var = (float_array(name, state[name], (1,), np.float64) for name in ("mean", "var"))
         statistics = RunningMeanStd(mean, var, float(state["count"]))
         returns = float_array("returns", state["returns"], (None,), np.float64)
+        if not (statistics.is_possible and np.isfinite(returns).all()):
+            raise ValueError("statistics of no rewards")
         same = returns.shape == self.returns.shape
         return RewardNormalizer(statistics, returns if same else np.zeros_like(self.returns))

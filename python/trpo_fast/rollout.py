@@ -118,6 +118,8 @@ class RolloutCollector:
         Those that ended in the latest rollout.
     num_episodes : int
         How many ended in all.
+    num_steps : int
+        Steps of every environment, without those of branches.
     """
 
     def __init__(self, stepper: Stepper, policy: Policy, seeds: np.random.SeedSequence, stats_window_size: int) -> None:
@@ -131,6 +133,7 @@ class RolloutCollector:
         self.episodes: deque[Episode] = deque(maxlen=stats_window_size)
         self.latest_episodes: list[Episode] = []
         self.num_episodes = 0
+        self.num_steps = 0
 
     def seed_noise(self, seeds: np.random.SeedSequence) -> None:
         """Begin the noise of every environment anew."""
@@ -139,7 +142,7 @@ class RolloutCollector:
     def forget_episodes(self) -> None:
         """Let the statistics of episodes begin anew."""
         self.episodes.clear()
-        self.num_episodes = 0
+        self.num_episodes = self.num_steps = 0
 
     def reset(self, seed: int | None) -> None:
         """Start an episode in every environment, i with ``seed`` + i; with None its random stream goes on."""
@@ -158,14 +161,24 @@ class RolloutCollector:
             self._noise_streams = list(streams)
 
     def get_state(self) -> dict[str, Any]:
-        """Where the episodes and their statistics are between two rollouts, as plain values."""
+        """Where the unfinished episodes are between two rollouts, as plain values."""
         return {
             "observations": self._observations,
             "returns": self._returns,
             "lengths": self._lengths,
-            "episodes": np.array(self.episodes, dtype=np.float64).reshape(-1, 2),
-            "num_episodes": self.num_episodes,
         }
+
+    def get_episodes(self) -> dict[str, Any]:
+        """The episodes that have ended, as plain values."""
+        latest = np.array(self.episodes, dtype=np.float64).reshape(-1, 2)
+        return {"episodes": latest, "num_episodes": self.num_episodes, "steps": self.num_steps}
+
+    def set_episodes(self, state: dict[str, Any]) -> None:
+        """Count on from where ``get_episodes`` gave ``state``."""
+        episodes = [Episode(float(episode_return), int(length)) for episode_return, length in state["episodes"]]
+        self.num_episodes, self.num_steps = int(state["num_episodes"]), int(state["steps"])
+        self.episodes.clear()
+        self.episodes.extend(episodes)
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on where ``get_state`` gave ``state``.
@@ -179,11 +192,7 @@ class RolloutCollector:
         observations = float_array("observations", state["observations"], (n, *shape), np.float64)
         returns = float_array("returns", state["returns"], (n,), np.float64)
         lengths = np.broadcast_to(state["lengths"].astype(np.int64), (n,)).copy()
-        episodes = [Episode(float(episode_return), int(length)) for episode_return, length in state["episodes"]]
         self._observations, self._returns, self._lengths = observations, returns, lengths
-        self.episodes.clear()
-        self.episodes.extend(episodes)
-        self.num_episodes = int(state["num_episodes"])
 
     def collect(
         self,
@@ -212,6 +221,7 @@ class RolloutCollector:
         noise = np.stack([stream.standard_normal(size, dtype=dtype) for stream in self._noise_streams], axis=1)
         rollout = self.stepper.collect(theta, noise, self._observations, after_step, plan)
         if rollout is not None:
+            self.num_steps += n_steps
             self._observations = rollout.trajectories.observations[-1].copy()
             for i in rollout.begun_anew:
                 self._returns[i] = self._lengths[i] = 0

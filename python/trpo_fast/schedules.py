@@ -38,7 +38,11 @@ class AdaptiveRadius:
     def after(self, radius: float, quality: float) -> float:
         """The radius after an update with ``radius`` of a ``quality``; the same if that is NaN."""
         factor = 0.5 if quality < 0.25 else 1.5 if quality > 0.75 else 1.0
-        return min(max(radius * factor, self.lowest), self.highest)
+        return self.within(radius * factor)
+
+    def within(self, radius: float) -> float:
+        """``radius``, or the bound that is next to it."""
+        return min(max(radius, self.lowest), self.highest)
 
 
 Schedule: TypeAlias = float | AdaptiveRadius | Callable[[float], float]

@@ -14,7 +14,7 @@ from trpo_fast.policy import Policy
 from trpo_fast.reward_normalization import RewardNormalizer
 from trpo_fast.rollout import Rollout, RolloutCollector, Stepper
 from trpo_fast.stepping import AfterStep
-from trpo_fast.validation import float_array
+from trpo_fast.validation import check_real, float_array
 from trpo_fast.value_function import CriticState
 from trpo_fast.vine import VinePlan
 
@@ -112,6 +112,7 @@ class Training:
             "vine_stream": self.vine_stream,
             "noise_streams": self.collector.noise_streams,
             "rewards": self.rewards.get_state(),
+            "episodes": self.collector.get_episodes(),
             "radius": self.radius,
             "rollouts": None,
             "environments": None,
@@ -139,11 +140,14 @@ class Training:
             shape, dtype = critic.theta.shape, critic.theta.dtype
             first, second = (float_array(n, state[n], shape, dtype) for n in ("first_moment", "second_moment"))
             n_steps = int(state["n_adam_steps"])
-            self.order_stream, self.predict_stream = state["order_stream"], state["predict_stream"]
-            self.vine_stream = state["vine_stream"]
+            streams = [state[name] for name in ("order_stream", "predict_stream", "vine_stream")]
+            if not all(isinstance(s, np.random.Generator) for s in (*streams, *state["noise_streams"])):
+                raise ValueError("streams that are none")
+            self.order_stream, self.predict_stream, self.vine_stream = streams
             self.collector.noise_streams = state["noise_streams"]
+            self.collector.set_episodes(state["episodes"])
             self.rewards = self.rewards.with_state(state["rewards"])
-            self.radius = None if state["radius"] is None else float(state["radius"])
+            self.radius = None if state["radius"] is None else check_real("radius", state["radius"], above=0.0)
             self.n_updates, self.n_iterations = int(state["n_updates"]), int(state["n_iterations"])
             self._environment_seed = int(np.random.SeedSequence([self.seed, self.n_updates]).generate_state(1)[0])
             self._not_resumed = str(state["not_resumable"])

@@ -47,7 +47,7 @@ def trpo_update(
     theta = policy.check_theta(theta)
     if not (batch.is_finite(policy) and np.isfinite(theta).all()):
         return theta, UpdateReport(UpdateStatus.NON_FINITE_INPUT)
-    if not batch.has_signal():
+    if not batch.has_signal() and config.ent_coef == 0.0:
         return theta, UpdateReport(UpdateStatus.NO_SIGNAL)
     target_kl, damping = trust_region(policy, config)
 

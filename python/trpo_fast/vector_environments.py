@@ -1,7 +1,7 @@
 """Vector environments that the user brought: Gymnasium's in any autoreset mode, and Stable-Baselines3's."""
 
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 import gymnasium as gym
@@ -45,6 +45,14 @@ class _Brought:
     def close(self) -> None:
         self._env.close()
 
+    def _ask_for_masks(self, call: Callable[[str], Any]) -> Any:
+        """What the environments' method says; EnvironmentFaultError if there is none, or it raises."""
+        try:
+            return call(METHOD)
+        except Exception as error:
+            expected = f"masks in infos[{KEY!r}] or from {METHOD}()"
+            raise EnvironmentFaultError(None, self._steps, "action mask", expected, repr(error)) from error
+
     def _take_masks(self, masks: Any, out: npt.NDArray[np.float64], which: Iterable[int]) -> None:
         """Copy the ``masks`` of some environments to their rows of ``out`` (n, size); refuse unfit ones."""
         if self._masks is not None:
@@ -72,7 +80,7 @@ class VectorEnvironments(_Brought):
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
         self._ended[:] = False
         observations = np.empty((self.num_envs, *self._codec.shape))
-        self._reset(observations, seed=seed)
+        self._reset(observations, range(self.num_envs), seed=seed)
         return observations
 
     def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
@@ -98,7 +106,7 @@ class VectorEnvironments(_Brought):
             self._keep_final_observations(observations, infos, t, into)
             if self._mode is AutoresetMode.DISABLED:
                 fresh = np.empty_like(observations)
-                self._reset(fresh, options={"reset_mask": self._ended.copy()})
+                self._reset(fresh, np.flatnonzero(self._ended), options={"reset_mask": self._ended.copy()})
                 observations[self._ended] = fresh[self._ended]
 
     def _offered_masks(self, infos: Any) -> Any:
@@ -106,19 +114,18 @@ class VectorEnvironments(_Brought):
         if self._masks is None:
             return None
         masks = infos.get(KEY) if isinstance(infos, dict) else None
-        try:
-            return self._env.call(METHOD) if masks is None and hasattr(self._env, "call") else masks
-        except AttributeError:  # no such method
-            return None
+        if masks is not None or not hasattr(self._env, "call"):
+            return masks
+        return self._ask_for_masks(self._env.call)
 
-    def _reset(self, out: npt.NDArray[np.float64], **arguments: Any) -> None:
+    def _reset(self, out: npt.NDArray[np.float64], which: Iterable[int], **arguments: Any) -> None:
         try:
             observations, infos = self._env.reset(**arguments)
         except Exception as error:
             expected = "observations and infos"
             raise EnvironmentFaultError(None, self._steps, "reset", expected, repr(error)) from error
         take_observations(self._codec, observations, out, self._steps, "reset observation")
-        self._take_masks(self._offered_masks(infos), out, range(self.num_envs))
+        self._take_masks(self._offered_masks(infos), out, which)
 
     def _keep_final_observations(
         self, observations: npt.NDArray[np.float64], infos: Any, t: int, into: Trajectories
@@ -157,8 +164,7 @@ class SB3Environments(_Brought):
         return observations
 
     def _offered_masks(self) -> Any:
-        can_tell = self._masks is not None and self._env.has_attr(METHOD)
-        return self._env.env_method(METHOD) if can_tell else None
+        return None if self._masks is None else self._ask_for_masks(self._env.env_method)
 
     def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
         self._steps += 1

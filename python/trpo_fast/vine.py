@@ -6,7 +6,7 @@ numbers, in their environment and in the policy's noise, so that their returns d
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -69,14 +69,14 @@ def proposal_of(policy: Policy, config: TRPOConfig) -> tuple[int, str, int]:
 class Branches(NamedTuple):
     """What m states of n environments gave, by K branches each.
 
-    ``observations`` (n, m, D), ``actions`` (n, m, K, A) as kernel rows, ``q_values`` (n, m, K) the discounted rewards
-    of a branch, ``tails`` (n, m, K, D) where it was cut, ``tail_discounts`` (n, m, K) what the value there counts: 0
-    where the episode terminated instead. ``n_steps`` were taken.
+    ``observations`` (n, m, D), ``actions`` (n, m, K, A) as kernel rows, ``rewards`` (n, m, K, H) with zeros behind the
+    end of a branch, ``tails`` (n, m, K, D) where it was cut, ``tail_discounts`` (n, m, K) what the value there counts:
+    0 where the episode terminated instead. ``n_steps`` were taken.
     """
 
     observations: npt.NDArray[np.float64]
     actions: npt.NDArray[Any]
-    q_values: npt.NDArray[np.float64]
+    rewards: npt.NDArray[np.float64]
     tails: npt.NDArray[np.float64]
     tail_discounts: npt.NDArray[np.float64]
     n_steps: int
@@ -89,8 +89,9 @@ class Branches(NamedTuple):
 
     def batch(self, policy: Policy, values: npt.NDArray[np.float64], config: TRPOConfig) -> VineBatch:
         """What an update learns from, with the ``values`` (n m K,) of the tails."""
-        n, m, n_actions = self.q_values.shape
-        q_values = self.q_values + self.tail_discounts * values.reshape(n, m, n_actions)
+        n, m, n_actions, horizon = self.rewards.shape
+        q_values = self.rewards @ config.gamma ** np.arange(horizon)
+        q_values += self.tail_discounts * values.reshape(n, m, n_actions)
         actions = policy.codec.to_batch(self.actions.reshape(n * m * n_actions, -1))
         return VineBatch(
             self.observations.reshape(n * m, -1),
@@ -109,10 +110,11 @@ def grow(
     trajectories: Trajectories,
     actions: npt.NDArray[Any],
     after_step: AfterStep | None,
+    is_cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[Seconds, Branches] | None:
     """A trunk, as ``step_through``, and the branches of its rollout set; afterwards all is at the trunk's end.
 
-    Returns None if ``after_step``, which sees the trunk, says False.
+    Returns None if ``after_step``, which sees the trunk, says False, or ``is_cancelled`` says True amid the branches.
     """
     turns: dict[int, list[int]] = {}
     for i, steps in enumerate(plan.steps.tolist()):
@@ -133,7 +135,10 @@ def grow(
     if seconds is None:
         return None
     begin = time.perf_counter()
-    branches, acting = _branch(environments, plan, actor, codec, trajectories, captured, actions.dtype)
+    grown = _branch(environments, plan, actor, codec, trajectories, captured, actions.dtype, is_cancelled)
+    if grown is None:
+        return None
+    branches, acting = grown
     elapsed = time.perf_counter() - begin
     return Seconds(seconds.policy + acting, seconds.environments + elapsed - acting), branches
 
@@ -146,29 +151,34 @@ def _branch(
     trajectories: Trajectories,
     captured: list[list[snapshots.State]],
     dtype: Any,
-) -> tuple[Branches, float]:
-    """The branches from ``captured`` states of a complete trunk; and the seconds that the policy took."""
+    is_cancelled: Callable[[], bool],
+) -> tuple[Branches, float] | None:
+    """The branches from ``captured`` states of a complete trunk, and the seconds that the policy took."""
     shape = trajectories.observations.shape[2:]
     (n, m), size = plan.steps.shape, (plan.n_actions, codec.size)
     trunk = trajectories.observations.reshape(len(trajectories.observations), n, -1)
     observations = np.stack([trunk[steps, i] for i, steps in enumerate(plan.steps)])
     actions = np.empty((n, m, *size), dtype=dtype)
-    q_values, discounts = np.zeros((2, n, m, plan.n_actions))
+    rewards, discounts = np.zeros((n, m, plan.n_actions, plan.horizon)), np.zeros((n, m, plan.n_actions))
     tails = np.empty((n, m, plan.n_actions, trunk.shape[-1]))
     n_steps, acting = 0, 0.0
     for i, snapshots_of_i in enumerate(captured):
-        end, alone = environments.capture(i), environments.alone(i)
+        end = environments.capture(i)
         for j, snapshot in enumerate(snapshots_of_i):
+            alone = environments.alone(i, ago=len(trunk) - 1 - int(plan.steps[i, j]))
             stream = np.random.default_rng([plan.seed, plan.first_index + i, j])
             _draw_actions(plan, actor, observations[i, j], actions[i, j], stream)
             noise = stream.standard_normal((plan.horizon, 1, codec.size), dtype=dtype)
             for k, first in enumerate(actions[i, j]):
+                if is_cancelled():
+                    return None
                 environments.restore(i, snapshot)
                 branch = follow(alone, actor, codec, first, noise, shape, plan.gamma)
-                q_values[i, j, k], tails[i, j, k], discounts[i, j, k] = branch.total, branch.tail, branch.discount
+                rewards[i, j, k, : branch.n_steps] = branch.rewards
+                tails[i, j, k], discounts[i, j, k] = branch.tail, branch.discount
                 n_steps, acting = n_steps + branch.n_steps, acting + branch.acting
         environments.restore(i, end)
-    return Branches(observations, actions, q_values, tails, discounts, n_steps), acting
+    return Branches(observations, actions, rewards, tails, discounts, n_steps), acting
 
 
 def _draw_actions(
@@ -189,9 +199,9 @@ def _draw_actions(
 
 
 class Branch(NamedTuple):
-    """Discounted rewards, the observation (D,) at the end, what the value there counts, steps, the policy's seconds."""
+    """Rewards, the observation (D,) at the end, what the value there counts, steps, the policy's seconds."""
 
-    total: float
+    rewards: npt.NDArray[np.float64]
     tail: npt.NDArray[np.float64]
     discount: float
     n_steps: int
@@ -212,7 +222,7 @@ def follow(
     into = Trajectories.of_steps(horizon, 1, shape)
     observations = into.observations.reshape(horizon + 1, 1, -1)
     row, env_actions = first[None].copy(), codec.to_env(first[None])
-    total, discount, acting = 0.0, 1.0, 0.0
+    discount, acting, rewards = 1.0, 0.0, into.rewards[:, 0]
     for t in range(horizon):
         if t > 0:
             begin = time.perf_counter()
@@ -221,10 +231,9 @@ def follow(
             env_actions = codec.in_space(taken)
             acting += time.perf_counter() - begin
         environment.step(env_actions, t, into)
-        total += discount * float(into.rewards[t, 0])
         discount *= gamma
         if into.terminated[t, 0]:
-            return Branch(total, observations[t + 1, 0], 0.0, t + 1, acting)
+            return Branch(rewards[: t + 1], observations[t + 1, 0], 0.0, t + 1, acting)
         if into.truncated[t, 0]:
-            return Branch(total, into.final_observations[t, 0].ravel(), discount, t + 1, acting)
-    return Branch(total, observations[horizon, 0], discount, horizon, acting)
+            return Branch(rewards[: t + 1], into.final_observations[t, 0].ravel(), discount, t + 1, acting)
+    return Branch(rewards, observations[horizon, 0], discount, horizon, acting)

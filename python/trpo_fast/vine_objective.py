@@ -65,7 +65,8 @@ class VineObjective(PolicyObjective):
         if not is_fit:
             raise InvalidArgumentError("actions", f"an array of shape ({n}, {n_actions}, ...)", describe(actions))
         rows = policy.codec.to_rows(actions.reshape(n * n_actions, *actions.shape[2:]))
-        policy.check_possible(rows, np.repeat(observations, n_actions, axis=0))
+        if policy.action_masks is not None:
+            policy.check_possible(rows, np.repeat(observations, n_actions, axis=0))
         kernel = kernels(policy.dtype).VineObjective(
             policy.network, policy.distribution, theta, policy.normalize(observations), rows.reshape(n, -1), q_values,
             check_choice("proposal", proposal, PROPOSALS), check_real("ent_coef", ent_coef, at_least=0.0),

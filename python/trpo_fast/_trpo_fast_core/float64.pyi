@@ -191,19 +191,6 @@ class FisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
     """
     F v = mean J^T M J v + damping v
     """
-    @staticmethod
-    def empirical(
-        network: Network,
-        distribution: Distribution,
-        theta: typing.Any,
-        x: typing.Any,
-        actions: typing.Any,
-        damping: typing.SupportsFloat | typing.SupportsIndex,
-        n_threads: typing.SupportsInt | typing.SupportsIndex,
-    ) -> FisherOperator:
-        """
-        M = the outer product of the score of each row's action
-        """
     @typing.overload
     def __init__(
         self,
@@ -221,6 +208,20 @@ class FisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
         damping: typing.SupportsFloat | typing.SupportsIndex,
         n_threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
+    @typing.overload
+    def __init__(
+        self,
+        network: Network,
+        distribution: Distribution,
+        theta: typing.Any,
+        x: typing.Any,
+        actions: typing.Any,
+        damping: typing.SupportsFloat | typing.SupportsIndex,
+        n_threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None:
+        """
+        The empirical one: M = the outer product of the score of each row's action
+        """
 
 class KFACPreconditioner(trpo_fast._trpo_fast_core.LinearOperator):
     """

@@ -18,7 +18,6 @@ _TEXT = "gymnasium.envs.toy_text."
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     _WRAPPERS + "common.TimeLimit": ("_elapsed_steps",),
     _WRAPPERS + "common.OrderEnforcing": ("_has_reset",),
-    _WRAPPERS + "common.RecordEpisodeStatistics": ("episode_count", "episode_returns", "episode_lengths"),
     _WRAPPERS + "transform_action.ClipAction": (),
     _WRAPPERS + "transform_action.RescaleAction": (),
     _WRAPPERS + "transform_observation.FlattenObservation": (),
@@ -60,6 +59,8 @@ def adapter_of(layer: Any) -> Adapter:
     """
     if class_name(layer) == _WRAPPERS + "common.PassiveEnvChecker":
         adapter = Adapter(lambda layer: {}, _set_checked)
+    elif class_name(layer) == _WRAPPERS + "common.RecordEpisodeStatistics":
+        adapter = Adapter(_recorded, _set_recorded)
     elif class_name(layer) in ATTRIBUTES:
         adapter = _of_attributes(ATTRIBUTES[class_name(layer)])
     elif mujoco.is_environment(layer):
@@ -84,6 +85,24 @@ def _has_methods_of_its_own(layer: Any) -> bool:
 def _set_checked(checker: Any, state: Any) -> None:
     """An environment that was stepped has been checked."""
     checker.checked_reset = checker.checked_step = checker.checked_data_reuse = True
+
+
+_COUNTS = ("episode_count", "episode_returns", "episode_lengths")
+_QUEUES = ("time_queue", "return_queue", "length_queue")
+
+
+def _recorded(recorder: Any) -> dict[str, Any]:
+    """Of RecordEpisodeStatistics, all but the time at which the episode began."""
+    return {n: getattr(recorder, n) for n in _COUNTS} | {n: list(getattr(recorder, n)) for n in _QUEUES}
+
+
+def _set_recorded(recorder: Any, state: dict[str, Any]) -> None:
+    for name in _COUNTS:
+        setattr(recorder, name, state[name])
+    for name in _QUEUES:
+        queue = getattr(recorder, name)
+        queue.clear()
+        queue.extend(state[name])
 
 
 def _of_attributes(names: tuple[str, ...]) -> Adapter:

@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from trpo_fast.errors import SnapshotError
 
@@ -30,17 +29,24 @@ def refuse_sticky_actions(env: Any) -> None:
         )
 
 
-def get_state(env: Any) -> npt.NDArray[np.uint8]:
-    """The emulator, as bytes."""
-    return np.frombuffer(env.ale.cloneState(include_rng=True).serialize(), dtype=np.uint8).copy()
+def get_state(env: Any) -> dict[str, Any]:
+    """The emulator, as bytes, and what it plays."""
+    emulator = np.frombuffer(env.ale.cloneState(include_rng=True).serialize(), dtype=np.uint8).copy()
+    return {"plays": _plays(env), "emulator": emulator}
 
 
-def set_state(env: Any, state: npt.NDArray[np.uint8]) -> None:
+def _plays(env: Any) -> list[Any]:
+    return [env._game, env._game_mode, env._game_difficulty]
+
+
+def set_state(env: Any, state: dict[str, Any]) -> None:
     """The emulator, as ``get_state`` gave it."""
+    if state["plays"] != _plays(env):
+        raise ValueError(f"expected game, mode and difficulty {_plays(env)}, got {state['plays']}")
     kind = sys.modules["ale_py"].ALEState
     emulator = kind.__new__(kind)
     try:
-        emulator.__setstate__(state.astype(np.uint8).tobytes())
+        emulator.__setstate__(state["emulator"].astype(np.uint8).tobytes())
         env.ale.restoreState(emulator)
-    except (RuntimeError, SystemError) as error:  # what ale-py says to bytes that are not its own
+    except (MemoryError, RuntimeError, SystemError) as error:  # what ale-py says to bytes that are not its own
         raise ValueError("expected the bytes of an emulator") from error

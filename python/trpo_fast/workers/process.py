@@ -78,7 +78,7 @@ class Worker:
         what = actor, policy.codec, noise, trajectories, actions, go_on
         if plan is None:
             return trajectories.final_observations, step_through(self._environments, *what), None
-        grown = grow(self._environments, plan, *what)
+        grown = grow(self._environments, plan, *what, lambda: bool(shared["cancelled"][0] >= request))
         return trajectories.final_observations, *(grown or (None, None))
 
     def check_restorable(self, request: int) -> str | None:

@@ -1,8 +1,6 @@
 // ClampLogStd: y = [m, clamp(s)] of x = [m, s]: the last layer where the standard deviation depends on the state.
 #pragma once
 
-#include <algorithm>
-
 #include "layer.hpp"
 #include "log_std_bounds.hpp"
 

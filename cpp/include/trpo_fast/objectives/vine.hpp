@@ -5,10 +5,6 @@
 // A constant added to all Q of a state changes nothing but l_n itself: there is no baseline to subtract.
 #pragma once
 
-#include <algorithm>
-#include <limits>
-#include <vector>
-
 #include "objective.hpp"
 
 namespace trpo_fast {
