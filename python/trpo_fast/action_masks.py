@@ -53,16 +53,21 @@ class ActionMasks:
             )
         except ValueError:
             return False
-        is_mask = flat.size == self.size and flat.dtype.kind in "biuf" and bool(((flat == 0) | (flat == 1)).all())
-        if not is_mask or not np.logical_or.reduceat(flat != 0, self._begins).all():
+        if flat.size != self.size or flat.dtype.kind not in "biuf" or not self._fit(flat[None])[0]:
             return False
         out[:] = flat
         return True
 
+    def _fit(self, masks: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Which rows (N, size) are masks."""
+        of_bits = ((masks == 0) | (masks == 1)).all(axis=1)
+        leaves_one = np.logical_or.reduceat(masks != 0, self._begins, axis=1).all(axis=1)
+        fit: npt.NDArray[np.bool_] = of_bits & leaves_one
+        return fit
+
     def check_rows(self, masks: npt.NDArray[np.float64]) -> None:
         """InvalidArgumentError if a row of ``masks`` (N, size) is none."""
-        fit = ((masks == 0) | (masks == 1)).all(axis=1)
-        fit &= np.logical_or.reduceat(masks != 0, self._begins, axis=1).all(axis=1)
+        fit = self._fit(masks)
         if not fit.all():
             row = int(np.argmin(fit))
             expected = f"a mask in the last {self.size} columns, zeros and ones, one at least for each choice"

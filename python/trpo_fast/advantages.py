@@ -77,7 +77,11 @@ def normalize_advantages(advantages: Array) -> Array:
     return normalized
 
 
-def has_signal(advantages: Array) -> bool:
-    """Whether advantages (N,) differ by more than rounding: an all-equal batch says nothing about the policy."""
+def has_signal(advantages: Array, values: Array | None = None) -> bool:
+    """Whether advantages differ by more than rounding: an all-equal batch says nothing about the policy.
+
+    ``values`` are what the advantages are differences of, if they are such: rounding is that of their magnitude.
+    """
     eps = float(np.finfo(np.float32).eps)
-    return bool(advantages.std() > eps * np.sqrt(advantages.size) * np.abs(advantages).max())
+    largest = np.abs(advantages if values is None else values).max()
+    return bool(advantages.std() > eps * np.sqrt(advantages.size) * largest)

@@ -67,9 +67,7 @@ class VineBatch(NamedTuple):
 
     def has_signal(self) -> bool:
         """Whether the branches of a state differ by more than rounding."""
-        largest = float(np.abs(self.q_values).max())
-        eps = float(np.finfo(np.float32).eps)
-        return bool(self._advantages().std() > eps * np.sqrt(np.size(self.q_values)) * largest)
+        return has_signal(self._advantages(), self.q_values)
 
     def objective(
         self, policy: Policy, theta: npt.NDArray[Any], *, normalize: bool, ent_coef: float

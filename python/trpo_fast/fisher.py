@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from trpo_fast._ext import kernels
@@ -71,11 +70,7 @@ class FisherOperator(KernelOperator):
         ``actions`` are those of a batch, one for each of the ``observations``; the rest is as for the class.
         """
         theta = policy.check_theta(theta)
-        observations = policy.check_observations(observations)
-        action_rows = policy.codec.to_rows(actions, len(observations))
-        policy.check_possible(action_rows, observations)
-        if rows is not None:
-            observations, action_rows = observations[rows], np.ascontiguousarray(action_rows[rows])
+        observations, action_rows = policy.check_taken(observations, actions, rows)
         operator = cls.__new__(cls)
         operator.damping = check_real("damping", damping, at_least=0.0)
         kernel = kernels(policy.dtype).FisherOperator(

@@ -94,7 +94,7 @@ def learn_from(
         "train/explained_variance": explained_variance(values, batch.returns),
         "train/normalizer_kl": normalizer_kl,
         "train/n_updates": training.n_updates + 1,
-        "train/std": policy.mean_std(theta, policy.normalize(batch.observations, normalizer)),
+        "train/std": policy.mean_std(theta, batch.observations, normalizer),
         "train/learning_rate": config.learning_rate,
         "train/target_kl": config.target_kl,
         "train/trust_region": max_kl,

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from trpo_fast._ext import kernels
@@ -55,11 +54,7 @@ class KFACPreconditioner(KernelOperator):
         n_threads: int | None = None,
     ) -> None:
         theta = policy.check_theta(theta)
-        observations = policy.check_observations(observations)
-        action_rows = policy.codec.to_rows(actions, len(observations))
-        policy.check_possible(action_rows, observations)
-        if rows is not None:
-            observations, action_rows = observations[rows], np.ascontiguousarray(action_rows[rows])
+        observations, action_rows = policy.check_taken(observations, actions, rows)
         self.damping = check_real("damping", damping, at_least=0.0)
         kernel = kernels(policy.dtype).KFACPreconditioner(
             policy.network,

@@ -144,6 +144,20 @@ class Policy:
             self.action_masks.check_rows(rows[:, -self.action_masks.size :])
         return rows
 
+    def check_taken(
+        self, observations: Any, actions: npt.NDArray[Any], rows: slice | npt.NDArray[Any] | None = None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
+        """Observations (N, obs_dim) and the actions taken there as kernel rows (N, A); only some ``rows`` of them.
+
+        InvalidArgumentError if they are none, or do not go together.
+        """
+        observations = self.check_observations(observations)
+        action_rows = self.codec.to_rows(actions, len(observations))
+        self.check_possible(action_rows, observations)
+        if rows is None:
+            return observations, action_rows
+        return observations[rows], np.ascontiguousarray(action_rows[rows])
+
     def check_possible(self, rows: npt.NDArray[Any], observations: npt.NDArray[np.float64]) -> None:
         """InvalidArgumentError if actions, as kernel rows (N, A), are impossible by the masks of ``observations``."""
         if self.action_masks is not None:
@@ -243,9 +257,12 @@ class Policy:
         self.distribution.kl_divergence(p, q, out)
         return out
 
-    def mean_std(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> float:
-        """The mean standard deviation of a Box action at network inputs (N, obs_dim); NaN for other actions."""
+    def mean_std(
+        self, theta: npt.NDArray[Any], observations: npt.NDArray[np.float64], normalizer: ObservationNormalizer
+    ) -> float:
+        """The mean standard deviation of a Box action at raw observations (N, obs_dim); NaN for other actions."""
         if not self.codec.is_box:
             return float("nan")
-        phi = self.forward(theta, inputs if self._log_std == "output" else inputs[:1])
+        rows = observations if self._log_std == "output" else observations[:1]  # a parameter is the same everywhere
+        phi = self.dist_params(theta, rows, normalizer)
         return float(np.exp(phi[:, self.codec.size :].astype(np.float64)).mean())

@@ -47,9 +47,7 @@ class SurrogateObjective(PolicyObjective):
         ent_coef: float = 0.0,
     ) -> None:
         theta = policy.check_theta(theta).copy()
-        observations = policy.check_observations(observations)
-        rows = policy.codec.to_rows(actions, len(observations))
-        policy.check_possible(rows, observations)
+        observations, rows = policy.check_taken(observations, actions)
         advantages = float_array("advantages", advantages, (len(observations),), np.float64)
         kernel = kernels(policy.dtype).SurrogateObjective(
             policy.network, policy.distribution, theta, policy.normalize(observations), rows, advantages,
