@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import platform
 import threading
 import time
 from pathlib import Path
@@ -40,6 +41,16 @@ class Setting(NamedTuple):
         """Keep this process to its cores: XLA has no other limit on its threads."""
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: self.threads])
+
+
+def processor() -> str:
+    """The processor's name, and what tells it from others of that name."""
+    info = Path("/proc/cpuinfo")
+    lines = (line.partition(":") for line in info.read_text().splitlines()) if info.exists() else ()
+    found = {key.strip(): value.strip() for key, _, value in lines}
+    if "model name" not in found:
+        return platform.processor()
+    return f"{found['model name']} (family {found.get('cpu family', '?')}, model {found.get('model', '?')})"
 
 
 def cores() -> int:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,7 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 import gymnasium as gym
 import numpy as np
 
+from benchmarks.machine import processor
 from trpo_fast import CriticState, Policy, ValueFunction
 from trpo_fast.diagnostics import versions
 
@@ -125,15 +125,7 @@ def critic_problem(inputs: np.ndarray, n_epochs: int = 10, seed: int = 7) -> Cri
 
 def save(name: str, rows: list[dict[str, Any]], command: str | None = None) -> None:
     """Write the rows, with the machine and the command, to results/NAME.json."""
-    machine = {"processor": _processor(), "cores": os.cpu_count(), "load": os.getloadavg()[0], **versions()}
+    machine = {"processor": processor(), "cores": os.cpu_count(), "load": os.getloadavg()[0], **versions()}
     result = {"command": command or f"python benchmarks/{name}.py", "machine": machine, "rows": rows}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":")[1].strip() for line in info.open() if line.startswith("model name")] if info.exists() else []
-    )
-    return names[0] if names else platform.processor()

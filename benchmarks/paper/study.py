@@ -22,6 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: one process,
 
 import numpy as np
 
+from benchmarks.machine import processor
 from benchmarks.paper.derivative_free import Episodes
 from benchmarks.paper.methods import GRADIENTS, METHODS, SEARCHES, make_model
 from benchmarks.paper.report import plot, table
@@ -48,12 +49,13 @@ class Curve:
 def run(name: str, method: str, seed: int, n_steps: int, path: Path) -> dict[str, Any]:
     """One run of one method; writes its JSON."""
     set_num_threads(1)
-    task, begin = TASKS[name], time.perf_counter()
+    task, begin, cpu_begin = TASKS[name], time.perf_counter(), time.process_time()
     learn = learn_by_gradient if method in GRADIENTS else search
     final, points, num_params = learn(task, method, seed, n_steps)
     result = {
         "task": name, "method": method, "seed": seed, "steps": n_steps, "num_params": num_params,
-        "seconds": time.perf_counter() - begin, "final": final, "curve": points,
+        "seconds": time.perf_counter() - begin, "cpu_seconds": time.process_time() - cpu_begin,
+        "processor": processor(), "final": final, "curve": points,
         "versions": {**versions(), "mujoco": metadata.version("mujoco"), "cma": metadata.version("cma")},
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
