@@ -33,6 +33,7 @@ LAYERS = [
     ["threads", "config", "kernel_operator", "normalization", "mlp", "distributions", "environment_interface"],
     ["policy", "value_function", "vector_environments"],
     ["environments", "networks", "observation_statistics"],
+    ["policy_content"],
     ["objective", "conjugate_gradient", "stepping"],
     ["surrogate", "vine_objective", "kfac", "line_search", "update_report"],
     ["batches", "fisher"],

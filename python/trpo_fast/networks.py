@@ -31,29 +31,61 @@ def make_networks(
     ------
     InvalidArgumentError, UnsupportedSpaceError
     """
-    for name in policy_kwargs:
-        check_choice("policy_kwargs", name, POLICY_KWARGS)
-    arch = policy_kwargs.get("net_arch", (64, 64))
-    if isinstance(arch, dict) and arch.keys() != {"pi", "vf"}:
-        raise InvalidArgumentError("net_arch", "widths, or a dict with keys pi and vf", describe(arch))
-    widths = arch if isinstance(arch, dict) else {"pi": arch, "vf": arch}
-    options = {name: value for name, value in policy_kwargs.items() if name != "net_arch"}
-    if "activation_fn" in options:
-        options["activation_fn"] = activation_name(options["activation_fn"])
-    policy = Policy(
+    policy = make_policy(
         observation_space,
         action_space,
-        net_arch=widths["pi"],
+        policy_kwargs,
         normalize_observations=normalize_observations,
         use_masking=use_masking,
         dtype=dtype,
-        **options,
     )
-    shared = {name: value for name, value in options.items() if name in ("activation_fn", "ortho_init")}
+    shared = {n: value for n, value in _options(policy_kwargs).items() if n in ("activation_fn", "ortho_init")}
     value_function = ValueFunction(
-        observation_space, net_arch=widths["vf"], normalize_returns=normalize_returns, dtype=dtype, **shared
+        observation_space,
+        net_arch=_widths(policy_kwargs, "vf"),
+        normalize_returns=normalize_returns,
+        dtype=dtype,
+        **shared,
     )
     return policy, value_function
+
+
+def make_policy(
+    observation_space: gym.Space[Any],
+    action_space: gym.Space[Any],
+    policy_kwargs: dict[str, Any],
+    *,
+    normalize_observations: bool,
+    use_masking: bool,
+    dtype: npt.DTypeLike,
+) -> Policy:
+    """The policy of a model; as ``make_networks``."""
+    for name in policy_kwargs:
+        check_choice("policy_kwargs", name, POLICY_KWARGS)
+    return Policy(
+        observation_space,
+        action_space,
+        net_arch=_widths(policy_kwargs, "pi"),
+        normalize_observations=normalize_observations,
+        use_masking=use_masking,
+        dtype=dtype,
+        **_options(policy_kwargs),
+    )
+
+
+def _widths(policy_kwargs: dict[str, Any], part: str) -> Any:
+    arch = policy_kwargs.get("net_arch", (64, 64))
+    if isinstance(arch, dict) and arch.keys() != {"pi", "vf"}:
+        raise InvalidArgumentError("net_arch", "widths, or a dict with keys pi and vf", describe(arch))
+    return arch[part] if isinstance(arch, dict) else arch
+
+
+def _options(policy_kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What is left of them without the widths, activations by name."""
+    options = {name: value for name, value in policy_kwargs.items() if name != "net_arch"}
+    if "activation_fn" in options:
+        options["activation_fn"] = activation_name(options["activation_fn"])
+    return options
 
 
 def activation_name(activation_fn: Any) -> Any:

@@ -13,10 +13,11 @@ from trpo_fast.errors import PolicyFileError
 from trpo_fast.random_streams import stream_from_array, stream_to_array
 from trpo_fast.validation import describe
 
+MAX_LEVELS = 50  # of lists and dicts; each is two in a file, which has a limit too (policy_file.py)
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-def to_json(value: Any, arrays: Arrays, name: str) -> Any:
+def to_json(value: Any, arrays: Arrays, name: str, levels: int = MAX_LEVELS) -> Any:
     """``value`` as JSON. Its arrays go to ``arrays``, under ``name``, the way to them and a number.
 
     Raises
@@ -32,11 +33,15 @@ def to_json(value: Any, arrays: Arrays, name: str) -> Any:
         return {"stream": _keep(stream_to_array(value), arrays, name)}
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
         return {"array" if isinstance(value, np.ndarray) else "scalar": _keep(np.array(value), arrays, name)}
+    if type(value) in (list, tuple, dict) and levels == 0:
+        raise ValueError(f"{name[:60]}: expected lists and dicts nested up to {MAX_LEVELS} deep, got deeper ones")
     if type(value) in (list, tuple):
-        items = [to_json(item, arrays, f"{name}.{i}") for i, item in enumerate(value)]
+        items = [to_json(item, arrays, f"{name}.{i}", levels - 1) for i, item in enumerate(value)]
         return {"list" if isinstance(value, list) else "tuple": items}
     if type(value) is dict and all(isinstance(key, str) for key in value):
-        return {"dict": {key: to_json(item, arrays, f"{name}.{key}") for key, item in sorted(value.items())}}
+        return {
+            "dict": {key: to_json(item, arrays, f"{name}.{key}", levels - 1) for key, item in sorted(value.items())}
+        }
     raise TypeError(f"{name}: expected plain values, got {describe(value)}")
 
 

@@ -6,8 +6,10 @@ flipped bit anywhere is found. Other safetensors readers can open the file.
 """
 
 import hashlib
+import itertools
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from trpo_fast.errors import PolicyFileError
 
 SUFFIX = ".safetensors"
 MAX_HEADER = 1 << 23  # bytes
+MAX_DEPTH = 128  # of arrays and objects in the header, and in the metadata
 _KEY = "trpo_fast"
 _UNSIGNED = "0" * 64
 Tensors = dict[str, npt.NDArray[Any]]
@@ -91,12 +94,24 @@ def _header(content: bytes, path: Path | None) -> dict[str, Any]:
     if len(content) < 8 or size > min(MAX_HEADER, len(content) - 8):
         raise PolicyFileError(f"{path}: expected a policy file, got one without a readable header")
     try:
-        header = json.loads(content[8 : 8 + size], object_pairs_hook=_without_duplicates)
+        header = _parse(content[8 : 8 + size].decode())
     except (ValueError, RecursionError) as error:
         raise PolicyFileError(f"{path}: expected a policy file, got a header that is not JSON") from error
     if not isinstance(header, dict) or not isinstance(header.get("__metadata__"), dict):
         raise PolicyFileError(f"{path}: expected a policy file, got a header without metadata")
     return header
+
+
+def _parse(text: str) -> Any:
+    """JSON, strictly: a key stands once in an object, numbers are finite, nothing is nested deeper than MAX_DEPTH."""
+    brackets = re.findall(r"[\[{\]}]", re.sub(r'"(?:[^"\\]|\\.)*"', "", text))
+    if max(itertools.accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0) > MAX_DEPTH:
+        raise ValueError("nested too deep")
+    return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -111,7 +126,7 @@ def _digest_offset(content: bytes, path: Path | None = None) -> int:
     header = _header(content, path)
     text: Any = header["__metadata__"].get(_KEY)
     try:
-        digest = json.loads(text, object_pairs_hook=_without_duplicates)["sha256"]
+        digest = _parse(text)["sha256"]
         needle = json.dumps(f'"sha256":"{digest}"')[1:-1].encode()
         if len(digest) != 64 or content.count(needle) != 1:
             raise ValueError("no digest")

@@ -1,5 +1,6 @@
 """Spaces as plain JSON, so that a policy file needs no pickle."""
 
+import re
 from typing import Any
 
 import gymnasium as gym
@@ -25,7 +26,8 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
         choices = {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
         return {"type": "MultiDiscrete", "dtype": str(space.dtype), **choices}
     if isinstance(space, gym.spaces.MultiBinary):
-        return {"type": "MultiBinary", "n": space.n}  # an int and a shape of one int differ
+        sizes = np.ravel(space.n).tolist()
+        return {"type": "MultiBinary", "n": sizes if np.ndim(space.n) else sizes[0]}  # an int and a shape of one differ
     if isinstance(space, gym.spaces.Dict) and all(isinstance(key, str) for key in space.spaces):
         return {"type": "Dict", "spaces": [[key, space_to_json(part)] for key, part in space.spaces.items()]}
     if isinstance(space, gym.spaces.Tuple):
@@ -55,32 +57,82 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
     try:
         kind = data["type"]
         if kind == "MultiBinary":
-            return gym.spaces.MultiBinary(_check_size(data["n"]))
+            return gym.spaces.MultiBinary(_counts(data["n"]))
         if kind == "Dict":
-            return gym.spaces.Dict([(str(key), space_from_json(part)) for key, part in data["spaces"]])
+            return gym.spaces.Dict(_parts(data["spaces"]))
         if kind == "Tuple":
-            return gym.spaces.Tuple([space_from_json(part) for part in data["spaces"]])
+            return gym.spaces.Tuple([space_from_json(part) for part in _list(data["spaces"])])
         if data["dtype"] not in _DTYPES:
             raise ValueError("unknown dtype")
         dtype = np.dtype(data["dtype"]).type
         if kind == "Box":
-            number = float if data["dtype"] in _FLOATS else int
+            shape = [_integer(n) for n in _list(data["shape"])]
+            if min(shape, default=0) < 0:
+                raise ValueError("a negative size")
             low, high = (
-                np.array([number(b) for b in data[name]], dtype=dtype).reshape(data["shape"])
+                np.array([_bound(b, data["dtype"]) for b in _list(data[name])], dtype=dtype).reshape(shape)
                 for name in ("low", "high")
             )
             return gym.spaces.Box(low, high, dtype=dtype)
-        if kind == "Discrete":
-            return gym.spaces.Discrete(_check_size(data["n"]), start=data["start"], dtype=dtype)
-        if kind == "MultiDiscrete":
-            return gym.spaces.MultiDiscrete(_check_size(data["nvec"]), start=data["start"], dtype=dtype)
+        if kind in ("Discrete", "MultiDiscrete") and data["dtype"] not in (*_FLOATS, "bool"):
+            name = "n" if kind == "Discrete" else "nvec"
+            counts, start = _counts(data[name]), _integers(data["start"])
+            if isinstance(counts, int) != (kind == "Discrete") or np.shape(start) != np.shape(counts):
+                raise ValueError("counts of another shape")
+            for number in (*np.ravel(counts), *np.ravel(start)):
+                _in_range(int(number), data["dtype"])
+            make = gym.spaces.Discrete if kind == "Discrete" else gym.spaces.MultiDiscrete
+            return make(counts, start=start, dtype=dtype)
     except (KeyError, TypeError, ValueError, AssertionError, OverflowError, RecursionError) as error:
         raise PolicyFileError(f"space: expected a description of a space, got {data}") from error
     raise PolicyFileError(f"space: expected {_KINDS}, got {data}")
 
 
-def _check_size(sizes: Any) -> Any:
-    """``sizes``, if a space of them is one that could have been learned on."""
-    if np.max(sizes) > MAX_CHOICES or np.prod(np.shape(sizes)) > MAX_CHOICES:
-        raise ValueError(f"more than {MAX_CHOICES} choices")
-    return sizes
+def _parts(pairs: Any) -> list[tuple[str, gym.Space[Any]]]:
+    parts = [(key, space_from_json(part)) for key, part in _list(pairs)]
+    if not all(isinstance(key, str) for key, _ in parts) or len(dict(parts)) != len(parts):
+        raise ValueError("keys that are no text, or not unique")
+    return parts
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("expected a list")
+    return value
+
+
+def _integer(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError("expected an integer")
+    return value
+
+
+def _integers(value: Any) -> Any:
+    """``value``, if it is an integer or nested lists of them."""
+    return [_integers(item) for item in value] if isinstance(value, list) else _integer(value)
+
+
+def _counts(value: Any) -> Any:
+    """``value``, if it is numbers of choices that could have been learned on; flat or nested."""
+    counts = _integers(value)
+    if np.size(counts) == 0 or np.min(counts) < 1 or np.max(counts) > MAX_CHOICES:
+        raise ValueError(f"choices outside 1..{MAX_CHOICES}")
+    return counts
+
+
+def _in_range(number: int, dtype: str) -> int:
+    low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    if not low <= number <= high:
+        raise ValueError(f"what {dtype} cannot hold")
+    return number
+
+
+def _bound(text: Any, dtype: str) -> float | int:
+    """A bound as ``space_to_json`` writes it."""
+    if dtype not in _FLOATS:
+        if not re.fullmatch(r"-?\d{1,20}", text, re.ASCII):
+            raise ValueError("a bound that is no integer")
+        return _in_range(int(text), dtype)
+    if not re.fullmatch(r"-?(inf|\d+(\.\d+)?(e[+-]?\d+)?)", text, re.ASCII):
+        raise ValueError("a bound that is no number")
+    return float(text)
