@@ -6,13 +6,16 @@ A program of its own, run by test_policy_file.py: peak memory is that of a proce
 import copy
 import hashlib
 import json
+import pickle
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 
 from trpo_fast import TRPO, TRPOFastError
 
@@ -63,6 +66,98 @@ def signed(header: dict[str, Any], data: bytes, metadata: Any) -> bytes:
     return content.replace(b"0" * 64, hashlib.sha256(content).hexdigest().encode())
 
 
+def hostile_files(content: bytes) -> Iterator[tuple[tuple[Any, ...], Any, bytes]]:
+    """(place, value, file) for hostile values at every place of the metadata of a file; all are signed."""
+    sys.set_int_max_str_digits(0)
+    size = int.from_bytes(content[:8], "little")
+    header, data = json.loads(content[8 : 8 + size]), content[8 + size :]
+    metadata = json.loads(header["__metadata__"]["trpo_fast"])
+    sys.set_int_max_str_digits(4300)
+    values = [*HOSTILE, nested(900), nested(200)]
+    rng = np.random.default_rng(0)
+    for place in nodes(metadata):
+        for value in values if len(place) < 3 else [values[i] for i in rng.integers(len(values), size=3)]:
+            yield place, value, signed(header, data, changed(metadata, place, value))
+
+
+NO_HEADERS = [b"", b"null", b"[]", b"{}", b"{", b"\xff", b"x", b'{"a":' * 10_000, b"[" * 10_000]
+VERSION = rb'\\"version\\":'  # where a member of the metadata can be put in
+HEADER_EDITS = [
+    (rb"\{", b"{,"),
+    (rb"}\s*$", b",}"),
+    (rb":", b"="),
+    (rb"policy", b"p\xc3\x28licy"),
+    (rb'"policy', b'"\\ud800policy'),
+    (rb'"policy', b'"\\u0070olicy'),
+    (rb"trpo_fast", b"other"),
+    (rb"__metadata__", b"metadata"),
+    (rb'\\"sha256\\":\\"[0-9a-f]{64}\\",', b""),
+    (rb"[0-9a-f]{64}", b"0" * 63),
+    (rb"[0-9a-f]{64}", b"A" * 64),
+    (rb'"__metadata__":{', b'"__metadata__":{"n":1,'),
+    (rb'"__metadata__":{', b'"__metadata__":{"n":"1",'),
+    (rb'"policy.layers.0.bias":', b'"policy.layers.0.bias":{},"policy.layers.0.bias":'),
+    *((VERSION, member + b',\\"version\\":') for member in (
+        b'\\"version\\":9', b'\\"v\\\\u0065rsion\\":9', b'\\"n\\":NaN', b'\\"n\\":01', b'\\"n\\":.5',
+        b'\\"n\\":-1.5E+3 ', b'\\"n\\":1.', b'\\"n\\":\\"\\\\ud800\\"', b'\\"n\\":[1,]', b'\\"n\\": [ ] ',
+    )),
+]  # fmt: skip
+
+
+def with_header(header: bytes, data: bytes) -> bytes:
+    """A file of this header, signed anew if it has a digest."""
+    digests = re.findall(rb'\\"sha256\\":\\"([0-9a-f]{64})\\"', header)
+    for digest in digests:
+        header = header.replace(digest, b"0" * 64)
+    content = len(header).to_bytes(8, "little") + header + data
+    return content.replace(b"0" * 64, hashlib.sha256(content).hexdigest().encode()) if digests else content
+
+
+def broken_files(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """(what is wrong, file): damage, and what somebody who knows the format could sign."""
+    rng = np.random.default_rng(0)
+    size = int.from_bytes(content[:8], "little")
+    text, data = content[8 : 8 + size], content[8 + size :]
+    for position in {*range(24), *rng.integers(24, len(content), 400).tolist()}:
+        flipped = content[position] ^ 1 << int(rng.integers(8))
+        yield f"bit of byte {position}", content[:position] + bytes([flipped]) + content[position + 1 :]
+    for length in {*range(10), *rng.integers(10, len(content), 60).tolist()}:
+        yield f"truncated to {length}", content[:length]
+    yield "lengthened", content + b"\0"
+    yield "twice", content + content
+    for claimed in (0, 2, size - 1, size + 1, 2**20 + 1, 2**23 + 1, 2**40, 2**63, 2**64 - 1):
+        yield f"header of {claimed}", claimed.to_bytes(8, "little") + content[8:]
+    for header in (
+        *NO_HEADERS,
+        b" " + text,
+        b"\xef\xbb\xbf" + text,
+        text + b" ",
+        text + b"x",
+        text.decode().encode("utf-16"),
+    ):
+        yield f"header {header[:60]!r}", with_header(header, data)
+    for old, new in HEADER_EDITS:
+        yield f"{old!r} -> {new!r}", with_header(re.sub(old, lambda _, new=new: new, text, count=1), data)
+    header_of = json.loads(text)
+    tensor = header_of["policy.layers.0.bias"]
+    for key, values in {
+        "shape": [[2**40], [2**62, 4], [2**63], [-1], [], [0], "x", None, [1.0], [True], [8, 1], [[8]]],
+        "data_offsets": [[0, 2**42], [2**42, 2**43], [-4, 0], [8, 0], [0], [], "x", None, [0, 0], [0.0, 32.0]],
+        "dtype": ["F64", "F16", "BF16", "I32", "BOOL", "f32", "", None, 1],
+    }.items():
+        for value in values:
+            changed_header = {**header_of, "policy.layers.0.bias": {**tensor, key: value}}
+            yield f"{key} {value}", with_header(json.dumps(changed_header, separators=(",", ":")).encode(), data)
+    for name in ("policy.layers.1.weight", "normalizer.mean", "normalizer.var", "normalizer.count"):
+        end = header_of[name]["data_offsets"][1]
+        for bad in (np.nan, np.inf, -1.0):
+            bits = np.array([bad], np.float32 if name.startswith("policy") else np.float64).tobytes()
+            yield f"{name} {bad}", with_header(text, data[: end - len(bits)] + bits + data[end:])
+        yield f"no {name}", with_header(text.replace(name.encode(), b"x"), data)
+    yield "a pickle", pickle.dumps({"weights": [1.0, 2.0]})
+    yield "plain safetensors", safetensors.numpy.save({"weight": np.zeros(3)})
+
+
 def peak() -> int:
     """The most memory that this process ever had, in bytes."""
     return 1024 * int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])  # type: ignore[index]
@@ -70,32 +165,24 @@ def peak() -> int:
 
 def main(path: Path, env_id: str) -> None:
     """Try every hostile value at every place of the file ``path``, without an environment and with one."""
-    sys.set_int_max_str_digits(0)
     content = path.read_bytes()
-    size = int.from_bytes(content[:8], "little")
-    header, data = json.loads(content[8 : 8 + size]), content[8 + size :]
-    metadata = json.loads(header["__metadata__"]["trpo_fast"])
-    sys.set_int_max_str_digits(4300)
-    values = [*HOSTILE, nested(900), nested(200)]
-    rng = np.random.default_rng(0)
     trials, loaded, untyped, largest = 0, 0, [], len(content)
     TRPO.load(path, env_id)
     before = peak()
     warnings.simplefilter("ignore")
-    for place in nodes(metadata):
-        for value in values if len(place) < 3 else [values[i] for i in rng.integers(len(values), size=3)]:
-            path.write_bytes(signed(header, data, changed(metadata, place, value)))
-            largest = max(largest, path.stat().st_size)
-            for env in (None, env_id):
-                trials += 1
-                try:
-                    model = TRPO.load(path, env)
-                    loaded += 1
-                    model.predict(model.observation_space.sample())
-                except TRPOFastError:
-                    pass
-                except BaseException as error:
-                    untyped.append(f"{place} = {str(value)[:60]!r}, {env}: {error!r}"[:300])
+    for place, value, file in hostile_files(content):
+        path.write_bytes(file)
+        largest = max(largest, len(file))
+        for env in (None, env_id):
+            trials += 1
+            try:
+                model = TRPO.load(path, env)
+                loaded += 1
+                model.predict(model.observation_space.sample())
+            except TRPOFastError:
+                pass
+            except BaseException as error:
+                untyped.append(f"{place} = {str(value)[:60]!r}, {env}: {error!r}"[:300])
     print(
         json.dumps(
             {"trials": trials, "loaded": loaded, "untyped": untyped, "grew": peak() - before, "largest": largest}

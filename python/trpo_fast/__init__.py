@@ -29,7 +29,7 @@ from trpo_fast.learner import TRPO
 from trpo_fast.line_search import LineSearchResult, backtracking_line_search
 from trpo_fast.objective import SurrogateValue
 from trpo_fast.policy import Policy
-from trpo_fast.policy_content import load_policy
+from trpo_fast.policy_content import load_policy, save_policy
 from trpo_fast.schedules import AdaptiveRadius, LinearSchedule
 from trpo_fast.surrogate import SurrogateObjective
 from trpo_fast.threads import get_num_threads, set_num_threads, use_environment_variable
@@ -76,6 +76,7 @@ __all__ = [
     "evaluate_policy",
     "get_num_threads",
     "load_policy",
+    "save_policy",
     "set_num_threads",
     "show_config",
     "trpo_update",

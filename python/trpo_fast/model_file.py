@@ -6,24 +6,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast._version import __version__
 from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import PolicyFileError
 from trpo_fast.normalization import ObservationNormalizer
 from trpo_fast.plain_values import to_json
 from trpo_fast.policy_content import (
-    FORMAT,
-    VERSION,
     Spaces,
     check_sizes,
     fill,
+    policy_arguments,
+    policy_metadata,
     read_arguments,
     read_normalizer,
     read_statistics,
+    statistics_tensors,
 )
 from trpo_fast.policy_file import Tensors
 from trpo_fast.schedules import AdaptiveRadius, LinearSchedule, value_at
-from trpo_fast.spaces import space_to_json
 from trpo_fast.validation import check_integer, describe
 from trpo_fast.value_function import CriticState
 
@@ -50,27 +49,21 @@ class ModelContent(NamedTuple):
 def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
     """Tensors by name ("policy.layers.0.weight", ..., "normalizer.mean", ...) and metadata of a model."""
     tensors = {f"{part}.{name}": a for part, named in model.get_parameters().items() for name, a in named.items()}
-    for part, s in (("normalizer", model.policy.normalizer.statistics), ("returns", model.return_statistics)):
-        tensors.update({f"{part}.mean": s.mean, f"{part}.var": s.var, f"{part}.count": np.array([s.count])})
+    tensors.update(statistics_tensors("normalizer", model.policy.normalizer.statistics))
+    tensors.update(statistics_tensors("returns", model.return_statistics))
     training = to_json(model.get_training_state(), tensors, "training")
     metadata = {
-        "format": FORMAT,
-        "version": VERSION,
-        "trpo_fast": __version__,
+        **policy_metadata(model.policy),
         "arguments": {
             **_config_to_json(model.config, model.progress_remaining),
             "policy_kwargs": model.policy_kwargs,
-            "normalize_observations": model.policy.normalizer.enabled,
-            "use_masking": model.policy.action_masks is not None,
-            "dtype": str(model.policy.dtype),
+            **policy_arguments(model.policy),
             "seed": model.seed,
         },
         "n_envs": model.n_envs,
         "num_timesteps": model.num_timesteps,
         "functions": [n for n in _SCHEDULED if _is_lost(getattr(model.config, n))],
         "training": training,
-        "observation_space": space_to_json(model.policy.observation_space),
-        "action_space": space_to_json(model.policy.action_space),
     }
     return tensors, metadata
 

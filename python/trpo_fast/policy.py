@@ -53,6 +53,8 @@ class Policy:
 
     Attributes
     ----------
+    policy_kwargs : dict
+        The arguments from ``net_arch`` to ``ortho_init``, but for ``use_masking``.
     observation_codec : ObservationCodec
         How observations become rows.
     action_masks : ActionMasks or None
@@ -104,6 +106,14 @@ class Policy:
             log_std=self._log_std,
             is_masked=use_masking,
         )
+        self.policy_kwargs = {
+            "net_arch": [int(width) for width in net_arch],
+            "activation_fn": activation_fn,
+            "log_std_init": self.log_std_init,
+            "state_dependent_std": bool(state_dependent_std),
+            "squash": self.codec.squash,
+            "ortho_init": bool(ortho_init),
+        }
         self.normalizer = ObservationNormalizer(
             RunningMeanStd.initial(self.observation_codec.size),
             enabled=check_flag("normalize_observations", normalize_observations),

@@ -9,14 +9,15 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._version import __version__
 from trpo_fast.distributions import count_dist_params
-from trpo_fast.errors import PolicyFileError
+from trpo_fast.errors import InvalidArgumentError, PolicyFileError
 from trpo_fast.networks import make_policy
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.observations import leaves_of
 from trpo_fast.policy import Policy
-from trpo_fast.policy_file import Tensors, existing_path, load_policy_file
-from trpo_fast.spaces import space_from_json
+from trpo_fast.policy_file import Tensors, existing_path, load_policy_file, save_policy_file, target_path
+from trpo_fast.spaces import space_from_json, space_to_json
 from trpo_fast.validation import describe
 
 FORMAT = "trpo_fast.policy"
@@ -41,6 +42,54 @@ def load_policy(path: str | os.PathLike[str]) -> tuple[Policy, npt.NDArray[Any]]
     FileNotFoundError
     """
     return read_policy(*load_policy_file(existing_path(path)))
+
+
+def save_policy(path: str | os.PathLike[str], policy: Policy, theta: npt.NDArray[Any]) -> None:
+    """Write ``policy`` with ``theta`` (P,) for ``load_policy``, the C++ runtime and ``trpo-fast export``.
+
+    For loops of your own; ``TRPO.save`` also writes what learning needs to go on, without which ``TRPO.load`` refuses
+    a file. ".safetensors" is added to a path without a suffix.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If theta is not one of the policy, or not finite.
+    OSError
+        If the file cannot be written; an old one is left as it was.
+    """
+    theta = policy.check_theta(theta)
+    if not np.isfinite(theta).all():
+        raise InvalidArgumentError("theta", "finite values", "NaN or Inf")
+    tensors = {f"policy.{name}": view for name, view in policy.unflatten(theta).items()}
+    tensors.update(statistics_tensors("normalizer", policy.normalizer.statistics))
+    arguments = {"policy_kwargs": policy.policy_kwargs, **policy_arguments(policy)}
+    save_policy_file(target_path(path), tensors, {**policy_metadata(policy), "arguments": arguments})
+
+
+def policy_arguments(policy: Policy) -> dict[str, Any]:
+    """Arguments of a model that are those of its policy, but for ``policy_kwargs``."""
+    return {
+        "normalize_observations": policy.normalizer.enabled,
+        "use_masking": policy.action_masks is not None,
+        "dtype": str(policy.dtype),
+    }
+
+
+def policy_metadata(policy: Policy) -> dict[str, Any]:
+    """What stands in every file."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "trpo_fast": __version__,
+        "observation_space": space_to_json(policy.observation_space),
+        "action_space": space_to_json(policy.action_space),
+    }
+
+
+def statistics_tensors(part: str, statistics: RunningMeanStd) -> Tensors:
+    """Running statistics as the tensors of a file."""
+    count = np.array([statistics.count])
+    return {f"{part}.mean": statistics.mean, f"{part}.var": statistics.var, f"{part}.count": count}
 
 
 def read_policy(tensors: Tensors, metadata: dict[str, Any]) -> tuple[Policy, npt.NDArray[Any]]:

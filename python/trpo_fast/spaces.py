@@ -9,6 +9,7 @@ import numpy as np
 from trpo_fast.errors import PolicyFileError, UnsupportedSpaceError
 
 MAX_CHOICES = 1 << 20  # of one part of a space in a file
+MAX_DIMENSIONS = 32
 _FLOATS = ("float16", "float32", "float64")
 _KINDS = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict (with text keys) or Tuple of them"
 _DTYPES = (*_FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
@@ -67,8 +68,8 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
         dtype = np.dtype(data["dtype"]).type
         if kind == "Box":
             shape = [_integer(n) for n in _list(data["shape"])]
-            if min(shape, default=0) < 0:
-                raise ValueError("a negative size")
+            if min(shape, default=0) < 0 or len(shape) > MAX_DIMENSIONS:
+                raise ValueError("no shape")
             low, high = (
                 np.array([_bound(b, data["dtype"]) for b in _list(data[name])], dtype=dtype).reshape(shape)
                 for name in ("low", "high")
@@ -115,7 +116,7 @@ def _integers(value: Any) -> Any:
 def _counts(value: Any) -> Any:
     """``value``, if it is numbers of choices that could have been learned on; flat or nested."""
     counts = _integers(value)
-    if np.size(counts) == 0 or np.min(counts) < 1 or np.max(counts) > MAX_CHOICES:
+    if np.ndim(counts) > MAX_DIMENSIONS or np.size(counts) == 0 or np.min(counts) < 1 or np.max(counts) > MAX_CHOICES:
         raise ValueError(f"choices outside 1..{MAX_CHOICES}")
     return counts
 

@@ -1,0 +1,204 @@
+// Policy: a trained policy that acts, from its file. C++17 and the standard library alone; float32.
+//
+//   auto loaded = trpo_fast::runtime::load_policy("hopper.safetensors");
+//   if (!loaded.policy) { std::puts(loaded.problem.message.c_str()); return 1; }
+//   trpo_fast::runtime::Policy& policy = *loaded.policy;
+//   policy.act(observation, action);   // every cycle of the control loop
+//
+// An observation is a row of numbers as the policy was trained on: a Box as it is, of other spaces what
+// `gymnasium.spaces.flatten` makes, last the mask of a policy with action masks.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/action.hpp"
+#include "runtime/dense.hpp"
+#include "runtime/load_status.hpp"
+#include "runtime/normalizer.hpp"
+#include "runtime/policy_file.hpp"
+#include "runtime/policy_parts.hpp"
+#include "runtime/status.hpp"
+
+namespace trpo_fast::runtime {
+
+// What acting does, and what it does not: no allocation, lock, exception or input and output; whatever comes in, what
+// comes out is finite and in the action space. One thread at a time; copies are independent of each other.
+class Policy {
+ public:
+  Policy(const PolicyParts& parts, Fallback fallback);
+
+  int observation_size() const { return num_features_ + mask_size_; }  // numbers in an observation, with a mask
+  int mask_size() const { return mask_size_; }                         // of them, at the end, the mask
+  int action_size() const { return space().size; }                     // numbers in an action, and in its noise
+  ActionKind action_kind() const { return kind_; }
+
+  // The most probable action. Of choices and bits the numbers as floats, exact up to 2^24.
+  ActStatus act(const float* observation,  // (observation_size)
+                float* action              // (action_size)
+                ) noexcept {
+    return step(observation, nullptr, action);
+  }
+
+  // The action that standard normal noise picks, as in Python.
+  ActStatus sample(const float* observation,  // (observation_size)
+                   const float* noise,        // (action_size)
+                   float* action              // (action_size)
+                   ) noexcept {
+    return step(observation, noise, action);
+  }
+
+  // The most probable actions for n observations; how many of them are no fallbacks. Fallbacks hold the action of the
+  // row before.
+  std::size_t act_batch(const float* observations,  // (n, observation_size)
+                        std::size_t n,
+                        float* actions  // (n, action_size)
+                        ) noexcept {
+    std::size_t num_ok = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto from = static_cast<std::ptrdiff_t>(i) * observation_size();
+      num_ok += act(observations + from, actions + static_cast<std::ptrdiff_t>(i) * action_size()) == ActStatus::ok;
+    }
+    return num_ok;
+  }
+
+ private:
+  struct Layer {
+    Activation activation;
+    int num_inputs, num_outputs;
+    std::vector<float> packed, bias;
+  };
+
+  ActionSpace space() const {
+    return {kind_,   static_cast<int>(row_.size()),        low_.data(),        high_.data(),
+            squash_, std_.empty() ? nullptr : std_.data(), num_choices_.data()};
+  }
+  Normalizer normalizer() const { return {mean_high_.data(), mean_low_.data(), inv_std_.data(), clip_}; }
+
+  ActStatus step(const float* observation, const float* noise, float* action) noexcept {
+    const ActionSpace space = this->space();
+    const float* mask = mask_size_ > 0 ? observation + num_features_ : nullptr;
+    const ActStatus status = decide_row(space, observation, mask, noise);
+    if (status != ActStatus::ok) {
+      if (fallback_ == Fallback::zero) zero_action(space, row_.data());
+      if (mask != nullptr && status != ActStatus::bad_mask) make_possible(space, mask, row_.data());
+    }
+    std::transform(row_.begin(), row_.end(), first_.begin(), action, std::plus<float>());
+    return status;
+  }
+
+  // row_ receives the action if the status is ok.
+  ActStatus decide_row(const ActionSpace& space, const float* observation, const float* mask,
+                       const float* noise) noexcept {
+    if (mask != nullptr && !is_mask(space, mask)) return ActStatus::bad_mask;
+    std::memcpy(input_.data(), observation, static_cast<std::size_t>(num_features_) * sizeof(float));
+    if (!normalize(normalizer(), input_.data(), num_features_, input_.data())) return ActStatus::bad_observation;
+    float* x = input_.data();
+    std::size_t turn = 0;
+    for (const Layer& layer : layers_) {
+      float* y = values_[turn].data();
+      multiply(layer.activation, layer.packed.data(), layer.bias.data(), x, layer.num_inputs, layer.num_outputs, y);
+      x = y;
+      turn = 1 - turn;
+    }
+    const int n = num_dist_params(space);
+    if (!std::all_of(x, x + n, [](float phi) { return std::isfinite(phi); })) return ActStatus::non_finite_output;
+    for (int i = 0; i < n && mask != nullptr; ++i) {
+      if (mask[i] == 0.0f) x[i] = -std::numeric_limits<float>::infinity();
+    }
+    return decide(space, x, noise, row_.data()) ? ActStatus::ok : ActStatus::non_finite_output;
+  }
+
+  int num_features_, mask_size_;
+  ActionKind kind_;
+  bool squash_;
+  Fallback fallback_;
+  float clip_;
+  std::vector<float> mean_high_, mean_low_, inv_std_;
+  std::vector<Layer> layers_;
+  std::vector<float> low_, high_, std_;
+  std::vector<std::int32_t> num_choices_;
+  std::vector<float> first_;      // of choices, added to their numbers; else 0
+  std::vector<float> input_;      // with zeros behind
+  std::vector<float> values_[2];  // of layers, in turn
+  std::vector<float> row_;        // the latest action row
+};
+
+struct LoadedPolicy {
+  std::optional<Policy> policy;  // nothing if there is a problem
+  LoadProblem problem;
+};
+
+// The policy in a file's content, which is not kept.
+inline LoadedPolicy load_policy(const void* content, std::size_t size, Fallback fallback = Fallback::hold_last) {
+  LoadedPolicy loaded;
+  PolicyFile file;
+  PolicyParts parts;
+  if (read_policy_file({static_cast<const char*>(content), size}, file, loaded.problem) &&
+      read_policy_parts(file, parts, loaded.problem)) {
+    loaded.policy.emplace(parts, fallback);
+  }
+  return loaded;
+}
+
+// The policy in the file `path`, which trpo_fast saved.
+inline LoadedPolicy load_policy(const std::string& path, Fallback fallback = Fallback::hold_last) {
+  std::ifstream stream(path, std::ios::binary);
+  const std::string content{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  if (!stream.is_open() || stream.bad()) {
+    LoadedPolicy loaded;
+    loaded.problem.is(LoadStatus::unreadable, path + ": expected a file that can be read");
+    return loaded;
+  }
+  return load_policy(content.data(), content.size(), fallback);
+}
+
+inline Policy::Policy(const PolicyParts& parts, Fallback fallback)
+    : num_features_(parts.num_features),
+      mask_size_(parts.mask_size),
+      kind_(parts.action_kind),
+      squash_(parts.squash),
+      fallback_(fallback),
+      clip_(parts.is_normalized ? 10.0f : std::numeric_limits<float>::infinity()),
+      low_(parts.low),
+      high_(parts.high),
+      std_(parts.std),
+      num_choices_(parts.num_choices),
+      first_(parts.start.begin(), parts.start.end()),
+      row_(static_cast<std::size_t>(parts.action_size)) {
+  first_.resize(row_.size());
+  const auto room = static_cast<std::size_t>(round_up(num_features_));
+  for (auto* vector : {&mean_high_, &mean_low_, &inv_std_, &input_}) vector->resize(room);
+  for (std::size_t j = 0; j < static_cast<std::size_t>(num_features_); ++j) {
+    const double mean = parts.is_normalized ? parts.mean[j] : 0.0;
+    mean_high_[j] = detail::to_finite_float(mean);
+    mean_low_[j] = detail::to_finite_float(mean - static_cast<double>(mean_high_[j]));
+    inv_std_[j] = parts.is_normalized ? static_cast<float>(1.0 / std::sqrt(parts.var[j] + 1e-8)) : 1.0f;
+  }
+  int widest = 0;
+  for (const DenseParts& from : parts.layers) {
+    const bool is_last = &from == &parts.layers.back();
+    Layer layer{is_last ? Activation::identity : parts.activation, from.num_inputs, from.num_outputs, {}, from.bias};
+    const int outputs = padded_outputs(from.num_outputs);
+    layer.packed.resize(static_cast<std::size_t>(outputs) * static_cast<std::size_t>(from.num_inputs));
+    pack(from.weight.data(), from.num_outputs, from.num_inputs, layer.packed.data());
+    layer.bias.resize(static_cast<std::size_t>(outputs));
+    layers_.push_back(std::move(layer));
+    widest = std::max(widest, outputs);
+  }
+  for (auto& values : values_) values.resize(static_cast<std::size_t>(widest));
+  zero_action(space(), row_.data());
+}
+
+}  // namespace trpo_fast::runtime

@@ -1,0 +1,223 @@
+// Spaces as the metadata describe them (python/trpo_fast/spaces.py): how many numbers an observation is, and which of
+// them are parts of choices; of an action, what it may be.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <locale>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "action.hpp"
+#include "json.hpp"
+
+namespace trpo_fast::runtime {
+
+// What one Box, Discrete, MultiDiscrete or MultiBinary says.
+struct SpaceLeaf {
+  std::string type;
+  std::string dtype;
+  std::vector<std::int64_t> shape;    // of a Box, of what MultiDiscrete and MultiBinary count
+  std::vector<double> low, high;      // of a Box, flat
+  std::vector<std::int64_t> choices;  // of a Discrete or MultiDiscrete, flat
+  std::vector<std::int64_t> start;    // the first of them
+};
+
+namespace detail {
+
+constexpr std::int64_t kMaxChoices = std::int64_t{1} << 20;  // of one part of a space in a file
+constexpr std::size_t kMaxDimensions = 32;
+
+struct IntegerRange {
+  std::int64_t low;
+  std::uint64_t high;
+};
+
+inline std::optional<IntegerRange> range_of(const std::string& dtype) {
+  if (dtype == "bool") return IntegerRange{0, 1};
+  const bool is_unsigned = dtype.substr(0, 4) == "uint";
+  const std::string bits = dtype.substr(is_unsigned ? 4 : dtype.substr(0, 3) == "int" ? 3 : dtype.size());
+  for (const int n : {8, 16, 32, 64}) {
+    if (bits != std::to_string(n)) continue;
+    const std::uint64_t half = std::uint64_t{1} << (n - 1);
+    if (is_unsigned) return IntegerRange{0, half - 1 + half};
+    return IntegerRange{-static_cast<std::int64_t>(half - 1) - 1, half - 1};
+  }
+  return std::nullopt;
+}
+
+inline bool is_float(const std::string& dtype) {
+  return dtype == "float16" || dtype == "float32" || dtype == "float64";
+}
+
+inline bool is_in(std::int64_t n, const std::string& dtype) {
+  const auto range = range_of(dtype);
+  return range && n >= range->low && (n < 0 || static_cast<std::uint64_t>(n) <= range->high);
+}
+
+// A number as JSON writes one, in any locale; infinite where a double cannot hold it.
+inline double real_from(const std::string& text) {
+  std::istringstream stream(text);
+  stream.imbue(std::locale::classic());
+  double value = 0.0;
+  stream >> value;
+  const bool is_beyond = stream.fail() && std::abs(value) > 1.0;
+  return is_beyond ? std::copysign(std::numeric_limits<double>::infinity(), value) : value;
+}
+
+inline float to_float(double value) {
+  constexpr double kMost = std::numeric_limits<float>::max();
+  if (std::abs(value) <= kMost) return static_cast<float>(value);
+  return std::copysign(std::numeric_limits<float>::infinity(), static_cast<float>(std::copysign(1.0, value)));
+}
+
+// The nearest finite float.
+inline float to_finite_float(double value) {
+  constexpr double kMost = std::numeric_limits<float>::max();
+  return static_cast<float>(std::clamp(value, -kMost, kMost));
+}
+
+// A bound as Python writes one: digits, or "inf"; of a dtype of integers within its range.
+inline std::optional<double> bound_from(const std::string& text, const std::string& dtype) {
+  if (is_float(dtype) && (text == "inf" || text == "-inf")) {
+    return text.front() == '-' ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
+  }
+  const std::size_t end = text.empty() ? 0 : json::detail::number_end(text, 0);
+  if (end == 0 || end != text.size() || text.find('E') != std::string::npos) return std::nullopt;
+  if (!is_float(dtype)) {
+    const bool is_negative = text.front() == '-';
+    const std::string digits = text.substr(is_negative ? 1 : 0);
+    if (digits.size() > 20 || !std::all_of(digits.begin(), digits.end(), json::detail::is_digit)) return std::nullopt;
+    std::uint64_t magnitude = 0;
+    for (const char c : digits) {
+      const auto digit = static_cast<std::uint64_t>(c - '0');
+      if (magnitude > (std::numeric_limits<std::uint64_t>::max() - digit) / 10) return std::nullopt;
+      magnitude = 10 * magnitude + digit;
+    }
+    const auto range = range_of(dtype);
+    const std::uint64_t most = is_negative ? static_cast<std::uint64_t>(-(range->low + 1)) + 1 : range->high;
+    if (magnitude > (is_negative && range->low == 0 ? 0 : most)) return std::nullopt;
+    return is_negative ? -static_cast<double>(magnitude) : static_cast<double>(magnitude);
+  }
+  const double value = real_from(text);
+  return dtype == "float64" ? value : static_cast<double>(to_float(value));
+}
+
+// A list of integers, or of such lists and so on, flat; and its shape.
+inline bool integers(const json::Value& value, std::vector<std::int64_t>& flat, std::vector<std::int64_t>& shape,
+                     std::size_t level = 0) {
+  if (!value.is_array()) {
+    const auto n = value.integer();
+    if (n) flat.push_back(*n);
+    return n && level == shape.size();
+  }
+  const bool is_first = level == shape.size() && flat.empty();
+  if (level >= kMaxDimensions || (!is_first && level >= shape.size())) return false;
+  if (is_first) shape.push_back(0);
+  std::int64_t count = 0;
+  bool fit = true;
+  value.for_each_item([&](json::Value item) {
+    if (!fit) return;
+    // the first item of the first list tells how deep lists are nested
+    fit = integers(item, flat, shape, level + 1);
+    ++count;
+  });
+  if (is_first) shape[level] = count;
+  return fit && count > 0 && shape[level] == count;
+}
+
+inline bool are_choices(const std::vector<std::int64_t>& counts) {
+  for (const std::int64_t n : counts) {
+    if (n < 1 || n > kMaxChoices) return false;
+  }
+  return !counts.empty() && static_cast<std::int64_t>(counts.size()) <= kMaxChoices;
+}
+
+inline bool box_from(const json::Value& value, SpaceLeaf& leaf) {
+  const auto shape = value.find("shape");
+  if (!shape || !shape->is_array() || (!is_float(leaf.dtype) && !range_of(leaf.dtype))) return false;
+  bool fit = true;
+  shape->for_each_item([&](json::Value item) {
+    leaf.shape.push_back(item.integer().value_or(-1));
+    fit &= leaf.shape.back() >= 0;
+  });
+  fit = fit && leaf.shape.size() <= kMaxDimensions;
+  for (const auto& [key, bounds] : {std::pair("low", &leaf.low), std::pair("high", &leaf.high)}) {
+    const auto list = value.find(key);
+    fit = fit && list && list->is_array();
+    if (!fit) return false;
+    list->for_each_item([&, to = bounds](json::Value item) {
+      const auto bound = bound_from(item.string().value_or(""), leaf.dtype);
+      fit &= bound.has_value();
+      to->push_back(bound.value_or(0.0));
+    });
+  }
+  std::uint64_t size = 1;
+  for (const std::int64_t n : leaf.shape) {
+    if (n > 0 && size > leaf.low.size()) return false;  // and no product overflows
+    size *= static_cast<std::uint64_t>(std::min<std::int64_t>(n, std::int64_t{1} << 31));
+  }
+  if (!fit || size != leaf.low.size() || size != leaf.high.size()) return false;
+  for (std::size_t i = 0; i < leaf.low.size(); ++i) fit &= leaf.low[i] <= leaf.high[i];
+  return fit;
+}
+
+}  // namespace detail
+
+// The leaves of a space, in the order of an observation's columns; nothing if `value` describes none.
+inline std::optional<std::vector<SpaceLeaf>> leaves_of(const json::Value& value) {
+  const auto text = [&](const char* key) {
+    const auto member = value.find(key);
+    return member ? member->string().value_or("") : "";
+  };
+  SpaceLeaf leaf;
+  leaf.type = text("type");
+  leaf.dtype = text("dtype");
+  if (leaf.type == "Dict" || leaf.type == "Tuple") {
+    const auto parts = value.find("spaces");
+    if (!parts || !parts->is_array()) return std::nullopt;
+    std::optional<std::vector<SpaceLeaf>> leaves{std::in_place};
+    std::set<std::string> keys;
+    parts->for_each_item([&](json::Value item) {
+      std::vector<json::Value> pair;
+      if (leaf.type == "Dict") item.for_each_item([&](json::Value of_pair) { pair.push_back(of_pair); });
+      if (leaf.type == "Tuple") pair = {item, item};
+      const bool fit =
+          pair.size() == 2 && (leaf.type == "Tuple" || (pair[0].is_string() && keys.insert(*pair[0].string()).second));
+      const auto more = fit ? leaves_of(pair[1]) : std::nullopt;
+      if (!more || !leaves) return leaves.reset();
+      leaves->insert(leaves->end(), more->begin(), more->end());
+    });
+    return leaves;
+  }
+  if (leaf.type == "Box") return detail::box_from(value, leaf) ? std::optional(std::vector{leaf}) : std::nullopt;
+  const bool is_binary = leaf.type == "MultiBinary";
+  if (!is_binary && leaf.type != "Discrete" && leaf.type != "MultiDiscrete") return std::nullopt;
+  const auto counts = value.find(leaf.type == "MultiDiscrete" ? "nvec" : "n");
+  if (!counts || (leaf.type == "Discrete" && counts->is_array()) ||
+      (leaf.type == "MultiDiscrete" && !counts->is_array()) || !detail::integers(*counts, leaf.choices, leaf.shape) ||
+      !detail::are_choices(leaf.choices)) {
+    return std::nullopt;
+  }
+  if (is_binary) {
+    if (leaf.shape.size() > 1) return std::nullopt;
+    return std::vector{leaf};
+  }
+  std::vector<std::int64_t> start_shape;
+  const auto start = value.find("start");
+  bool fit = start && detail::integers(*start, leaf.start, start_shape) && start_shape == leaf.shape &&
+             detail::range_of(leaf.dtype) && leaf.dtype != "bool";
+  for (std::size_t i = 0; fit && i < leaf.choices.size(); ++i) {
+    fit = detail::is_in(leaf.start[i], leaf.dtype) && detail::is_in(leaf.choices[i], leaf.dtype);
+  }
+  return fit ? std::optional(std::vector{leaf}) : std::nullopt;
+}
+
+}  // namespace trpo_fast::runtime

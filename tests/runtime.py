@@ -1,0 +1,66 @@
+"""The C++ runtime as a program that tests ask, and the compilers that build it."""
+
+import io
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+INCLUDE = ROOT / "cpp" / "runtime" / "include"
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
+LOAD_STATUS = ("ok", "unreadable", "malformed", "damaged", "unsupported", "unfit")
+OK, BAD_OBSERVATION, BAD_MASK, NON_FINITE_OUTPUT = range(4)
+
+
+def compile_cpp(source: Path, program: Path, *flags: str, compiler: str = "c++") -> Path:
+    """``program``, built from ``source`` with the runtime's headers and warnings as errors."""
+    found = shutil.which(compiler)
+    if found is None:
+        pytest.skip(f"needs the compiler {compiler}")
+    language = ["-std=c99"] if source.suffix == ".c" else ["-std=c++17"]
+    command = [found, *language, *WARNINGS, *flags, "-I", str(INCLUDE), str(source), "-o", str(program)]
+    built = subprocess.run([*command, *(["-lm"] if source.suffix == ".c" else [])], capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    return program
+
+
+class Acted(NamedTuple):
+    """What a policy did with n observations: the status (n,) and the actions (n, A)."""
+
+    status: np.ndarray
+    actions: np.ndarray
+
+
+def verdicts(probe: Path, contents: Iterable[bytes]) -> list[str]:
+    """The status of loading each of the files."""
+    question = b"".join(part for c in contents for part in (struct.pack("<Q", len(c)), c, struct.pack("<Q", 0)))
+    answer, found = io.BytesIO(run(probe, question)), []
+    while status := answer.read(4):
+        found.append(LOAD_STATUS[struct.unpack("<i", status)[0]])
+        answer.read(8 if found[-1] == "ok" else 0)  # the policy's sizes
+    return found
+
+
+def act(probe: Path, content: bytes, observations: np.ndarray, noise: np.ndarray) -> tuple[Acted, Acted]:
+    """act() and sample() of the policy in a file, for observations (n, D) and noise (n, A)."""
+    rows = np.hstack([observations, noise]).astype(np.float32)
+    question = struct.pack("<Q", len(content)) + content + struct.pack("<Q", len(rows)) + rows.tobytes()
+    answer = run(probe, question)
+    status, *sizes = struct.unpack_from("<iii", answer)
+    assert (LOAD_STATUS[status], *sizes) == ("ok", observations.shape[1], noise.shape[1])
+    call = np.dtype([("status", "<i4"), ("action", "<f4", sizes[1])])
+    calls = np.frombuffer(answer, call, offset=12).reshape(len(rows), 2)
+    return Acted(calls[:, 0]["status"], calls[:, 0]["action"]), Acted(calls[:, 1]["status"], calls[:, 1]["action"])
+
+
+def run(program: Path, question: bytes = b"") -> bytes:
+    """Standard output of a program that must succeed: a sanitizer's complaint is a failure."""
+    done = subprocess.run([program], input=question, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout

@@ -1,0 +1,238 @@
+"""The C++ runtime: it does what Python does, reads what Python reads, and refuses what Python refuses."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from hostile_files import broken_files, hostile_files
+from runtime import BAD_MASK, BAD_OBSERVATION, NON_FINITE_OUTPUT, OK, ROOT, act, compile_cpp, verdicts
+
+from trpo_fast import TRPO, Policy, TRPOFastError, load_policy, save_policy
+from trpo_fast.normalization import RunningMeanStd
+
+N = 10_000
+INF = float("inf")
+BOXES = {
+    "bounded": gym.spaces.Box(np.float32([-1.0, -0.1, 0.2]), np.float32([1.0, 0.3, 0.5])),
+    "half": gym.spaces.Box(np.float32([-INF, -0.1]), np.float32([0.0, INF])),
+    "float64": gym.spaces.Box(-0.1, 0.3, (2,), np.float64),
+    "2-d": gym.spaces.Box(-INF, INF, (2, 3), np.float32),
+}
+# name -> action space, policy's options, network
+CASES = {
+    **{f"Box {name}": (space, {}, (64, 64)) for name, space in BOXES.items()},
+    "squashed": (gym.spaces.Box(np.float32([-1.0, 0.0]), np.float32([1.0, 3.0])), {"squash": True}, (32,)),
+    "std output": (BOXES["bounded"], {"state_dependent_std": True}, (19, 33)),
+    "linear": (BOXES["bounded"], {"activation_fn": "identity"}, ()),
+    "relu": (BOXES["bounded"], {"activation_fn": "relu"}, (65, 17)),
+    "elu": (BOXES["bounded"], {"activation_fn": "elu"}, (7, 130, 5)),
+    "silu": (BOXES["bounded"], {"activation_fn": "silu"}, (48, 31)),
+    "not normalised": (BOXES["bounded"], {"normalize_observations": False}, (16,)),
+    "wide": (gym.spaces.Box(-1.0, 1.0, (12,), np.float32), {"activation_fn": "elu"}, (256, 128, 64)),
+    "Discrete": (gym.spaces.Discrete(5, start=-2), {}, (64, 64)),
+    "MultiDiscrete": (gym.spaces.MultiDiscrete([2, 7, 3], start=[0, -1, 4]), {}, (30,)),
+    "MultiBinary": (gym.spaces.MultiBinary(9), {}, (30,)),
+    "Discrete masked": (gym.spaces.Discrete(6), {"use_masking": True}, (20,)),
+    "MultiDiscrete masked": (gym.spaces.MultiDiscrete([3, 4]), {"use_masking": True}, (20,)),
+}
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory):
+    source = ROOT / "tests" / "cpp" / "runtime" / "probe.cpp"
+    return compile_cpp(source, tmp_path_factory.mktemp("probe") / "probe", "-O3", "-march=native")
+
+
+@pytest.fixture(scope="module")
+def careful_probe(tmp_path_factory):
+    source = ROOT / "tests" / "cpp" / "runtime" / "probe.cpp"
+    flags = "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
+    return compile_cpp(source, tmp_path_factory.mktemp("probe") / "probe", *flags)
+
+
+def made(name, dtype, path, obs_dim=17):
+    """A policy of random parameters whose outputs are of size 1, with statistics far from 0 and 1; in a file."""
+    space, options, net_arch = CASES[name]
+    rng = np.random.default_rng(list(name.encode()))
+    observed = gym.spaces.Box(-INF, INF, (obs_dim,), np.float32)
+    policy = Policy(observed, space, net_arch=net_arch, dtype=dtype, **options)
+    theta = policy.initial_parameters(0)
+    views = policy.unflatten(theta)
+    views[f"layers.{len(net_arch)}.weight"][:] *= 100.0  # of 0.01 that they begin with
+    for key, view in views.items():
+        view += (0.3 if key.endswith("bias") or key == "log_std" else 0.0) * rng.standard_normal(view.shape)
+    size, masks = policy.observation_codec.size, 0 if policy.action_masks is None else policy.action_masks.size
+    mean, var = 100.0 * rng.standard_normal(size), 10.0 ** rng.uniform(-6, 4, size)
+    mean[size - masks :], var[size - masks :] = 0.0, 1.0
+    if policy.normalizer.enabled:
+        policy.normalizer = type(policy.normalizer)(
+            RunningMeanStd(mean, var, 10.0), columns=policy.observation_codec.is_continuous
+        )
+    save_policy(path, policy, theta)
+    return policy, theta
+
+
+def observed(policy, n, rng):
+    """Observations as float32 holds them, where the policy is used to be; some far away, and clipped."""
+    statistics = policy.normalizer.statistics
+    scale = np.where(rng.random(n) < 0.1, 30.0, 1.0)[:, None]
+    rows = statistics.mean + np.sqrt(statistics.var) * scale * rng.standard_normal((n, statistics.mean.size))
+    if policy.action_masks is not None:
+        masks = rng.integers(2, size=(n, policy.action_masks.size))
+        for begin in policy.action_masks._begins:
+            masks[:, begin] |= 1  # a choice at least
+        rows[:, -policy.action_masks.size :] = (
+            rng.permuted(masks, axis=1) if len(policy.action_masks._begins) == 1 else masks
+        )
+    return rows.astype(np.float32)
+
+
+def expected(policy, theta, observations, noise):
+    """What Python does: actions (n, A), and where the choice of a discrete one is near another."""
+    rows = np.empty((len(observations), policy.codec.size), policy.dtype)
+    policy.act(theta, observations.astype(np.float64), noise, rows)
+    return np.asarray(policy.codec.to_env(rows)).reshape(len(rows), -1).astype(np.float64)
+
+
+def is_close_call(policy, theta, observations):
+    """Where the two most probable choices are within 1e-5 of each other's logit."""
+    phi = policy.dist_params(theta, observations.astype(np.float64)).astype(np.float64)
+    space = policy.action_space
+    if isinstance(space, gym.spaces.MultiBinary):
+        return (np.abs(phi) <= 1e-5).any(axis=1)
+    parts = [space.n] if isinstance(space, gym.spaces.Discrete) else space.nvec
+    close = np.zeros(len(phi), bool)
+    for logits in np.split(phi, np.cumsum(parts)[:-1], axis=1):
+        best = np.sort(logits, axis=1)[:, -2:]
+        close |= best[:, 1] - best[:, 0] <= 1e-5
+    return close
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", CASES)
+def test_acts_as_python_does(name, dtype, probe, tmp_path):
+    policy, theta = made(name, dtype, tmp_path / "policy.safetensors")
+    rng = np.random.default_rng(1)
+    observations = observed(policy, N, rng)
+    noise = rng.standard_normal((N, policy.codec.size)).astype(np.float32)
+    acted, sampled = act(probe, (tmp_path / "policy.safetensors").read_bytes(), observations, noise)
+    assert (acted.status == OK).all()
+    assert (sampled.status == OK).all()
+    best, sample = (
+        expected(policy, theta, observations, None),
+        expected(policy, theta, observations, noise.astype(dtype)),
+    )
+    assert (best != best[0]).any()
+    if policy.codec.is_box:
+        for got, wanted in ((acted, best), (sampled, sample)):
+            assert (np.abs(got.actions - wanted) <= 1e-5 * np.maximum(1.0, np.abs(wanted))).all()
+        return
+    clear = ~is_close_call(policy, theta, observations)
+    assert clear.mean() > 0.99
+    np.testing.assert_array_equal(acted.actions[clear], best[clear])
+    assert (sampled.actions != sample).any(axis=1).mean() < 1e-3  # noise at the edge of a choice
+    assert (sample != best).any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, INF, -INF, 2e18, -2e18])
+@pytest.mark.parametrize("name", ["Box bounded", "Discrete", "MultiDiscrete masked", "MultiBinary"])
+def test_what_must_not_be_acted_on_is_a_status_and_holds_the_last_action(name, bad, careful_probe, tmp_path):
+    policy, _ = made(name, "float32", tmp_path / "policy.safetensors")
+    rng = np.random.default_rng(2)
+    observations = np.repeat(observed(policy, 20, rng), 2, axis=0)
+    rows, columns = np.arange(1, 40, 2), rng.integers(17, size=20)
+    observations[rows, columns] = bad
+    noise = np.zeros((40, policy.codec.size))
+    acted, sampled = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, noise)
+    for got in (acted, sampled):
+        assert got.status.tolist() == [OK, BAD_OBSERVATION] * 20
+    np.testing.assert_array_equal(acted.actions[1::2], sampled.actions[::2])  # that of the call before
+    np.testing.assert_array_equal(sampled.actions[1::2], acted.actions[1::2])
+    assert all(action_of(policy, row) in policy.action_space for row in acted.actions)
+
+
+def action_of(policy, row):
+    """A row of the runtime as an action of the space."""
+    space = policy.action_space
+    if isinstance(space, gym.spaces.Discrete):
+        return np.int64(row[0])
+    return row.reshape(space.shape).astype(space.dtype)
+
+
+def test_before_there_is_a_last_action_it_is_zero_within_the_bounds(careful_probe, tmp_path):
+    made("Box bounded", "float32", tmp_path / "policy.safetensors")
+    observations = np.full((1, 17), np.nan, np.float32)
+    acted, _ = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, np.zeros((1, 3)))
+    assert acted.status == [BAD_OBSERVATION]
+    np.testing.assert_array_equal(acted.actions[0], np.float32([0.0, 0.0, 0.2]))
+
+
+@pytest.mark.parametrize("bad", [0.5, 2.0, -1.0, np.nan, "nothing"])
+def test_a_mask_that_is_none_is_a_status(bad, careful_probe, tmp_path):
+    policy, _ = made("MultiDiscrete masked", "float32", tmp_path / "policy.safetensors")
+    observations = observed(policy, 2, np.random.default_rng(3))
+    observations[1, 17:] = (
+        np.float32([1, 0, 0, 0, 0, 0, 0]) if bad == "nothing" else np.float32([1, bad, 0, 1, 0, 0, 0])
+    )
+    acted, _ = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, np.zeros((2, 2)))
+    assert acted.status.tolist() == [OK, BAD_MASK]
+
+
+def test_a_held_choice_that_the_mask_forbids_is_replaced(careful_probe, tmp_path):
+    made("Discrete masked", "float32", tmp_path / "policy.safetensors")
+    observations = np.zeros((2, 23), np.float32)
+    observations[0, 17 + 4], observations[1, 17 + 2 :] = 1.0, np.float32([1, 1, 0, 1])
+    observations[1, 0] = np.nan
+    acted, _ = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, np.zeros((2, 1)))
+    assert acted.status.tolist() == [OK, BAD_OBSERVATION]
+    assert acted.actions.ravel().tolist() == [4.0, 2.0]
+
+
+def test_weights_that_overflow_are_a_status(careful_probe, tmp_path):
+    policy, theta = made("linear", "float32", tmp_path / "policy.safetensors")
+    policy.unflatten(theta)["layers.0.weight"][:] = 3e38
+    save_policy(tmp_path / "policy.safetensors", policy, theta)
+    observations = policy.normalizer.statistics.mean[None] + 5.0 * np.sqrt(policy.normalizer.statistics.var)
+    acted, sampled = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, np.zeros((1, 3)))
+    assert (acted.status, sampled.status) == ([NON_FINITE_OUTPUT], [NON_FINITE_OUTPUT])
+    assert np.isfinite(acted.actions).all()
+
+
+def python_verdict(path, content):
+    path.write_bytes(content)
+    try:
+        load_policy(path)
+    except TRPOFastError:
+        return False
+    return True
+
+
+def assert_same_verdicts(probe, path, labels, files):
+    """Of C++ and of Python; (how many are policies, of how many)."""
+    wanted = [python_verdict(path, content) for content in files]
+    got = [verdict == "ok" for verdict in verdicts(probe, files)]
+    different = [(label, w) for label, w, g in zip(labels, wanted, got, strict=True) if w != g]
+    assert different == []
+    return sum(wanted), len(wanted)
+
+
+@pytest.fixture
+def model_path(request, tmp_path):
+    fast = {"n_steps": 32, "n_critic_updates": 1, "policy_kwargs": {"net_arch": [8]}, "seed": 0}
+    TRPO("MlpPolicy", request.param, **fast).learn(64).save(tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+@pytest.mark.parametrize("model_path", ["CartPole-v1"], indirect=True)
+def test_broken_files_get_the_verdicts_that_python_gives(model_path, careful_probe):
+    labels, files = zip(*broken_files(model_path.read_bytes()), strict=True)
+    n_good, n = assert_same_verdicts(careful_probe, model_path, labels, files)
+    assert 2 <= n_good < n - 500
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model_path", ["CartPole-v1", "Pendulum-v1"], indirect=True)
+def test_signed_hostile_metadata_get_the_verdicts_that_python_gives(model_path, careful_probe):
+    places, values, files = zip(*hostile_files(model_path.read_bytes()), strict=True)
+    labels = [f"{place} = {str(value)[:60]}" for place, value in zip(places, values, strict=True)]
+    n_good, n = assert_same_verdicts(careful_probe, model_path, labels, files)
+    assert 100 < n_good < n - 1000
