@@ -18,14 +18,14 @@ LOAD_STATUS = ("ok", "unreadable", "malformed", "damaged", "unsupported", "unfit
 OK, BAD_OBSERVATION, BAD_MASK, NON_FINITE_OUTPUT = range(4)
 
 
-def compile_cpp(source: Path, program: Path, *flags: str, compiler: str = "c++") -> Path:
-    """``program``, built from ``source`` with the runtime's headers and warnings as errors."""
-    found = shutil.which(compiler)
-    if found is None:
-        pytest.skip(f"needs the compiler {compiler}")
-    language = ["-std=c99"] if source.suffix == ".c" else ["-std=c++17"]
-    command = [found, *language, *WARNINGS, *flags, "-I", str(INCLUDE), str(source), "-o", str(program)]
-    built = subprocess.run([*command, *(["-lm"] if source.suffix == ".c" else [])], capture_output=True, text=True)
+def compile_program(source: Path, program: Path, *flags: str) -> Path:
+    """``program``, built from C99 or C++17 ``source``, the runtime's headers at hand, warnings as errors."""
+    name, standard, *libraries = ("cc", "c99", "-lm") if source.suffix == ".c" else ("c++", "c++17")
+    compiler = shutil.which(name)
+    if compiler is None:
+        pytest.skip(f"needs the compiler {name}")
+    command = [compiler, f"-std={standard}", *WARNINGS, "-I", str(INCLUDE), str(source), *flags, "-o", str(program)]
+    built = subprocess.run([*command, *libraries], capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     return program
 

@@ -34,6 +34,7 @@ LAYERS = [
     ["policy", "value_function", "vector_environments"],
     ["environments", "networks", "observation_statistics"],
     ["policy_content"],
+    ["export"],
     ["objective", "conjugate_gradient", "stepping"],
     ["surrogate", "vine_objective", "kfac", "line_search", "update_report"],
     ["batches", "fisher"],
@@ -127,7 +128,7 @@ def test_every_setting_is_documented():
 
 
 def test_import_needs_no_optional_dependency():
-    optional = ("torch", "jax", "tyro", "rich", "tqdm", "matplotlib", "mujoco", "scipy")
+    optional = ("torch", "jax", "tyro", "rich", "tqdm", "matplotlib", "mujoco", "scipy", "onnx")
     code = f"import sys, trpo_fast; print([m for m in {optional} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -23,6 +23,7 @@ from trpo_fast.errors import (
     UnsupportedSpaceError,
 )
 from trpo_fast.evaluation import evaluate_policy
+from trpo_fast.export import export_policy
 from trpo_fast.fisher import FisherOperator
 from trpo_fast.kfac import KFACPreconditioner
 from trpo_fast.learner import TRPO
@@ -74,6 +75,7 @@ __all__ = [
     "backtracking_line_search",
     "conjugate_gradient",
     "evaluate_policy",
+    "export_policy",
     "get_num_threads",
     "load_policy",
     "save_policy",

@@ -106,7 +106,7 @@ class Policy:
             log_std=self._log_std,
             is_masked=use_masking,
         )
-        self.policy_kwargs = {
+        self.policy_kwargs: dict[str, Any] = {
             "net_arch": [int(width) for width in net_arch],
             "activation_fn": activation_fn,
             "log_std_init": self.log_std_init,

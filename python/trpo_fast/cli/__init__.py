@@ -21,12 +21,20 @@ def main(arguments: list[str] | None = None) -> None:
         except ImportError as error:
             raise MissingExtraError("trpo-fast", "cli") from error
         from trpo_fast.cli.evaluate import Evaluate
+        from trpo_fast.cli.export import Export
         from trpo_fast.cli.info import Info
         from trpo_fast.cli.plot import Plot
         from trpo_fast.cli.resume import Resume
         from trpo_fast.cli.train import Train
 
-        commands: dict[str, Any] = {"train": Train, "resume": Resume, "evaluate": Evaluate, "plot": Plot, "info": Info}
+        commands: dict[str, Any] = {
+            "train": Train,
+            "resume": Resume,
+            "evaluate": Evaluate,
+            "plot": Plot,
+            "info": Info,
+            "export": Export,
+        }
         command = tyro.extras.subcommand_cli_from_dict(commands, prog="trpo-fast", args=arguments)
         if isinstance(command, Train):  # once more, with the settings of its file as defaults
             words = sys.argv[1:] if arguments is None else arguments

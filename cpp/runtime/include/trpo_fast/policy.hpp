@@ -13,9 +13,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <fstream>
-#include <functional>
 #include <iterator>
 #include <limits>
 #include <optional>
@@ -23,13 +21,11 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/action.hpp"
+#include "runtime/acting.hpp"
 #include "runtime/dense.hpp"
 #include "runtime/load_status.hpp"
-#include "runtime/normalizer.hpp"
 #include "runtime/policy_file.hpp"
 #include "runtime/policy_parts.hpp"
-#include "runtime/status.hpp"
 
 namespace trpo_fast::runtime {
 
@@ -84,40 +80,21 @@ class Policy {
     return {kind_,   static_cast<int>(row_.size()),        low_.data(),        high_.data(),
             squash_, std_.empty() ? nullptr : std_.data(), num_choices_.data()};
   }
-  Normalizer normalizer() const { return {mean_high_.data(), mean_low_.data(), inv_std_.data(), clip_}; }
 
   ActStatus step(const float* observation, const float* noise, float* action) noexcept {
-    const ActionSpace space = this->space();
-    const float* mask = mask_size_ > 0 ? observation + num_features_ : nullptr;
-    const ActStatus status = decide_row(space, observation, mask, noise);
-    if (status != ActStatus::ok) {
-      if (fallback_ == Fallback::zero) zero_action(space, row_.data());
-      if (mask != nullptr && status != ActStatus::bad_mask) make_possible(space, mask, row_.data());
-    }
-    std::transform(row_.begin(), row_.end(), first_.begin(), action, std::plus<float>());
-    return status;
-  }
-
-  // row_ receives the action if the status is ok.
-  ActStatus decide_row(const ActionSpace& space, const float* observation, const float* mask,
-                       const float* noise) noexcept {
-    if (mask != nullptr && !is_mask(space, mask)) return ActStatus::bad_mask;
-    std::memcpy(input_.data(), observation, static_cast<std::size_t>(num_features_) * sizeof(float));
-    if (!normalize(normalizer(), input_.data(), num_features_, input_.data())) return ActStatus::bad_observation;
-    float* x = input_.data();
-    std::size_t turn = 0;
-    for (const Layer& layer : layers_) {
-      float* y = values_[turn].data();
-      multiply(layer.activation, layer.packed.data(), layer.bias.data(), x, layer.num_inputs, layer.num_outputs, y);
-      x = y;
-      turn = 1 - turn;
-    }
-    const int n = num_dist_params(space);
-    if (!std::all_of(x, x + n, [](float phi) { return std::isfinite(phi); })) return ActStatus::non_finite_output;
-    for (int i = 0; i < n && mask != nullptr; ++i) {
-      if (mask[i] == 0.0f) x[i] = -std::numeric_limits<float>::infinity();
-    }
-    return decide(space, x, noise, row_.data()) ? ActStatus::ok : ActStatus::non_finite_output;
+    const Normalizer normalizer{mean_high_.data(), mean_low_.data(), inv_std_.data(), clip_};
+    const Acting acting{normalizer, num_features_, mask_size_ > 0, space(), first_.data(), fallback_};
+    const auto forward = [this](float* x) {
+      std::size_t turn = 0;
+      for (const Layer& layer : layers_) {
+        float* y = values_[turn].data();
+        multiply(layer.activation, layer.packed.data(), layer.bias.data(), x, layer.num_inputs, layer.num_outputs, y);
+        x = y;
+        turn = 1 - turn;
+      }
+      return x;
+    };
+    return runtime::act(acting, observation, noise, input_.data(), forward, row_.data(), action);
   }
 
   int num_features_, mask_size_;

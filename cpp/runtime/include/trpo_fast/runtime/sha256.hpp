@@ -1,6 +1,7 @@
 // SHA-256 (FIPS 180-4).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -11,9 +12,12 @@ namespace trpo_fast::runtime {
 class Sha256 {
  public:
   void add(const unsigned char* bytes, std::size_t size) {
-    for (std::size_t i = 0; i < size; ++i) {
-      block_[num_bytes_++ % block_.size()] = bytes[i];
-      if (num_bytes_ % block_.size() == 0) compress();
+    while (size > 0) {
+      const std::size_t used = num_bytes_ % block_.size();
+      const std::size_t n = std::min(size, block_.size() - used);
+      std::copy(bytes, bytes + n, block_.begin() + static_cast<std::ptrdiff_t>(used));
+      num_bytes_ += n, bytes += n, size -= n;
+      if (used + n == block_.size()) compress();
     }
   }
 

@@ -1,0 +1,100 @@
+// FixedPolicy: a policy whose sizes and numbers are constants, for small boards: no heap, no exceptions, no RTTI, no
+// file. `trpo-fast export MODEL --format cpp` writes the constants, a `Spec`:
+//
+//   #include "hopper.hpp"
+//   Hopper policy;                        // trpo_fast::runtime::FixedPolicy<HopperSpec>
+//   policy.act(observation, action);
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <utility>
+
+#include "runtime/acting.hpp"
+#include "runtime/activation.hpp"
+#include "runtime/lanes.hpp"
+
+namespace trpo_fast::runtime {
+
+// As Policy: what comes out is finite and in the action space, whatever comes in; one thread at a time.
+//
+// Spec has kSizes (of an observation without its mask, of layers), kMaskSize, kActivation, kParameters (of each layer
+// the weights (inputs, outputs), row-major, then the biases), kMeanHigh, kMeanLow, kInvStd (padded to a multiple of 16
+// by zeros), kClip, and as ActionSpace kActionKind, kActionSize, kLow, kHigh, kSquash, kStd, kNumChoices, kFirst.
+template <class Spec>
+class FixedPolicy {
+ public:
+  static constexpr int kActionSize = Spec::kActionSize;
+  static constexpr int kMaskSize = Spec::kMaskSize;
+  static constexpr int kObservationSize = Spec::kSizes.front() + kMaskSize;
+
+  explicit FixedPolicy(Fallback fallback = Fallback::hold_last) : fallback_(fallback) {
+    zero_action(kSpace, row_.data());
+  }
+
+  ActStatus act(const float* observation, float* action) noexcept { return step(observation, nullptr, action); }
+
+  ActStatus sample(const float* observation, const float* noise, float* action) noexcept {
+    return step(observation, noise, action);
+  }
+
+ private:
+  static constexpr std::size_t kNumLayers = Spec::kSizes.size() - 1;
+  static constexpr auto kWidth = static_cast<std::size_t>(  // the most numbers in a layer, and room for whole registers
+      round_up(*std::max_element(Spec::kSizes.begin(), Spec::kSizes.end())));
+  static constexpr ActionSpace kSpace{Spec::kActionKind,       Spec::kActionSize,
+                                      Spec::kLow.data(),       Spec::kHigh.data(),
+                                      Spec::kSquash,           Spec::kStd.empty() ? nullptr : Spec::kStd.data(),
+                                      Spec::kNumChoices.data()};
+  static constexpr Normalizer kNormalizer{Spec::kMeanHigh.data(), Spec::kMeanLow.data(), Spec::kInvStd.data(),
+                                          Spec::kClip};
+
+  using Values = std::array<float, kWidth>;
+
+  ActStatus step(const float* observation, const float* noise, float* action) noexcept {
+    const Acting acting{kNormalizer, Spec::kSizes.front(), kMaskSize > 0, kSpace, Spec::kFirst.data(), fallback_};
+    const auto forward = [this](const float* input) {
+      std::copy(input, input + kWidth, values_[0].data());
+      forward_layers(std::make_index_sequence<kNumLayers>{});
+      return values_[kNumLayers % 2].data();
+    };
+    return runtime::act(acting, observation, noise, input_.data(), forward, row_.data(), action);
+  }
+
+  template <std::size_t... kLayers>
+  void forward_layers(std::index_sequence<kLayers...>) {
+    (multiply<kLayers>(values_[kLayers % 2], values_[(kLayers + 1) % 2]), ...);
+  }
+
+  static constexpr std::size_t offset(std::size_t layer) {
+    std::size_t sum = 0;
+    for (std::size_t i = 0; i < layer; ++i)
+      sum += static_cast<std::size_t>((Spec::kSizes[i] + 1) * Spec::kSizes[i + 1]);
+    return sum;
+  }
+
+  // y = activation(b + W x)
+  template <std::size_t kLayer>
+  static void multiply(const Values& x, Values& y) {
+    constexpr auto kInputs = static_cast<std::size_t>(Spec::kSizes[kLayer]);
+    constexpr auto kOutputs = static_cast<std::size_t>(Spec::kSizes[kLayer + 1]);
+    const float* weight = Spec::kParameters.data() + offset(kLayer);
+    std::copy(weight + kInputs * kOutputs, weight + (kInputs + 1) * kOutputs, y.data());
+    for (std::size_t k = 0; k < kInputs; ++k) {
+      for (std::size_t o = 0; o < kOutputs; ++o) y[o] += x[k] * weight[k * kOutputs + o];
+    }
+    if constexpr (kLayer + 1 < kNumLayers) {
+      for (std::size_t o = 0; o < kOutputs; o += kLanes) {
+        store(activate<Spec::kActivation>(load(y.data() + o)), y.data() + o);
+      }
+    }
+  }
+
+  Fallback fallback_;
+  Values input_{};
+  std::array<Values, 2> values_{};
+  std::array<float, kActionSize> row_{};
+};
+
+}  // namespace trpo_fast::runtime

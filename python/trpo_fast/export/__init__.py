@@ -1,0 +1,70 @@
+"""Policies as ONNX, C, C++ and JSON: normaliser and bounds of the action space inside, golden vectors beside."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from trpo_fast.export.deployment import Deployment
+from trpo_fast.export.golden import golden_vectors, write_golden_json
+from trpo_fast.export.sources import write_c, write_cpp
+from trpo_fast.export.structured import write_json, write_onnx
+from trpo_fast.policy_file import existing_path
+from trpo_fast.validation import check_choice
+
+SUFFIXES = {"onnx": ".onnx", "c": ".c", "cpp": ".hpp", "json": ".json"}
+
+
+def export_policy(
+    model: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    format: str = "onnx",
+    observation_names: Sequence[str] | None = None,
+    action_names: Sequence[str] | None = None,
+) -> list[Path]:
+    """Write the policy in a file as what another runtime reads, with golden vectors to test it on the target.
+
+    All are of the most probable action, in float32.
+
+    Parameters
+    ----------
+    model : path
+        A file that ``TRPO.save`` or ``save_policy`` wrote.
+    path : path, optional
+        Where to; its stem is the name in C and C++. Beside the model, with the format's suffix, if not given.
+    format : {"onnx", "c", "cpp", "json"}
+        ONNX (input ``obs``, output ``actions``; needs the ``export`` extra); C99 that needs ``tanhf`` and ``expf``
+        alone; constants for ``trpo_fast/fixed_policy.hpp``; the numbers as JSON.
+    observation_names, action_names : sequence of str, optional
+        One for each number of an observation (with a mask) and of an action, for the metadata of ONNX and JSON.
+
+    Returns
+    -------
+    list of Path
+        The files written, the exported policy first.
+
+    Raises
+    ------
+    PolicyFileError, FileNotFoundError
+        As ``load_policy``.
+    InvalidArgumentError
+        If the format is unknown, there are more or fewer names than numbers, or float32 cannot hold the policy.
+    MissingExtraError
+        For ONNX without the ``export`` extra.
+    OSError
+        If a file cannot be written.
+    """
+    check_choice("format", format, tuple(SUFFIXES))
+    source = existing_path(model)
+    deployment = Deployment.load(source, observation_names, action_names)
+    target = source.with_suffix(SUFFIXES[format]) if path is None else Path(path)
+    golden = golden_vectors(deployment)
+    if format == "c":
+        return write_c(deployment, golden, target)
+    if format == "cpp":
+        return write_cpp(deployment, golden, target)
+    if format == "onnx":
+        write_onnx(deployment, target)
+    else:
+        write_json(deployment, target)
+    return [target, write_golden_json(golden, target)]

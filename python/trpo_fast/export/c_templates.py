@@ -1,0 +1,216 @@
+"""The text of exported C and C++; ``$`` marks what ``sources`` fills in."""
+
+C_HEADER = """\
+/* $name: a policy that trpo_fast $version trained for $steps steps. */
+#ifndef ${NAME}_H
+#define ${NAME}_H
+
+#define ${NAME}_OBSERVATION_SIZE $observation_size /* the last $mask_size of them an action mask */
+#define ${NAME}_ACTION_SIZE $action_size
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The most probable action for an observation. Returns 0; or, and leaves `action` as it was,
+   1 if an observation is not finite or of magnitude above 1e18, 2 if a mask is none, 3 if the network overflows. */
+int ${name}_act(const float observation[${NAME}_OBSERVATION_SIZE], float action[${NAME}_ACTION_SIZE]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
+"""
+
+C_SOURCE = """\
+/* $name: a policy that trpo_fast $version trained for $steps steps. C99; needs tanhf and expf alone. */
+#include "$name.h"
+
+#include <float.h>
+#include <math.h>
+
+#ifdef __FAST_MATH__
+#error "-ffast-math removes the checks for NaN and Inf that keep actions safe: compile without it"
+#endif
+
+#define NUM_FEATURES $num_features
+#define MASK_SIZE $mask_size
+#define NUM_OUTPUTS $num_outputs
+#define ACTION_SIZE $action_size
+#define WIDEST $widest
+
+static const float mean_high[] = $mean_high; /* the mean is the sum of two parts */
+static const float mean_low[] = $mean_low;
+static const float inv_std[] = $inv_std;
+$layers
+
+${activate}
+static float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
+
+/* y = b + W x */
+static void dense(const float *weight, const float *bias, const float *x, int inputs, int outputs, float *y) {
+  int i, k;
+  for (i = 0; i < outputs; ++i) {
+    float sum = bias[i];
+    for (k = 0; k < inputs; ++k) sum += weight[i * inputs + k] * x[k];
+    y[i] = sum;
+  }
+}
+
+int ${name}_act(const float observation[${NAME}_OBSERVATION_SIZE], float action[${NAME}_ACTION_SIZE]) {
+  float a[WIDEST], b[WIDEST];
+  const float *phi = $phi;
+  int i;
+  for (i = 0; i < NUM_FEATURES; ++i) {
+    const float x = observation[i];
+    if (!(x >= -1e18f && x <= 1e18f)) return 1;
+    a[i] = clamp(((x - mean_high[i]) - mean_low[i]) * inv_std[i], -$clip, $clip);
+  }
+$calls
+  for (i = 0; i < NUM_OUTPUTS; ++i) {
+    if (!(phi[i] >= -FLT_MAX && phi[i] <= FLT_MAX)) return 3;
+  }
+$decide
+  return 0;
+}
+"""
+
+DECIDE = {
+    "box": """\
+  {
+    static const float low[] = $low, high[] = $high;
+    for (i = 0; i < ACTION_SIZE; ++i) action[i] = clamp(phi[i], low[i], high[i]);
+  }""",
+    "box_squashed": """\
+  {
+    static const float low[] = $low, high[] = $high;
+    for (i = 0; i < ACTION_SIZE; ++i) {
+      const float middle = 0.5f * low[i] + 0.5f * high[i], half = 0.5f * high[i] - 0.5f * low[i];
+      action[i] = clamp(middle + half * tanhf(phi[i]), low[i], high[i]);
+    }
+  }""",
+    "choices": """\
+  {
+    static const int choices[] = $choices, first[] = $first;
+    const float *mask = observation + NUM_FEATURES;
+    int best[ACTION_SIZE], j, begin = 0;
+    for (i = 0; i < ACTION_SIZE; begin += choices[i++]) {
+      best[i] = -1;
+      for (j = 0; j < choices[i]; ++j) {
+        if (MASK_SIZE > 0 && mask[begin + j] != 0.0f && mask[begin + j] != 1.0f) return 2;
+        if (MASK_SIZE > 0 && mask[begin + j] == 0.0f) continue;
+        if (best[i] < 0 || phi[begin + j] > phi[begin + best[i]]) best[i] = j;
+      }
+      if (best[i] < 0) return 2;
+    }
+    for (i = 0; i < ACTION_SIZE; ++i) action[i] = (float)(first[i] + best[i]);
+  }""",
+    "bits": """\
+  for (i = 0; i < ACTION_SIZE; ++i) action[i] = phi[i] > 0.0f ? 1.0f : 0.0f;""",
+}
+
+C_TEST = """\
+/* Golden vectors of $name: ${name}_self_test() is how many of them fail on this machine. */
+#include "$name.h"
+
+#include <math.h>
+
+#define COUNT $count
+
+static const float observations[] = $observations;
+static const float actions[] = $actions;
+
+int ${name}_self_test(void) {
+  int n, i, num_failures = 0;
+  for (n = 0; n < COUNT; ++n) {
+    float action[${NAME}_ACTION_SIZE];
+    int fails = ${name}_act(observations + n * ${NAME}_OBSERVATION_SIZE, action) != 0;
+    for (i = 0; i < ${NAME}_ACTION_SIZE && !fails; ++i) {
+      const float expected = actions[n * ${NAME}_ACTION_SIZE + i];
+      fails = !(fabsf(action[i] - expected) <= $tolerance * fmaxf(1.0f, fabsf(expected)));
+    }
+    num_failures += fails;
+  }
+  return num_failures;
+}
+
+#ifndef ${NAME}_NO_MAIN
+#include <stdio.h>
+int main(void) {
+  const int num_failures = ${name}_self_test();
+  printf("%d of %d golden vectors fail\\n", num_failures, COUNT);
+  return num_failures != 0;
+}
+#endif
+"""
+
+CPP_HEADER = """\
+// $name: a policy that trpo_fast $version trained for $steps steps. Needs the headers of trpo_fast's runtime.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+
+#include "trpo_fast/fixed_policy.hpp"
+
+struct ${name}_spec {
+  static constexpr auto kSizes = $sizes;
+  static constexpr int kMaskSize = $mask_size;
+  static constexpr auto kActivation = trpo_fast::runtime::Activation::$activation;
+  static constexpr auto kMeanHigh = $mean_high;
+  static constexpr auto kMeanLow = $mean_low;
+  static constexpr auto kInvStd = $inv_std;
+  static constexpr float kClip = $clip;
+  static constexpr auto kActionKind = trpo_fast::runtime::ActionKind::$kind;
+  static constexpr int kActionSize = $action_size;
+  static constexpr auto kLow = $low;
+  static constexpr auto kHigh = $high;
+  static constexpr bool kSquash = $squash;
+  static constexpr auto kStd = $std;
+  static constexpr auto kNumChoices = $choices;
+  static constexpr auto kFirst = $first;
+  static constexpr auto kParameters = $parameters;
+};
+
+using $name = trpo_fast::runtime::FixedPolicy<${name}_spec>;
+"""
+
+CPP_TEST = """\
+// Golden vectors of $name: ${name}_self_test() is how many of them fail on this machine.
+#include "$name.hpp"
+
+#include <cmath>
+
+namespace {
+constexpr int kCount = $count;
+constexpr float kObservations[] = $observations;
+constexpr float kActions[] = $actions;
+}  // namespace
+
+int ${name}_self_test() {
+  $name acting;
+  int num_failures = 0;
+  for (int n = 0; n < kCount; ++n) {
+    float action[$name::kActionSize];
+    const auto status = acting.act(kObservations + n * $name::kObservationSize, action);
+    bool fails = status != trpo_fast::runtime::ActStatus::ok;
+    for (int i = 0; i < $name::kActionSize && !fails; ++i) {
+      const float expected = kActions[n * $name::kActionSize + i];
+      fails = !(std::abs(action[i] - expected) <= $tolerance * std::fmax(1.0f, std::abs(expected)));
+    }
+    num_failures += fails ? 1 : 0;
+  }
+  return num_failures;
+}
+
+#ifndef ${NAME}_NO_MAIN
+#include <cstdio>
+int main() {
+  const int num_failures = ${name}_self_test();
+  std::printf("%d of %d golden vectors fail\\n", num_failures, kCount);
+  return num_failures != 0;
+}
+#endif
+"""

@@ -1,0 +1,64 @@
+"""Golden vectors: observations, and the actions that an exported policy must give for them."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.export.deployment import Deployment
+
+COUNT = 64
+TOLERANCE = 1e-5  # of a Box action a: TOLERANCE max(1, |a|)
+MIN_GAP = 1e-4  # between the logits of the two best choices: no target need round as this machine does
+
+
+class Golden(NamedTuple):
+    """Observations (n, D) and actions (n, A), as float32 holds them."""
+
+    observations: npt.NDArray[np.float32]
+    actions: npt.NDArray[np.float32]
+
+
+def golden_vectors(deployment: Deployment) -> Golden:
+    """Observations where the policy is used to be, some far away, and what Python does there; always the same ones."""
+    policy, theta = deployment.policy, deployment.theta
+    statistics, rng = policy.normalizer.statistics, np.random.default_rng(0)
+    shape = 4 * COUNT, statistics.mean.size
+    scale = np.where(np.arange(4 * COUNT) % 8 == 7, 20.0, 1.0)[:, None]
+    rows = (statistics.mean + statistics.std * scale * rng.standard_normal(shape)).astype(np.float32)
+    choices = ~policy.observation_codec.is_continuous
+    rows[:, choices] = rng.integers(2, size=(len(rows), int(choices.sum())))
+    begin = deployment.policy.observation_codec.num_features
+    for n in deployment.num_choices if deployment.mask_size else []:
+        rows[np.arange(len(rows)), begin + rng.integers(n, size=len(rows))] = 1.0  # a choice at least
+        begin += n
+    observations = rows.astype(np.float64)
+    kernel_rows = np.empty((len(rows), deployment.size), policy.dtype)
+    policy.act(theta, observations, None, kernel_rows)
+    actions = np.asarray(policy.codec.to_env(kernel_rows)).reshape(len(rows), -1)
+    clear = np.flatnonzero(_gaps(deployment, policy.dist_params(theta, observations)) > MIN_GAP)[:COUNT]
+    return Golden(rows[clear], actions[clear].astype(np.float32))
+
+
+def _gaps(deployment: Deployment, phi: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """How far the closest decision of each row is from another one, in logits; infinite of a Box."""
+    phi, gaps = phi.astype(np.float64), np.full(len(phi), np.inf)
+    if deployment.kind == "bits":
+        gaps = np.abs(phi).min(axis=1)
+    if deployment.kind != "choices":
+        return gaps
+    for logits in np.split(phi, np.cumsum(deployment.num_choices)[:-1], axis=1):
+        best = np.sort(np.where(np.isfinite(logits), logits, -1e300), axis=1)
+        if best.shape[1] > 1:
+            gaps = np.minimum(gaps, best[:, -1] - best[:, -2])
+    return gaps
+
+
+def write_golden_json(golden: Golden, exported: Path) -> Path:
+    """Golden vectors beside an exported policy: STEM_test.json."""
+    path = exported.with_name(f"{exported.stem}_test.json")
+    vectors = {"tolerance": TOLERANCE, "observations": golden.observations.tolist(), "actions": golden.actions.tolist()}
+    path.write_text(json.dumps(vectors) + "\n")
+    return path

@@ -1,0 +1,132 @@
+"""Policies as C99 that stands alone, and as constants for ``trpo_fast/fixed_policy.hpp``."""
+
+import re
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.export.c_templates import C_HEADER, C_SOURCE, C_TEST, CPP_HEADER, CPP_TEST, DECIDE
+from trpo_fast.export.deployment import Deployment
+from trpo_fast.export.golden import TOLERANCE, Golden
+
+ACTIVATIONS = {
+    "tanh": "tanhf(z)",
+    "relu": "z < 0.0f ? 0.0f : z",
+    "elu": "z > 0.0f ? z : expf(z) - 1.0f",
+    "silu": "z / (1.0f + expf(-z))",
+    "identity": "z",
+}
+REGISTER = 16  # floats: arrays that are read by whole registers are padded to a multiple
+
+
+def write_c(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
+    """STEM.c, STEM.h and the self-test STEM_test.c; returns their paths."""
+    d, name = deployment, _identifier(path)
+    layers = []
+    for i, layer in enumerate(d.layers):
+        layers.append(f"static const float weight_{i}[] = {_array(layer.weight)};")
+        layers.append(f"static const float bias_{i}[] = {_array(layer.bias)};")
+    calls, x, y = [], "a", "b"
+    for i, (inputs, outputs) in enumerate(zip(d.sizes[:-1], d.sizes[1:], strict=True)):
+        calls.append(f"  dense(weight_{i}, bias_{i}, {x}, {inputs}, {outputs}, {y});")
+        if i + 1 < len(d.layers):
+            calls.append(f"  for (i = 0; i < {outputs}; ++i) {y}[i] = activate({y}[i]);")
+        x, y = y, x
+    values = {
+        **_values(d, golden, name),
+        "activate": f"static float activate(float z) {{ return {ACTIVATIONS[d.activation]}; }}\n"
+        if d.layers[1:]
+        else "",
+        "layers": "\n".join(layers),
+        "calls": "\n".join(calls),
+        "phi": x,
+        "choices": _array(d.num_choices or [1], "int"),
+        "first": _array(d.first, "int"),
+        "low": _array(d.low if d.low.size else [0.0]),
+        "high": _array(d.high if d.high.size else [0.0]),
+        "widest": max(d.sizes),
+        "num_outputs": d.sizes[-1],
+    }
+    values["decide"] = Template(DECIDE[d.kind + ("_squashed" if d.policy.codec.squash else "")]).substitute(values)
+    header, test = path.with_suffix(".h"), path.with_name(f"{path.stem}_test.c")
+    for target, template in ((path, C_SOURCE), (header, C_HEADER), (test, C_TEST)):
+        target.write_text(Template(template).substitute(values))
+    return [path, header, test]
+
+
+def write_cpp(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
+    """STEM.hpp and the self-test STEM_test.cpp; returns their paths."""
+    d, name = deployment, _identifier(path)
+    parameters = np.concatenate([np.concatenate([layer.weight.T.ravel(), layer.bias]) for layer in d.layers])
+    padding = -len(d.mean_high) % REGISTER
+    values = {
+        **_values(d, golden, name),
+        "sizes": _std_array("int", d.sizes),
+        "parameters": _std_array("float", parameters),
+        **{
+            key: _std_array("float", np.pad(getattr(d, key), (0, padding)))
+            for key in ("mean_high", "mean_low", "inv_std")
+        },
+        "kind": d.kind,
+        "activation": d.activation,
+        "squash": str(d.policy.codec.squash).lower(),
+        **{key: _std_array("float", getattr(d, key)) for key in ("low", "high", "std")},
+        "choices": _std_array("std::int32_t", d.num_choices),
+        "first": _std_array("float", d.first),
+    }
+    test = path.with_name(f"{path.stem}_test.cpp")
+    for target, template in ((path, CPP_HEADER), (test, CPP_TEST)):
+        target.write_text(Template(template).substitute(values))
+    return [path, test]
+
+
+def _values(d: Deployment, golden: Golden, name: str) -> dict[str, Any]:
+    """What every template takes."""
+    return {
+        "name": name,
+        "NAME": name.upper(),
+        "version": d.description()["trpo_fast"],
+        "steps": d.description()["training_steps"],
+        "num_features": d.sizes[0],
+        "mask_size": d.mask_size,
+        "observation_size": d.sizes[0] + d.mask_size,
+        "action_size": d.size,
+        "mean_high": _array(d.mean_high),
+        "mean_low": _array(d.mean_low),
+        "inv_std": _array(d.inv_std),
+        "clip": _number(d.clip),
+        "tolerance": _number(TOLERANCE),
+        "count": len(golden.observations),
+        "observations": _array(golden.observations),
+        "actions": _array(golden.actions),
+    }
+
+
+def _identifier(path: Path) -> str:
+    name = path.stem
+    if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
+        raise InvalidArgumentError("path", "a file whose stem is a name in C", repr(name))
+    return name
+
+
+def _number(value: float, kind: str = "float") -> str:
+    """A constant of C and C++, to the last bit."""
+    if kind != "float":
+        return str(int(value))
+    if np.isinf(value):
+        return "INFINITY" if value > 0 else "-INFINITY"
+    text = f"{float(value):.9g}"
+    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
+
+
+def _array(values: npt.ArrayLike, kind: str = "float") -> str:
+    return "{" + ", ".join(_number(value, kind) for value in np.ravel(values).tolist()) + "}"
+
+
+def _std_array(kind: str, values: npt.ArrayLike) -> str:
+    flat = np.ravel(values).tolist()
+    return f"std::array<{kind}, {len(flat)}>{_array(flat, kind)}"

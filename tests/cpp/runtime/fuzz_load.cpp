@@ -1,0 +1,47 @@
+// Any bytes as a policy file: as they are, and with their checksum put right, so that what lies behind it is reached.
+// For libFuzzer; CONTRIBUTING.md has the commands.
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "trpo_fast/policy.hpp"
+
+using namespace trpo_fast::runtime;
+
+namespace {
+
+// The content with 64 digits, where a digest stands, replaced by the right ones.
+std::string signed_again(std::string content) {
+  static const std::string kBefore = "\\\"sha256\\\":\\\"";
+  const std::size_t found = content.find(kBefore);
+  const std::size_t begin = found + kBefore.size();
+  if (found == std::string::npos || content.size() < begin + 64) return content;
+  content.replace(begin, 64, 64, '0');
+  Sha256 sum;
+  sum.add(reinterpret_cast<const unsigned char*>(content.data()), content.size());
+  return content.replace(begin, 64, sum.hex_digest());
+}
+
+void load_and_act(const std::string& content) {
+  LoadedPolicy loaded = load_policy(content.data(), content.size());
+  if (loaded.policy.has_value() != (loaded.problem.status == LoadStatus::ok)) std::abort();
+  if (!loaded.policy) return;
+  std::vector<float> observation(static_cast<std::size_t>(loaded.policy->observation_size()), 1.0f);
+  std::vector<float> action(static_cast<std::size_t>(loaded.policy->action_size()), 0.5f);
+  loaded.policy->sample(observation.data(), std::vector<float>(action).data(), action.data());
+  for (const float a : action) {
+    if (!std::isfinite(a)) std::abort();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string content(reinterpret_cast<const char*>(data), size);
+  load_and_act(content);
+  load_and_act(signed_again(content));
+  return 0;
+}

@@ -1,0 +1,178 @@
+"""Exports: C, C++, ONNX and JSON do what Python does, and their golden vectors tell where they do not."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from deployed import CASES, N, assert_agrees, made, observed
+from runtime import ROOT, compile_program, run
+
+from trpo_fast import TRPO, InvalidArgumentError, MissingExtraError, export_policy, save_policy
+from trpo_fast.cli import main
+
+SOURCES = ROOT / "tests" / "cpp" / "runtime"
+NO_HEAP = ["-fno-exceptions", "-fno-rtti"]
+
+
+@pytest.fixture(params=CASES)
+def deployed(request, tmp_path):
+    """(policy, theta, observations) of a case; its file is policy.safetensors in tmp_path."""
+    policy, theta = made(request.param, "float32", tmp_path / "policy.safetensors")
+    return policy, theta, observed(policy, N, np.random.default_rng(1))
+
+
+def asked(program, observations, size):
+    """Statuses (n,) and actions (n, size) of a program that was compiled with an export."""
+    call = np.dtype([("status", "<i4"), ("action", "<f4", size)])
+    calls = np.frombuffer(run(program, observations.tobytes()), call)
+    return calls["status"], calls["action"]
+
+
+def compiled(tmp_path, kind, *flags):
+    """The program that asks an exported policy."""
+    export_policy(tmp_path / "policy", format=kind)
+    source = SOURCES / f"ask_{kind}.{kind}"
+    sources = [str(tmp_path / "policy.c")] if kind == "c" else NO_HEAP
+    return compile_program(source, tmp_path / f"ask_{kind}", "-I", str(tmp_path), *sources, *flags)
+
+
+@pytest.mark.parametrize("kind", ["c", "cpp"])
+def test_sources_act_as_python_does(kind, deployed, tmp_path):
+    policy, theta, observations = deployed
+    statuses, actions = asked(compiled(tmp_path, kind, "-O2"), observations, policy.codec.size)
+    assert (statuses == 0).all()
+    assert_agrees(policy, theta, observations, actions)
+
+
+def test_onnx_acts_as_python_does(deployed, tmp_path):
+    policy, theta, observations = deployed
+    export_policy(tmp_path / "policy")
+    session = onnxruntime.InferenceSession(tmp_path / "policy.onnx", providers=["CPUExecutionProvider"])
+    assert [value.name for value in (*session.get_inputs(), *session.get_outputs())] == ["obs", "actions"]
+    for n in (1, 3, N):
+        (actions,) = session.run(None, {"obs": observations[:n]})
+        assert actions.dtype == (np.float32 if policy.codec.is_box else np.int64)
+        assert actions.shape == (n, policy.codec.size)
+    assert_agrees(policy, theta, observations, actions)
+
+
+def test_json_has_the_numbers_that_python_computes_with(deployed, tmp_path):
+    """By NumPy, in float64, from nothing but the file."""
+    policy, theta, observations = deployed
+    export_policy(tmp_path / "policy", format="json")
+    d = json.loads((tmp_path / "policy.json").read_text())
+    n = observations.shape[1] - d["mask_size"]
+    clip = d["clip"] or np.inf
+    mean = np.add(d["mean_high"], d["mean_low"])
+    x = np.clip((observations[:, :n] - mean) * d["inv_std"], -clip, clip)
+    activate = {
+        "tanh": np.tanh, "identity": lambda z: z, "relu": lambda z: np.maximum(z, 0.0),
+        "elu": lambda z: np.where(z > 0.0, z, np.expm1(np.minimum(z, 0.0))), "silu": lambda z: z / (1.0 + np.exp(-z)),
+    }[d["activation"]]  # fmt: skip
+    for i, layer in enumerate(d["layers"]):
+        x = x @ np.array(layer["weight"]).T + layer["bias"]
+        x = activate(x) if i + 1 < len(d["layers"]) else x
+    if d["action_kind"] == "box":
+        low, high = (np.array([float(bound) for bound in d[name]]) for name in ("low", "high"))
+        x = x[:, : len(low)]
+        actions = np.clip((low + high) / 2 + (high - low) / 2 * np.tanh(x) if d["squash"] else x, low, high)
+    elif d["action_kind"] == "bits":
+        actions = x > 0.0
+    else:
+        x = np.where(observations[:, n:] == 0.0, -np.inf, x) if d["mask_size"] else x
+        parts = np.split(x, np.cumsum(d["num_choices"])[:-1], axis=1)
+        actions = np.stack([part.argmax(axis=1) for part in parts], axis=1) + d["first"]
+    assert_agrees(policy, theta, observations, actions)
+
+
+@pytest.mark.parametrize("kind", ["c", "cpp"])
+def test_the_self_test_passes_and_finds_a_weight_that_is_wrong(kind, deployed, tmp_path):
+    policy, _, _ = deployed
+    files = export_policy(tmp_path / "policy", format=kind)
+    test, others = files[-1], [str(path) for path in files[:-1] if path.suffix == ".c"]
+    assert b"0 of 64 golden vectors fail" in run(
+        compile_program(test, tmp_path / "self_test", "-I", str(tmp_path), *others)
+    )
+    last = policy.unflatten(policy.initial_parameters(0))  # names alone
+    bias = f"bias_{sum(name.endswith('bias') for name in last) - 1}[] = {{" if kind == "c" else "kParameters = "
+    text = files[0].read_text()
+    assert bias in text
+    begin = text.index(bias) + len(bias)
+    end = text.index("}", begin)
+    values = text[begin:end].split(", ")
+    values[-policy.network.output_size if kind == "cpp" else 0] = values[-1] = "9.0f"
+    files[0].write_text(text[:begin] + ", ".join(values) + text[end:])
+    broken = compile_program(test, tmp_path / "self_test", "-I", str(tmp_path), *others)
+    assert subprocess.run([broken], capture_output=True).returncode == 1
+
+
+@pytest.mark.parametrize("kind", ["c", "cpp"])
+@pytest.mark.parametrize("name", ["Box bounded", "Discrete masked"])
+def test_sources_refuse_what_must_not_be_acted_on(name, kind, tmp_path):
+    policy, _ = made(name, "float32", tmp_path / "policy.safetensors")
+    good = observed(policy, 1, np.random.default_rng(2))
+    rows = np.repeat(good, 7, axis=0)
+    rows[[1, 2, 3, 4], 5] = [np.nan, np.inf, -np.inf, 2e18]
+    expected = [0, 1, 1, 1, 1, 0, 0]
+    if policy.action_masks is not None:
+        rows[5, 17:], rows[6, 17] = 0.0, 0.5
+        expected[5:] = [2, 2]
+    program = compiled(tmp_path, kind, "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    statuses, actions = asked(program, rows, policy.codec.size)
+    assert statuses.tolist() == expected
+    assert (actions == actions[0]).all()  # held
+
+
+def test_metadata_say_what_the_policy_is_of(tmp_path):
+    TRPO("MlpPolicy", "Pendulum-v1", n_steps=64, seed=0).learn(64).save(tmp_path / "pendulum")
+    names = {"observation_names": ["cos", "sin", "speed"], "action_names": ["torque"]}
+    export_policy(tmp_path / "pendulum", tmp_path / "p.onnx", **names)
+    export_policy(tmp_path / "pendulum", tmp_path / "p.json", format="json", **names)
+    props = {prop.key: prop.value for prop in onnx.load(tmp_path / "p.onnx").metadata_props}
+    assert next(csv.reader([props["observation_names"]])) == names["observation_names"]
+    described = json.loads((tmp_path / "p.json").read_text())
+    assert described["action_names"] == ["torque"]
+    for key in ("action_space", "observation_space", "normalizer_mean", "normalizer_var", "training_steps"):
+        assert json.loads(props[key]) == described[key]
+    assert described["training_steps"] == 64
+    assert described["action_space"]["low"] == ["-2.0"]
+
+
+def test_misuse_is_named(tmp_path):
+    made("Box bounded", "float32", tmp_path / "policy.safetensors")
+    with pytest.raises(InvalidArgumentError, match="format: expected one of onnx, c, cpp, json"):
+        export_policy(tmp_path / "policy", format="pt")
+    with pytest.raises(InvalidArgumentError, match="observation_names: expected 17 names"):
+        export_policy(tmp_path / "policy", observation_names=["a"])
+    with pytest.raises(InvalidArgumentError, match="path: expected a file whose stem is a name in C, got '1-2'"):
+        export_policy(tmp_path / "policy", tmp_path / "1-2.c", format="c")
+    with pytest.raises(FileNotFoundError):
+        export_policy(tmp_path / "nothing")
+    assert {path.name for path in tmp_path.iterdir()} == {"policy.safetensors"}
+
+
+def test_without_onnx_the_extra_is_named(tmp_path, monkeypatch):
+    made("Box bounded", "float32", tmp_path / "policy.safetensors")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtraError, match=r"the ONNX format needs .* pip install 'trpo-fast\[export\]'"):
+        export_policy(tmp_path / "policy")
+
+
+def test_a_policy_that_float32_cannot_hold_is_refused(tmp_path):
+    policy, theta = made("linear", "float64", tmp_path / "policy.safetensors")
+    policy.unflatten(theta)["layers.0.bias"][0] = 1e300
+    save_policy(tmp_path / "policy", policy, theta)
+    with pytest.raises(InvalidArgumentError, match="model: expected parameters that float32 can hold"):
+        export_policy(tmp_path / "policy", format="c")
+
+
+def test_the_command_exports_and_says_what_it_wrote(tmp_path, capsys):
+    made("Box bounded", "float32", tmp_path / "policy.safetensors")
+    main(["export", str(tmp_path / "policy"), "--format", "c", "--out", str(tmp_path / "robot.c")])
+    written = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert written == [str(tmp_path / name) for name in ("robot.c", "robot.h", "robot_test.c")]
