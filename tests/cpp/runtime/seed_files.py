@@ -1,0 +1,24 @@
+"""Small policy files of every kind, for a fuzzer to begin with: ``python seed_files.py FOLDER``."""
+
+import sys
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+
+from trpo_fast import Policy, save_policy
+
+BOX = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+KINDS = [
+    (BOX, BOX, {}),
+    (gym.spaces.Discrete(2), gym.spaces.Discrete(2), {"use_masking": True}),
+    (gym.spaces.Dict(a=BOX, b=gym.spaces.MultiBinary(2)), gym.spaces.MultiDiscrete([2, 2]), {"dtype": "float64"}),
+    (gym.spaces.Tuple((gym.spaces.MultiDiscrete([2, 2]),)), gym.spaces.MultiBinary(2), {}),
+    (BOX, gym.spaces.Box(-1.0, 1.0, (1,), np.float64), {"squash": True, "state_dependent_std": True}),
+]
+
+folder = Path(sys.argv[1])
+folder.mkdir(exist_ok=True)
+for i, (observation_space, action_space, options) in enumerate(KINDS):
+    policy = Policy(observation_space, action_space, net_arch=[1], **options)
+    save_policy(folder / f"{i}", policy, policy.initial_parameters(0))
