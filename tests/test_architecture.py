@@ -41,11 +41,12 @@ LAYERS = [
     ["curvature", "trust_regions", "vine"],
     ["trpo"],
     ["rollout", "reward_normalization"],
+    ["transitions"],
     ["metrics", "model_file", "workers", "evaluation", "training"],
     ["checkpoints", "callbacks", "csv_files", "iteration", "logger", "tensorboard"],
     ["learner"],
     ["__init__"],
-    ["cli", "integrations"],
+    ["cli", "integrations", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEADERS = sorted((ROOT / "cpp" / "include").rglob("*.hpp"))

@@ -34,6 +34,7 @@ from trpo_fast.policy_content import load_policy, save_policy
 from trpo_fast.schedules import AdaptiveRadius, LinearSchedule
 from trpo_fast.surrogate import SurrogateObjective
 from trpo_fast.threads import get_num_threads, set_num_threads, use_environment_variable
+from trpo_fast.transitions import Transitions
 from trpo_fast.trpo import trpo_update
 from trpo_fast.update_report import UpdateReport, UpdateStatus
 from trpo_fast.value_function import CriticState, PendingFit, ValueFit, ValueFitStatus, ValueFunction
@@ -63,6 +64,7 @@ __all__ = [
     "SurrogateValue",
     "TRPOConfig",
     "TRPOFastError",
+    "Transitions",
     "UnsupportedSpaceError",
     "UpdateReport",
     "UpdateStatus",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +13,7 @@ from trpo_fast.action_masks import ActionMasks
 from trpo_fast.environment_interface import Environments, Trajectories, check_flag, check_reward, take_observation
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.observations import ObservationCodec
+from trpo_fast.spaces import Spaces
 from trpo_fast.validation import check_integer, describe
 from trpo_fast.vector_environments import SB3Environments, VectorEnvironments
 
@@ -64,6 +65,11 @@ def factories_of(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None) -> li
     if n_envs not in (1, len(env)):
         raise InvalidArgumentError("n_envs", f"{len(env)}, the number of factories", n_envs)
     return list(env)
+
+
+def is_pair_of_spaces(env: Any) -> TypeGuard[Spaces]:
+    """Whether ``env`` is an observation and an action space, and no environment."""
+    return isinstance(env, tuple) and len(env) == 2 and all(isinstance(part, gym.Space) for part in env)
 
 
 def is_vector(env: Any) -> bool:
@@ -206,7 +212,10 @@ class SingleEnvironments:
 
 
 class NoEnvironments:
-    """The spaces of a loaded policy without its environments: predict works, learn says what is missing."""
+    """The spaces of a model without environments: predict works, and learning from transitions that come from outside.
+
+    ``learn`` says what is missing.
+    """
 
     def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], num_envs: int) -> None:
         self.observation_space = observation_space
@@ -218,7 +227,9 @@ class NoEnvironments:
         pass
 
     def reset(self, seed: int | None) -> NoReturn:
-        raise InvalidArgumentError("env", "an environment to learn in: load(path, env=...)", "none")
+        raise InvalidArgumentError(
+            "env", "an environment to learn in: load(path, env=...), or collect() and update()", "none"
+        )
 
     def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> NoReturn:
         self.reset(0)

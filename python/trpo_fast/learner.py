@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -13,12 +13,13 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.batches import Batch
 from trpo_fast.callbacks import as_callback, step_locals
 from trpo_fast.config import TRPOConfig
 from trpo_fast.environment_interface import Environments, Trajectories
-from trpo_fast.environments import EnvLike, NoEnvironments, make_environments
+from trpo_fast.environments import EnvLike, NoEnvironments, is_pair_of_spaces, make_environments
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError, ResumeWarning
-from trpo_fast.iteration import Learned, learn_from
+from trpo_fast.iteration import Learned, Lesson, learn, lesson_from, lesson_of
 from trpo_fast.logger import Logger
 from trpo_fast.metrics import Clock, Metrics, Sink, format_table, rollout_metrics
 from trpo_fast.model_file import check_content, model_content, restore
@@ -29,9 +30,10 @@ from trpo_fast.policy import Actor
 from trpo_fast.policy_file import existing_path, load_policy_file, save_policy_file, target_path
 from trpo_fast.progress import progress
 from trpo_fast.rollout import Episode, InProcess, Rollout, Stepper
-from trpo_fast.spaces import same_spaces
+from trpo_fast.spaces import Spaces, same_spaces
 from trpo_fast.tensorboard import TensorBoard, free_folder
 from trpo_fast.training import Training
+from trpo_fast.transitions import Transitions
 from trpo_fast.update_report import UpdateReport
 from trpo_fast.validation import check_choice, check_integer, describe, float_array
 from trpo_fast.value_function import CriticState
@@ -45,8 +47,9 @@ class TRPO:
     ----------
     policy : {"MlpPolicy", "MultiInputPolicy"}
         The same: SB3 has the second name for ``Dict`` observations, which are flattened.
-    env : str, gymnasium.Env, gymnasium.vector.VectorEnv (EnvPool too) or list of factories
-        An id or factories are stepped as single environments, each with its own random streams.
+    env : str, gymnasium.Env, gymnasium.vector.VectorEnv (EnvPool too), list of factories, or tuple of two spaces
+        An id or factories are stepped as single environments, each with its own random streams. A tuple (observation
+        space, action space) where transitions come from outside (``transitions``).
     n_envs : int
         How many environments to make from an id.
     n_workers : int
@@ -114,7 +117,7 @@ class TRPO:
     def __init__(
         self,
         policy: str,
-        env: EnvLike | NoEnvironments,
+        env: EnvLike | Spaces | NoEnvironments,
         *,
         n_envs: int = 1,
         n_workers: int = 0,
@@ -140,6 +143,8 @@ class TRPO:
         self.config = TRPOConfig(**settings)
         self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0)
         self.n_workers = check_integer("n_workers", n_workers, at_least=0)
+        if is_pair_of_spaces(env):
+            env = NoEnvironments(*env, num_envs=1)
         if isinstance(env, NoEnvironments):
             self.env: Environments | WorkerEnvironments | NoEnvironments = env
         elif n_workers:
@@ -442,6 +447,66 @@ class TRPO:
                 hooks.on_training_end()
         return self
 
+    def transitions(self) -> Transitions:
+        """What takes down the transitions of a robot, for ``collect``: its ``act`` samples from the committed policy.
+
+        For learning without an environment; the model is made with a tuple of spaces in its place.
+        """
+        return Transitions(self.policy, lambda: self._actor, self._training.collector.noise_streams[0])
+
+    def collect(self, transitions: Transitions) -> Batch:
+        """The transitions as a batch, with the critic's advantages and returns; ``update`` learns from it.
+
+        Counts them in ``num_timesteps``, and the episodes that ended in ``ep_info_buffer``; they are gone from
+        ``transitions``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there are none, or the method is another than "single_path".
+        """
+        if self.config.method != "single_path":
+            raise InvalidArgumentError("method", '"single_path" for transitions from outside', self.config.method)
+        rollout, training = transitions.take(), self._training
+        config = self.config.at(self.progress_remaining, training.radius)
+        lesson = lesson_of(rollout, self.policy, self.value_function, self._critic, training.rewards, config)
+        self.num_timesteps += rollout.num_transitions
+        training.collector.count_episodes(rollout.trajectories)
+        training.rewards = lesson.rewards
+        return lesson.batch
+
+    def update(self, batch: Batch) -> UpdateReport:
+        """One iteration's learning from a batch: the policy's step, the critic's fit and the new statistics.
+
+        All of it is committed at once, or nothing. ``predict``, and the ``act`` of ``transitions``, may be called from
+        another thread meanwhile: they see the policy before or after, never a part of it. ``report``, ``metrics`` and
+        the sinks have what ``learn`` gives them, but for times.
+
+        Parameters
+        ----------
+        batch : Batch
+            What ``collect`` made; or advantages and returns of your own, with actions as the policy sampled them.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If an array is of another kind or shape. Numbers that are not finite are a status of the report.
+        """
+        if not isinstance(batch, Batch):
+            raise InvalidArgumentError("batch", "a Batch", describe(batch))
+        training = self._training
+        lesson = lesson_from(batch, self.policy, self.value_function, self._critic, training.rewards)
+        metrics = self._learn(lesson, Clock(self.num_timesteps))
+        training.n_iterations += 1
+        counts = {"time/iterations": training.n_iterations, "time/total_timesteps": self.num_timesteps}
+        self.metrics = {**self.logger.take(), **metrics, **counts}
+        for sink in self.sinks:
+            sink.write(self.metrics)
+        report = self.report
+        if report is None:  # what _learn has just set
+            raise RuntimeError("update: expected a report")
+        return report
+
     @contextmanager
     def _open_sinks(self, tb_log_name: str, *, go_on: bool) -> Iterator[list[Sink]]:
         """The sinks of a ``learn``: with ``tensorboard_log``, TensorBoard too."""
@@ -480,21 +545,9 @@ class TRPO:
         InvalidArgumentError
             If the observation is none of the space, or has values that are not finite or above 1e18.
         """
-        rows, is_batch = self.policy.observation_codec.rows(observation)
-        if action_masks is not None:
-            self._set_masks(rows, action_masks if is_batch else [action_masks])
+        rows, is_batch = self.policy.rows(observation, action_masks)
         actions = self.act(rows, deterministic)
         return (actions if is_batch else actions[0]), None
-
-    def _set_masks(self, rows: npt.NDArray[np.float64], masks: Any) -> None:
-        """Write ``masks``, one a row, behind the observations in ``rows`` (n, size)."""
-        if self.policy.action_masks is None:
-            raise InvalidArgumentError("action_masks", "None without use_masking", describe(masks))
-        features, size = self.policy.observation_codec.num_features, self.policy.action_masks.size
-        fit = isinstance(masks, Sequence | np.ndarray) and len(masks) == len(rows)
-        if not fit or not all(map(self.policy.action_masks.take, masks, rows[:, features:])):
-            expected = f"{len(rows)} masks of {size} zeros and ones, one at least for each choice"
-            raise InvalidArgumentError("action_masks", expected, describe(masks))
 
     def act(self, rows: npt.NDArray[np.float64], deterministic: bool = False) -> Any:
         """Actions within the space's bounds, (n, ...), for observations as ``policy.observation_codec`` keeps them.
@@ -576,14 +629,20 @@ class TRPO:
 
     def _learn_from(self, rollout: Rollout, clock: Clock) -> Metrics:
         """Learn from a rollout, and commit it: all, or nothing."""
+        config = self.config.at(self.progress_remaining, self._training.radius)
+        with clock.phase("critic"):
+            lesson = lesson_of(rollout, self.policy, self.value_function, self._critic, self._training.rewards, config)
+        return self._learn(lesson, clock)
+
+    def _learn(self, lesson: Lesson, clock: Clock) -> Metrics:
         parts = self.policy, self.value_function, self._theta, self._critic
-        new = learn_from(rollout, *parts, self._training, self.config, self.progress_remaining, clock)
+        new = learn(lesson, *parts, self._training, self.config, self.progress_remaining, clock)
         actor, n_updates = self.policy.actor(new.learned.theta, new.learned.normalizer), self._training.n_updates + 1
 
         def commit() -> None:
             self._commit(new.learned, actor)
             self.report = new.report
-            self._training.rewards, self._training.radius = new.rewards, new.radius
+            self._training.rewards, self._training.radius = lesson.rewards, new.radius
             self._training.n_updates = n_updates
 
         try:

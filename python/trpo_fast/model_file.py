@@ -11,7 +11,6 @@ from trpo_fast.errors import PolicyFileError
 from trpo_fast.normalization import ObservationNormalizer
 from trpo_fast.plain_values import to_json
 from trpo_fast.policy_content import (
-    Spaces,
     check_sizes,
     fill,
     policy_arguments,
@@ -23,6 +22,7 @@ from trpo_fast.policy_content import (
 )
 from trpo_fast.policy_file import Tensors
 from trpo_fast.schedules import AdaptiveRadius, LinearSchedule, value_at
+from trpo_fast.spaces import Spaces
 from trpo_fast.validation import check_integer, describe
 from trpo_fast.value_function import CriticState
 

@@ -14,7 +14,7 @@ from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.mlp import MLP
 from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.observations import ObservationCodec
-from trpo_fast.validation import check_flag, check_real, float_array, float_dtype
+from trpo_fast.validation import check_flag, check_real, describe, float_array, float_dtype
 
 LOG_STD_INIT = -0.5  # a standard deviation of 0.6
 MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0  # the kernels' clamp
@@ -153,6 +153,28 @@ class Policy:
         if self.action_masks is not None:
             self.action_masks.check_rows(rows[:, -self.action_masks.size :])
         return rows
+
+    def rows(self, observation: Any, action_masks: Any = None) -> tuple[npt.NDArray[np.float64], bool]:
+        """One observation, or a batch as vector environments make it, as kernel rows (n, obs_dim); whether it is one.
+
+        ``action_masks`` are those of a masked policy: one mask, or one a row of a batch; all actions if not given.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the observation is none of the space, has values that are not finite or above 1e18, or masks are none.
+        """
+        rows, is_batch = self.observation_codec.rows(observation)
+        if action_masks is None:
+            return rows, is_batch
+        if self.action_masks is None:
+            raise InvalidArgumentError("action_masks", "None without use_masking", describe(action_masks))
+        masks = action_masks if is_batch else [action_masks]
+        fit = isinstance(masks, Sequence | np.ndarray) and len(masks) == len(rows)
+        if not fit or not all(map(self.action_masks.take, masks, rows[:, -self.action_masks.size :])):
+            expected = f"{len(rows)} masks of {self.action_masks.size} zeros and ones, one at least for each choice"
+            raise InvalidArgumentError("action_masks", expected, describe(masks))
+        return rows, is_batch
 
     def check_taken(
         self, observations: Any, actions: npt.NDArray[Any], rows: slice | npt.NDArray[Any] | None = None

@@ -17,12 +17,11 @@ from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.observations import leaves_of
 from trpo_fast.policy import Policy
 from trpo_fast.policy_file import Tensors, existing_path, load_policy_file, save_policy_file, target_path
-from trpo_fast.spaces import space_from_json, space_to_json
+from trpo_fast.spaces import Spaces, space_from_json, space_to_json
 from trpo_fast.validation import describe
 
 FORMAT = "trpo_fast.policy"
 VERSION = 3
-Spaces = tuple[gym.Space[Any], gym.Space[Any]]
 
 
 def load_policy(path: str | os.PathLike[str]) -> tuple[Policy, npt.NDArray[Any]]:

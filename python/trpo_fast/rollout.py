@@ -225,10 +225,10 @@ class RolloutCollector:
             self._observations = rollout.trajectories.observations[-1].copy()
             for i in rollout.begun_anew:
                 self._returns[i] = self._lengths[i] = 0
-            self._count_episodes(rollout.trajectories)
+            self.count_episodes(rollout.trajectories)
         return rollout
 
-    def _count_episodes(self, trajectories: Trajectories) -> None:
+    def count_episodes(self, trajectories: Trajectories) -> None:
         """Add the rewards and transitions of a rollout to the episodes they belong to."""
         begins = np.zeros(len(self._returns), dtype=np.int64)
         self.latest_episodes = []

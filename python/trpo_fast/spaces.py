@@ -8,6 +8,7 @@ import numpy as np
 
 from trpo_fast.errors import PolicyFileError, UnsupportedSpaceError
 
+Spaces = tuple[gym.Space[Any], gym.Space[Any]]  # of observations and actions
 MAX_CHOICES = 1 << 20  # of one part of a space in a file
 MAX_DIMENSIONS = 32
 _FLOATS = ("float16", "float32", "float64")

@@ -1,0 +1,185 @@
+"""Learning from transitions that come from outside: as from an environment, and safe to act beside."""
+
+import threading
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from envs import CountingEnv
+
+from trpo_fast import TRPO, Batch, InvalidArgumentError, UpdateStatus
+
+FAST = {"n_critic_updates": 2, "policy_kwargs": {"net_arch": (8,)}, "seed": 0}
+
+
+def robot(env, model, transitions, n_steps, observation=None):
+    """Let a policy act in ``env`` for some steps; the observation after them."""
+    if observation is None:
+        observation, _ = env.reset(seed=model._training._environment_seed)
+    for _ in range(n_steps):
+        action = transitions.act(observation)
+        assert action in model.action_space
+        observation, reward, terminated, truncated, _ = env.step(action)
+        transitions.add(reward, observation, terminated=terminated, truncated=truncated)
+        if terminated or truncated:
+            observation, _ = env.reset()
+    return observation
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"normalize_reward": True, "normalize_returns": True}], ids=["", "normalised"]
+)
+def test_learns_what_learn_learns_bit_for_bit(env_id, settings):
+    """The same steps through transitions, collect and update as through learn; episodes end and are cut off."""
+    learned = TRPO("MlpPolicy", env_id, n_steps=250, **settings, **FAST).learn(1000)
+    env = gym.make(env_id)
+    model = TRPO("MlpPolicy", (env.observation_space, env.action_space), n_steps=250, **settings, **FAST)
+    transitions, observation = model.transitions(), None
+    for i in range(4):
+        model.progress_remaining = 1.0 - i / 4
+        observation = robot(env, model, transitions, 250, observation)
+        assert len(transitions) == 250
+        batch = model.collect(transitions)
+        assert (len(transitions), len(batch.returns), transitions.n_dropped) == (0, 250, 0)
+        report = model.update(batch)
+        assert report is model.report
+    np.testing.assert_array_equal(model.theta, learned.theta)
+    np.testing.assert_array_equal(model.value_theta, learned.value_theta)
+    assert model.num_timesteps == learned.num_timesteps == 1000
+    assert model.ep_info_buffer == learned.ep_info_buffer
+    shared = {name for name in learned.metrics if not name.startswith("time/")}
+    assert {name: model.metrics[name] for name in shared} == pytest.approx(
+        {name: learned.metrics[name] for name in shared}, nan_ok=True
+    )
+
+
+def spaces_model(**settings):
+    env = CountingEnv()
+    return TRPO("MlpPolicy", (env.observation_space, env.action_space), **{**FAST, **settings})
+
+
+def observation_of(model, value=0.0):
+    return np.full(model.observation_space.shape, value, model.observation_space.dtype)
+
+
+def test_a_policy_of_masks_acts_on_what_is_possible():
+    spaces = gym.spaces.Box(-1.0, 1.0, (2,)), gym.spaces.Discrete(5)
+    model = TRPO("MlpPolicy", spaces, use_masking=True, **FAST)
+    transitions = model.transitions()
+    for k in range(20):
+        mask = np.arange(5) == k % 5
+        assert transitions.act(np.zeros(2), mask) == k % 5
+        transitions.add(1.0, np.zeros(2))
+    assert model.update(model.collect(transitions)).status is not None
+    with pytest.raises(InvalidArgumentError, match="action_masks"):
+        transitions.act(np.zeros(2), np.zeros(5))
+
+
+def test_transitions_of_an_older_policy_are_dropped():
+    model = spaces_model()
+    transitions, others = model.transitions(), model.transitions()
+    for recorder in (transitions, others):
+        for _ in range(50):
+            recorder.act(observation_of(model))
+            recorder.add(float(np.random.default_rng(0).random()), observation_of(model))
+    model.update(model.collect(transitions))
+    assert len(others) == 50
+    others.act(observation_of(model))
+    assert (len(others), others.n_dropped) == (0, 50)
+    others.add(0.0, observation_of(model))
+    assert len(others) == 1
+
+
+def test_misuse_is_named_and_adds_nothing():
+    model = spaces_model()
+    transitions = model.transitions()
+    with pytest.raises(InvalidArgumentError, match=r"add: expected an act\(\) before it"):
+        transitions.add(0.0, observation_of(model))
+    with pytest.raises(InvalidArgumentError, match="transitions: expected one or more, got none"):
+        model.collect(transitions)
+    transitions.act(observation_of(model))
+    for arguments, flags, name in (
+        ((np.nan, observation_of(model)), {}, "reward"),
+        (("1", observation_of(model)), {}, "reward"),
+        ((1.0, observation_of(model, np.nan)), {}, "observation"),
+        ((1.0, np.zeros(7)), {}, "observation"),
+        ((1.0, observation_of(model)), {"terminated": 1}, "terminated"),
+        ((1.0, observation_of(model)), {"truncated": None}, "truncated"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=name):
+            transitions.add(*arguments, **flags)
+    with pytest.raises(InvalidArgumentError, match="observation: expected one observation, got a batch of 2"):
+        transitions.act(np.zeros((2, *model.observation_space.shape)))
+    transitions.add(1.0, observation_of(model))
+    assert len(transitions) == 1
+    with pytest.raises(InvalidArgumentError, match="env: expected an environment to learn in"):
+        model.learn(10)
+    with pytest.raises(InvalidArgumentError, match="batch: expected a Batch"):
+        model.update(transitions)
+    vine = spaces_model(method="vine", vine_states=1)
+    with pytest.raises(InvalidArgumentError, match="method"):
+        vine.collect(vine.transitions())
+
+
+def test_numbers_that_are_not_finite_commit_nothing():
+    box = gym.spaces.Box(-1.0, 1.0, (2,))
+    model, rng = TRPO("MlpPolicy", (box, box), **FAST), np.random.default_rng(0)
+    sizes = (2,), (2,), (), ()
+    good = Batch(*(rng.standard_normal((64, *size)) for size in sizes))
+    before = model.theta, model.value_theta, model.policy.normalizer.statistics
+    for name in ("observations", "advantages", "returns"):
+        values = getattr(good, name).copy()
+        values[3] = np.nan
+        if name == "returns":
+            assert model.update(good._replace(returns=values)).committed
+            np.testing.assert_array_equal(model.value_theta, before[1])
+            continue
+        report = model.update(good._replace(**{name: values}))
+        assert report.status is UpdateStatus.NON_FINITE_INPUT
+        np.testing.assert_array_equal(model.theta, before[0])
+    assert np.isfinite(model.policy.normalizer.statistics.mean).all()
+
+
+def test_sinks_get_the_metrics_of_an_update():
+    model, seen = spaces_model(), []
+    model.sinks.append(type("Sink", (), {"write": lambda self, metrics: seen.append(metrics)})())
+    transitions = model.transitions()
+    for k in range(30):
+        transitions.act(observation_of(model, k / 30))
+        transitions.add(float(k), observation_of(model), truncated=k % 10 == 9)
+    model.update(model.collect(transitions))
+    assert seen == [model.metrics]
+    assert (seen[0]["time/total_timesteps"], seen[0]["rollout/episodes"], seen[0]["rollout/ep_len_mean"]) == (30, 3, 10)
+
+
+def test_predict_beside_updates_sees_whole_policies_only():
+    """Each policy says which update made it, in theta and in the statistics; no answer is of two of them."""
+    space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float64)
+    model = TRPO("MlpPolicy", (space, space), policy_kwargs={"net_arch": ()}, target_kl=0.5, dtype="float64", seed=0)
+    model.update(some_batch(np.random.default_rng(0)))
+    answers, stop, observation = set(), threading.Event(), np.array([0.7])
+
+    def control_loop():
+        while not stop.is_set():
+            answers.add(float(model.predict(observation, deterministic=True)[0][0]))
+
+    threads = [threading.Thread(target=control_loop) for _ in range(3)]
+    committed = {float(model.predict(observation, deterministic=True)[0][0])}
+    for thread in threads:
+        thread.start()
+    for k in range(60):
+        model.update(some_batch(np.random.default_rng(k), shift=float(k)))
+        committed.add(float(model.predict(observation, deterministic=True)[0][0]))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert len(committed) > 20
+    assert answers <= committed
+    assert len(answers) > 10
+
+
+def some_batch(rng, shift=0.0):
+    observations = shift + rng.standard_normal((512, 1))
+    actions = rng.standard_normal((512, 1))
+    return Batch(observations, actions, rng.standard_normal(512), rng.standard_normal(512))
