@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "problems.hpp"
+#include "trpo_fast/actor.hpp"
 #include "trpo_fast/fisher/fisher_operator.hpp"
 #include "trpo_fast/network/evaluator.hpp"
 #include "trpo_fast/objectives/surrogate.hpp"
@@ -150,6 +151,47 @@ TEST_BOTH(same_bits_of_many_slots) {
   const Vector<double> expected = update_results(p, 1);
   for (const int n_threads : kThreadCounts)
     CHECK(same_arrays(update_results(p, n_threads), expected), "threads", n_threads);
+}
+
+// A control loop acts while updates run: each answer is that of one policy, the one before or the one after.
+TEST(acting_beside_updates_sees_whole_policies) {
+  constexpr int kNumUpdates = 8;
+  const Problem<float> p(kPolicy, 700);
+  const Index outputs = p.distribution->action_size();
+  const RowMatrix<double> observation = RowMatrix<double>::Constant(1, p.x.cols(), 0.5);
+  const auto make_actor = [&](int k) {  // of policy k: theta and the normaliser say which it is
+    const Vector<float> theta = p.theta * (1.0f + 0.1f * static_cast<float>(k));
+    const Normalizer normalizer(Vector<double>::Constant(p.x.cols(), 0.1 * k), Vector<double>::Ones(p.x.cols()), 10.0);
+    return std::make_shared<Actor<float>>(p.network, *p.distribution, normalizer, theta.data());
+  };
+  const auto act = [&](Actor<float>& actor) {
+    RowMatrix<float> action(1, outputs);
+    actor.act(view(observation), {nullptr, 1, outputs}, {action.data(), 1, outputs});
+    return action;
+  };
+  std::vector<RowMatrix<float>> expected;
+  for (int k = 0; k <= kNumUpdates; ++k) expected.push_back(act(*make_actor(k)));
+
+  std::shared_ptr<Actor<float>> committed = make_actor(0);
+  std::atomic<bool> stop{false};
+  std::atomic<int> num_strange{0};
+  std::vector<std::thread> loops;
+  for (int i = 0; i < 2; ++i) {
+    loops.emplace_back([&] {
+      while (!stop) {
+        const RowMatrix<float> action = act(*std::atomic_load(&committed));
+        const auto is_action = [&](const RowMatrix<float>& other) { return same_arrays(action, other); };
+        if (std::none_of(expected.begin(), expected.end(), is_action)) ++num_strange;
+      }
+    });
+  }
+  for (int k = 1; k <= kNumUpdates; ++k) {
+    update_results(p, 3);
+    std::atomic_store(&committed, make_actor(k));
+  }
+  stop = true;
+  for (std::thread& loop : loops) loop.join();
+  CHECK(num_strange == 0, "answers of no policy", num_strange.load());
 }
 
 // --- background tasks
