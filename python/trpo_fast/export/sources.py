@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.export.c_templates import C_HEADER, C_SOURCE, C_TEST, CPP_HEADER, CPP_TEST, DECIDE
-from trpo_fast.export.deployment import Deployment
+from trpo_fast.export.deployment import Deployment, Layer
 from trpo_fast.export.golden import TOLERANCE, Golden
 
 ACTIVATIONS = {
@@ -20,7 +20,7 @@ ACTIVATIONS = {
     "silu": "z / (1.0f + expf(-z))",
     "identity": "z",
 }
-REGISTER = 16  # floats: arrays that are read by whole registers are padded to a multiple
+PADDING = 16  # floats, as trpo_fast/fixed_policy.hpp wants it
 
 
 def write_c(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
@@ -61,16 +61,12 @@ def write_c(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
 def write_cpp(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
     """STEM.hpp and the self-test STEM_test.cpp; returns their paths."""
     d, name = deployment, _identifier(path)
-    parameters = np.concatenate([np.concatenate([layer.weight.T.ravel(), layer.bias]) for layer in d.layers])
-    padding = -len(d.mean_high) % REGISTER
+    parameters = [_panels(layer) for layer in d.layers]
     values = {
         **_values(d, golden, name),
         "sizes": _std_array("int", d.sizes),
-        "parameters": _std_array("float", parameters),
-        **{
-            key: _std_array("float", np.pad(getattr(d, key), (0, padding)))
-            for key in ("mean_high", "mean_low", "inv_std")
-        },
+        "parameters": _std_array("float", np.concatenate(parameters)),
+        **{key: _std_array("float", _padded(getattr(d, key)[None])) for key in ("mean_high", "mean_low", "inv_std")},
         "kind": d.kind,
         "activation": d.activation,
         "squash": str(d.policy.codec.squash).lower(),
@@ -104,6 +100,22 @@ def _values(d: Deployment, golden: Golden, name: str) -> dict[str, Any]:
         "observations": _array(golden.observations),
         "actions": _array(golden.actions),
     }
+
+
+def _panels(layer: Layer) -> npt.NDArray[np.float32]:
+    """Parameters of a layer in panels, as trpo_fast/runtime/dense.hpp says."""
+    rows = _padded(np.vstack([layer.weight.T, layer.bias]))
+    n, begin, panels = len(layer.bias), 0, []
+    while begin < n:
+        width = 64 if n - begin > 48 else 32 if n - begin > 16 else 16
+        panels.append(rows[:, begin : begin + width].ravel())
+        begin += width
+    return np.concatenate(panels)
+
+
+def _padded(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Rows with zeros behind, up to a multiple of PADDING."""
+    return np.pad(rows, ((0, 0), (0, -rows.shape[1] % PADDING)))
 
 
 def _identifier(path: Path) -> str:

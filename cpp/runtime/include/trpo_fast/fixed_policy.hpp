@@ -12,16 +12,15 @@
 #include <utility>
 
 #include "runtime/acting.hpp"
-#include "runtime/activation.hpp"
-#include "runtime/lanes.hpp"
+#include "runtime/dense.hpp"
 
 namespace trpo_fast::runtime {
 
 // As Policy: what comes out is finite and in the action space, whatever comes in; one thread at a time.
 //
 // Spec has kSizes (of an observation without its mask, of layers), kMaskSize, kActivation, kParameters (of each layer
-// the weights (inputs, outputs), row-major, then the biases), kMeanHigh, kMeanLow, kInvStd (padded to a multiple of 16
-// by zeros), kClip, and as ActionSpace kActionKind, kActionSize, kLow, kHigh, kSquash, kStd, kNumChoices, kFirst.
+// as multiply() wants them, rows padded by zeros to a multiple of kPadding), kMeanHigh, kMeanLow, kInvStd (padded as
+// well), kClip, and as ActionSpace kActionKind, kActionSize, kLow, kHigh, kSquash, kStd, kNumChoices, kFirst.
 template <class Spec>
 class FixedPolicy {
  public:
@@ -42,7 +41,7 @@ class FixedPolicy {
  private:
   static constexpr std::size_t kNumLayers = Spec::kSizes.size() - 1;
   static constexpr auto kWidth = static_cast<std::size_t>(  // the most numbers in a layer, and room for whole registers
-      round_up(*std::max_element(Spec::kSizes.begin(), Spec::kSizes.end())));
+      padded(*std::max_element(Spec::kSizes.begin(), Spec::kSizes.end())));
   static constexpr ActionSpace kSpace{Spec::kActionKind,       Spec::kActionSize,
                                       Spec::kLow.data(),       Spec::kHigh.data(),
                                       Spec::kSquash,           Spec::kStd.empty() ? nullptr : Spec::kStd.data(),
@@ -64,31 +63,20 @@ class FixedPolicy {
 
   template <std::size_t... kLayers>
   void forward_layers(std::index_sequence<kLayers...>) {
-    (multiply<kLayers>(values_[kLayers % 2], values_[(kLayers + 1) % 2]), ...);
+    (forward_layer<kLayers>(), ...);
   }
 
-  static constexpr std::size_t offset(std::size_t layer) {
-    std::size_t sum = 0;
-    for (std::size_t i = 0; i < layer; ++i)
-      sum += static_cast<std::size_t>((Spec::kSizes[i] + 1) * Spec::kSizes[i + 1]);
-    return sum;
-  }
-
-  // y = activation(b + W x)
   template <std::size_t kLayer>
-  static void multiply(const Values& x, Values& y) {
-    constexpr auto kInputs = static_cast<std::size_t>(Spec::kSizes[kLayer]);
-    constexpr auto kOutputs = static_cast<std::size_t>(Spec::kSizes[kLayer + 1]);
-    const float* weight = Spec::kParameters.data() + offset(kLayer);
-    std::copy(weight + kInputs * kOutputs, weight + (kInputs + 1) * kOutputs, y.data());
-    for (std::size_t k = 0; k < kInputs; ++k) {
-      for (std::size_t o = 0; o < kOutputs; ++o) y[o] += x[k] * weight[k * kOutputs + o];
-    }
-    if constexpr (kLayer + 1 < kNumLayers) {
-      for (std::size_t o = 0; o < kOutputs; o += kLanes) {
-        store(activate<Spec::kActivation>(load(y.data() + o)), y.data() + o);
-      }
-    }
+  void forward_layer() {
+    constexpr Activation kActivation = kLayer + 1 < kNumLayers ? Spec::kActivation : Activation::identity;
+    multiply<kActivation>(Spec::kParameters.data() + offset(kLayer), values_[kLayer % 2].data(), Spec::kSizes[kLayer],
+                          Spec::kSizes[kLayer + 1], values_[(kLayer + 1) % 2].data());
+  }
+
+  static constexpr std::ptrdiff_t offset(std::size_t layer) {
+    std::ptrdiff_t sum = 0;
+    for (std::size_t i = 0; i < layer; ++i) sum += num_parameters(Spec::kSizes[i], Spec::kSizes[i + 1]);
+    return sum;
   }
 
   Fallback fallback_;

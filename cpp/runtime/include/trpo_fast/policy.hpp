@@ -73,7 +73,7 @@ class Policy {
   struct Layer {
     Activation activation;
     int num_inputs, num_outputs;
-    std::vector<float> packed, bias;
+    std::vector<float> parameters;  // as multiply() wants them
   };
 
   ActionSpace space() const {
@@ -88,7 +88,9 @@ class Policy {
       std::size_t turn = 0;
       for (const Layer& layer : layers_) {
         float* y = values_[turn].data();
-        multiply(layer.activation, layer.packed.data(), layer.bias.data(), x, layer.num_inputs, layer.num_outputs, y);
+        with_activation(layer.activation, [&](auto kind) {
+          multiply<kind()>(layer.parameters.data(), x, layer.num_inputs, layer.num_outputs, y);
+        });
         x = y;
         turn = 1 - turn;
       }
@@ -155,7 +157,7 @@ inline Policy::Policy(const PolicyParts& parts, Fallback fallback)
       first_(parts.start.begin(), parts.start.end()),
       row_(static_cast<std::size_t>(parts.action_size)) {
   first_.resize(row_.size());
-  const auto room = static_cast<std::size_t>(round_up(num_features_));
+  const auto room = static_cast<std::size_t>(padded(num_features_));
   for (auto* vector : {&mean_high_, &mean_low_, &inv_std_, &input_}) vector->resize(room);
   for (std::size_t j = 0; j < static_cast<std::size_t>(num_features_); ++j) {
     const double mean = parts.is_normalized ? parts.mean[j] : 0.0;
@@ -166,13 +168,11 @@ inline Policy::Policy(const PolicyParts& parts, Fallback fallback)
   int widest = 0;
   for (const DenseParts& from : parts.layers) {
     const bool is_last = &from == &parts.layers.back();
-    Layer layer{is_last ? Activation::identity : parts.activation, from.num_inputs, from.num_outputs, {}, from.bias};
-    const int outputs = padded_outputs(from.num_outputs);
-    layer.packed.resize(static_cast<std::size_t>(outputs) * static_cast<std::size_t>(from.num_inputs));
-    pack(from.weight.data(), from.num_outputs, from.num_inputs, layer.packed.data());
-    layer.bias.resize(static_cast<std::size_t>(outputs));
+    Layer layer{is_last ? Activation::identity : parts.activation, from.num_inputs, from.num_outputs, {}};
+    layer.parameters.resize(static_cast<std::size_t>(num_parameters(from.num_inputs, from.num_outputs)));
+    pack(from.weight.data(), from.bias.data(), from.num_inputs, from.num_outputs, layer.parameters.data());
     layers_.push_back(std::move(layer));
-    widest = std::max(widest, outputs);
+    widest = std::max(widest, padded(from.num_outputs));
   }
   for (auto& values : values_) values.resize(static_cast<std::size_t>(widest));
   zero_action(space(), row_.data());

@@ -49,7 +49,7 @@ ActStatus decide_row(const Acting& policy, const float* observation, const float
 template <class Forward>
 ActStatus act(const Acting& policy, const float* observation,  // (num_features, then the mask)
               const float* noise,                              // (A), or null for the most probable action
-              float* input,                                    // (round_up(num_features)), zeros behind num_features
+              float* input,                                    // (padded(num_features)), zeros behind num_features
               Forward&& forward, float* row,                   // (A)
               float* action                                    // (A)
 ) {

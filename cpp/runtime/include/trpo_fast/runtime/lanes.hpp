@@ -33,8 +33,6 @@ using Lanes = float;
 using Flags = decltype(Lanes{} < Lanes{});
 constexpr int kLanes = static_cast<int>(sizeof(Lanes) / sizeof(float));
 
-constexpr int round_up(int n) { return (n + kLanes - 1) / kLanes * kLanes; }
-
 inline Lanes load(const float* from) {
   Lanes x;
   std::memcpy(&x, from, sizeof x);

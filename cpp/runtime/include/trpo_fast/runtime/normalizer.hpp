@@ -10,14 +10,14 @@ constexpr float kMaxMagnitude = 1e18f;  // of an observation that a policy acts 
 // clip((x - mean) / std). The mean is in two parts, whose sum has the bits of a double: where x is near it, and the
 // difference small, x - high is exact.
 struct Normalizer {
-  const float* mean_high;  // (round_up(size)) each, zeros behind
+  const float* mean_high;  // (padded(size)) each, zeros behind
   const float* mean_low;
   const float* inv_std;
   float clip;  // infinite if observations pass unchanged
 };
 
 // Whether all of x is finite and of magnitude up to kMaxMagnitude; if so, z are the inputs. Only whole registers are
-// read: x and z have round_up(size).
+// read: x and z have padded(size).
 inline bool normalize(const Normalizer& normalizer, const float* x, int size, float* z) {
   const Lanes most = Lanes{} + kMaxMagnitude;
   const Lanes clip = Lanes{} + normalizer.clip;
