@@ -94,6 +94,18 @@ def test_networks_and_distributions_do_not_know_each_other(path):
         assert not {"network", "distributions"} <= folders
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "cpp" / "runtime").rglob("*.hpp")), ids=lambda p: p.name)
+def test_the_runtime_knows_nothing_but_the_standard_library(path):
+    includes = re.findall(r'#include ([<"][^>"]+)[>"]', path.read_text())
+    for include in includes:
+        is_own = include[0] == '"' and (path.parent / include[1:]).is_file()
+        assert is_own or re.fullmatch(r"<[a-z_]+", include), f"{path.name} must not include {include}"
+    for forbidden in (r"\bthrow\b", r"\btry\b", r"\bassert\(", r"\bmutex\b", r"\brand\("):
+        assert not re.search(forbidden, re.sub(r"//.*", "", path.read_text())), (
+            f"{path.name} must not contain {forbidden}"
+        )
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_python_layers_import_downwards_only(path):
     own = top_level_name(path)

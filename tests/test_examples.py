@@ -12,6 +12,7 @@ SAYS = {
     "control_loop.py": "a command took",
     "own_loop.py": "14: length",
     "resume.py": "the same bits: True",
+    "robot_learning.py": "updates;",
     "train_and_load.py": "last update: committed",
 }
 EXAMPLES = ROOT / "examples"

@@ -1,0 +1,45 @@
+"""A robot that learns while it moves: no environment, its own loop, and control goes on while the policy is updated."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import gymnasium as gym
+import numpy as np
+
+from trpo_fast import TRPO, UpdateReport
+
+PERIOD = 0.05  # seconds; a robot would wait for its clock where this loop goes on at once
+SENSORS = gym.spaces.Box(-np.inf, np.inf, (2,))  # how far from the goal, how fast
+MOTOR = gym.spaces.Box(-1.0, 1.0, (1,))
+
+
+def move(state: np.ndarray, force: float) -> np.ndarray:
+    """What the robot is here: a cart on a rail with friction."""
+    position, speed = state
+    speed += (3.0 * force - 0.5 * speed) * PERIOD
+    return np.array([position + speed * PERIOD, speed])
+
+
+model = TRPO("MlpPolicy", (SENSORS, MOTOR), gamma=0.95, target_kl=0.02, policy_kwargs={"net_arch": (32,)}, seed=0)
+transitions = model.transitions()
+rng = np.random.default_rng(0)
+state, ticks = rng.uniform(-1.0, 1.0, 2), 0
+update: Future[UpdateReport] | None = None
+costs: list[float] = []
+
+with ThreadPoolExecutor(max_workers=1) as learner:
+    while model.num_timesteps < 40_000:
+        force = transitions.act(state)  # of the policy that was committed last, also while an update runs
+        state, ticks = move(state, float(force[0])), ticks + 1
+        reward = -float(state[0] ** 2 + 0.01 * force[0] ** 2)
+        is_over = ticks % 100 == 0
+        transitions.add(reward, state, truncated=is_over)  # cut off, not ended: the critic says what would have come
+        costs.append(-reward)
+        if is_over:
+            state = rng.uniform(-1.0, 1.0, 2)
+        if len(transitions) >= 1000 and (update is None or update.done()):
+            if update is not None:
+                update.result()  # what went wrong in the other thread is raised here
+            update = learner.submit(model.update, model.collect(transitions))
+
+print(f"cost of a tick: {np.mean(costs[:2000]):.3f} at first, {np.mean(costs[-2000:]):.3f} at last")
+print(f"{model.metrics['train/n_updates']} updates; {transitions.n_dropped} ticks moved by a policy that was replaced")
