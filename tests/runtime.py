@@ -59,8 +59,8 @@ def act(probe: Path, content: bytes, observations: np.ndarray, noise: np.ndarray
     return Acted(calls[:, 0]["status"], calls[:, 0]["action"]), Acted(calls[:, 1]["status"], calls[:, 1]["action"])
 
 
-def run(program: Path, question: bytes = b"") -> bytes:
+def run(command: Path | list[Path], question: bytes = b"") -> bytes:
     """Standard output of a program that must succeed: a sanitizer's complaint is a failure."""
-    done = subprocess.run([program], input=question, capture_output=True)
+    done = subprocess.run(command, input=question, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout

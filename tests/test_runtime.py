@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from deployed import CASES, INF, N, assert_agrees, expected, made, observed
 from hostile_files import broken_files, hostile_files
-from runtime import BAD_MASK, BAD_OBSERVATION, NON_FINITE_OUTPUT, OK, ROOT, act, compile_program, verdicts
+from runtime import BAD_MASK, BAD_OBSERVATION, NON_FINITE_OUTPUT, OK, ROOT, act, compile_program, run, verdicts
 
 from trpo_fast import TRPO, TRPOFastError, load_policy, save_policy
 
@@ -104,6 +104,32 @@ def test_weights_that_overflow_are_a_status(careful_probe, tmp_path):
     acted, sampled = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, np.zeros((1, 3)))
     assert (acted.status, sampled.status) == ([NON_FINITE_OUTPUT], [NON_FINITE_OUTPUT])
     assert np.isfinite(acted.actions).all()
+
+
+@pytest.mark.parametrize("name", ["Box bounded", "std output"])
+@pytest.mark.parametrize("bad", [np.nan, -INF, 3e38])
+def test_noise_that_overflows_holds_the_whole_of_the_last_action(name, bad, careful_probe, tmp_path):
+    policy, theta = made(name, "float32", tmp_path / "policy.safetensors")
+    views = policy.unflatten(theta)
+    (views["log_std"] if "log_std" in views else views["layers.2.bias"][3:])[:] = 2.0
+    save_policy(tmp_path / "policy", policy, theta)
+    observations = observed(policy, 2, np.random.default_rng(4))
+    noise = np.float32([[0.1, 0.1, 0.1], [-0.3, bad, 0.2]])
+    acted, sampled = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, noise)
+    assert (acted.status.tolist(), sampled.status.tolist()) == ([OK, OK], [OK, NON_FINITE_OUTPUT])
+    np.testing.assert_array_equal(sampled.actions[1], acted.actions[1])
+
+
+@pytest.fixture(scope="module")
+def counter(tmp_path_factory):
+    source = ROOT / "tests" / "cpp" / "runtime" / "allocations.cpp"
+    return compile_program(source, tmp_path_factory.mktemp("counter") / "counter", "-O2")
+
+
+@pytest.mark.parametrize("name", ["wide", "squashed", "std output", "MultiDiscrete masked", "MultiBinary"])
+def test_acting_allocates_nothing(name, counter, tmp_path):
+    made(name, "float32", tmp_path / "policy.safetensors")
+    assert run([counter, tmp_path / "policy.safetensors"]) == b"0 allocations, 99 of 100 ok\n"
 
 
 def python_verdict(path, content):

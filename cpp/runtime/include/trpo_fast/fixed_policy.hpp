@@ -19,8 +19,8 @@ namespace trpo_fast::runtime {
 // As Policy: what comes out is finite and in the action space, whatever comes in; one thread at a time.
 //
 // Spec has kSizes (of an observation without its mask, of layers), kMaskSize, kActivation, kParameters (of each layer
-// as multiply() wants them, rows padded by zeros to a multiple of kPadding), kMeanHigh, kMeanLow, kInvStd (padded as
-// well), kClip, and as ActionSpace kActionKind, kActionSize, kLow, kHigh, kSquash, kStd, kNumChoices, kFirst.
+// in panels, as multiply() wants them), kMeanHigh, kMeanLow and kInvStd (zeros behind, up to a multiple of kPadding),
+// kClip, and as ActionSpace kActionKind, kActionSize, kLow, kHigh, kSquash, kStd, kNumChoices, kFirst.
 template <class Spec>
 class FixedPolicy {
  public:

@@ -82,46 +82,58 @@ inline bool is_mask(const ActionSpace& space, const float* mask) {
   return true;
 }
 
+namespace detail {
+
+// phi = [mean] or [mean, log_std] becomes the action, or the sample, before its bounds.
+inline bool decide_box(const ActionSpace& space, float* phi, const float* noise, float* row) {
+  for (int j = 0; j < space.size && noise != nullptr; ++j) {
+    constexpr auto kLow = static_cast<float>(kMinLogStd), kHigh = static_cast<float>(kMaxLogStd);
+    const float std = space.std != nullptr ? space.std[j] : std::exp(clamp(phi[space.size + j], kLow, kHigh));
+    phi[j] += std * noise[j];
+  }
+  if (!std::all_of(phi, phi + space.size, [](float z) { return std::isfinite(z); })) return false;
+  for (int j = 0; j < space.size; ++j) {
+    const float low = space.low[j], high = space.high[j];
+    const float middle = 0.5f * low + 0.5f * high, half = 0.5f * high - 0.5f * low;
+    row[j] = clamp(space.squash ? middle + half * std::tanh(phi[j]) : phi[j], low, high);
+  }
+  return true;
+}
+
+inline void decide_choices(const ActionSpace& space, const float* logits, const float* noise, float* row) {
+  for (int j = 0; j < space.size; logits += space.num_choices[j++]) {
+    const int n = space.num_choices[j];
+    row[j] = static_cast<float>(noise == nullptr ? most_probable(logits, n) : sample_choice(logits, n, noise[j]));
+  }
+}
+
+inline void decide_bits(const ActionSpace& space, const float* logits, const float* noise, float* row) {
+  for (int j = 0; j < space.size; ++j) {
+    const auto z = static_cast<double>(logits[j]);
+    const bool set = noise == nullptr ? z > 0.0 : normal_cdf(static_cast<double>(noise[j])) < sigmoid(z);
+    row[j] = set ? 1.0f : 0.0f;
+  }
+}
+
+}  // namespace detail
+
 // The action row of distribution parameters, finite but for logits of what is impossible: the most probable, or with
-// noise (A), standard normal, a sample. False, and no row, if it would not be finite.
-inline bool decide(const ActionSpace& space, const float* phi, const float* noise, float* row) {
+// noise (A), standard normal, a sample. False, and the row as it was, if that would not be finite.
+inline bool decide(const ActionSpace& space, float* phi, const float* noise, float* row) {
   if (noise != nullptr && !std::all_of(noise, noise + space.size, [](float z) { return std::isfinite(z); })) {
     return false;
   }
-  const int n = space.size;
-  for (int j = 0; j < n; ++j) {
-    switch (space.kind) {
-      case ActionKind::box: {
-        float z = phi[j];
-        if (noise != nullptr) {
-          const float log_std = space.std != nullptr ? 0.0f
-                                                     : detail::clamp(phi[n + j], static_cast<float>(detail::kMinLogStd),
-                                                                     static_cast<float>(detail::kMaxLogStd));
-          z += (space.std != nullptr ? space.std[j] : std::exp(log_std)) * noise[j];
-        }
-        if (!std::isfinite(z)) return false;
-        const float low = space.low[j], high = space.high[j];
-        if (space.squash) z = (0.5f * low + 0.5f * high) + (0.5f * high - 0.5f * low) * std::tanh(z);
-        row[j] = detail::clamp(z, low, high);
-        break;
-      }
-      case ActionKind::choices: {
-        const int choices = space.num_choices[j];
-        row[j] = static_cast<float>(noise == nullptr ? detail::most_probable(phi, choices)
-                                                     : detail::sample_choice(phi, choices, noise[j]));
-        phi += choices;
-        break;
-      }
-      case ActionKind::bits: {
-        const double z = static_cast<double>(phi[j]);
-        const bool set =
-            noise == nullptr ? z > 0.0 : detail::normal_cdf(static_cast<double>(noise[j])) < detail::sigmoid(z);
-        row[j] = set ? 1.0f : 0.0f;
-        break;
-      }
-    }
+  switch (space.kind) {
+    case ActionKind::box:
+      return detail::decide_box(space, phi, noise, row);
+    case ActionKind::choices:
+      detail::decide_choices(space, phi, noise, row);
+      return true;
+    case ActionKind::bits:
+      detail::decide_bits(space, phi, noise, row);
+      return true;
   }
-  return true;
+  return false;
 }
 
 // 0, or the bound next to it; of choices the first
