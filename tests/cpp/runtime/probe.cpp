@@ -22,6 +22,12 @@ void write(const T* from, std::size_t n) {
   std::fwrite(from, sizeof(T), n, stdout);
 }
 
+void write_result(ActStatus status, const float* action, std::size_t action_size) {
+  const auto number = static_cast<std::int32_t>(status);
+  write(&number, 1);
+  write(action, action_size);
+}
+
 }  // namespace
 
 int main() {
@@ -35,18 +41,25 @@ int main() {
     if (loaded.policy) {
       const std::int32_t sizes[] = {loaded.policy->observation_size(), loaded.policy->action_size()};
       write(sizes, 2);
-      std::vector<float> observation(static_cast<std::size_t>(sizes[0])), noise(static_cast<std::size_t>(sizes[1]));
-      std::vector<float> action(noise.size());
-      for (std::uint64_t i = 0; i < num_observations; ++i) {
-        if (!read(observation.data(), observation.size()) || !read(noise.data(), noise.size())) return 1;
-        for (const bool deterministic : {true, false}) {
-          const auto act_status = static_cast<std::int32_t>(
-              deterministic ? loaded.policy->act(observation.data(), action.data())
-                            : loaded.policy->sample(observation.data(), noise.data(), action.data()));
-          write(&act_status, 1);
-          write(action.data(), action.size());
-        }
+      const auto observation_size = static_cast<std::size_t>(sizes[0]),
+                 action_size = static_cast<std::size_t>(sizes[1]);
+      Policy for_batches = *loaded.policy;
+      std::vector<float> observations(num_observations * observation_size), actions(num_observations * action_size);
+      std::vector<float> noise(action_size), sampled(action_size);
+      std::size_t num_ok = 0;
+      for (std::size_t i = 0; i < num_observations; ++i) {
+        float* observation = observations.data() + i * observation_size;
+        float* action = actions.data() + i * action_size;
+        if (!read(observation, observation_size) || !read(noise.data(), action_size)) return 1;
+        const ActStatus acted = loaded.policy->act(observation, action);
+        write_result(acted, action, action_size);
+        write_result(loaded.policy->sample(observation, noise.data(), sampled.data()), sampled.data(), action_size);
+        num_ok += acted == ActStatus::ok ? 1 : 0;
       }
+      // a copy, asked for all of them at once, must have the same actions, where they are no fallbacks
+      std::vector<float> batch(actions.size());
+      if (for_batches.act_batch(observations.data(), num_observations, batch.data()) != num_ok) return 1;
+      if (num_ok == num_observations && batch != actions) return 1;
     }
   }
   return 0;
