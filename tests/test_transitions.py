@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from envs import CountingEnv
 
-from trpo_fast import TRPO, Batch, InvalidArgumentError
+from trpo_fast import TRPO, Batch, InvalidArgumentError, PolicyFileError
 
 FAST = {"n_critic_updates": 2, "policy_kwargs": {"net_arch": (8,)}, "seed": 0}
 
@@ -137,6 +137,26 @@ def test_numbers_that_are_not_finite_commit_nothing():
         assert (model.value_theta != value_theta).any() == (name == "advantages")
         assert (model.policy.normalizer.statistics is statistics) == (name == "observations")
     assert np.isfinite(model.policy.normalizer.statistics.mean).all()
+
+
+@pytest.mark.filterwarnings("ignore:training goes on with new episodes")
+def test_a_policy_of_many_environments_learns_on_from_one_robot(tmp_path):
+    model = TRPO("MlpPolicy", "Pendulum-v1", n_envs=3, n_steps=64, normalize_reward=True, **FAST).learn(192)
+    model.save(tmp_path / "simulated")
+    with pytest.raises(InvalidArgumentError, match="env: expected a tuple of spaces, or one environment, got 3"):
+        model.transitions()
+    spaces = model.observation_space, model.action_space
+    loaded = TRPO.load(tmp_path / "simulated", env=spaces)
+    transitions, env = loaded.transitions(), gym.make("Pendulum-v1")
+    robot(env, loaded, transitions, 100)
+    before = loaded.theta
+    assert loaded.update(loaded.collect(transitions)).committed
+    assert (loaded.theta != before).any()
+    assert loaded.num_timesteps == 292
+    loaded.save(tmp_path / "on_the_robot")
+    np.testing.assert_array_equal(TRPO.load(tmp_path / "on_the_robot").theta, loaded.theta)
+    with pytest.raises(PolicyFileError, match="expected environments with spaces"):
+        TRPO.load(tmp_path / "simulated", env=(spaces[0], gym.spaces.Discrete(2)))
 
 
 def test_sinks_get_the_metrics_of_an_update():

@@ -450,8 +450,16 @@ class TRPO:
     def transitions(self) -> Transitions:
         """What takes down the transitions of a robot, for ``collect``: its ``act`` samples from the committed policy.
 
-        For learning without an environment; the model is made with a tuple of spaces in its place.
+        For learning without an environment; the model is made, or loaded, with a tuple of spaces in its place.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the model has several environments.
         """
+        if self.n_envs != 1:
+            expected = "a tuple of spaces, or one environment"
+            raise InvalidArgumentError("env", expected, f"{self.n_envs} environments")
         return Transitions(self.policy, lambda: self._actor, self._training.collector.noise_streams[0])
 
     def collect(self, transitions: Transitions) -> Batch:
