@@ -36,7 +36,7 @@ with ThreadPoolExecutor(max_workers=1) as learner:
         costs.append(-reward)
         if is_over:
             state = rng.uniform(-1.0, 1.0, 2)
-        if len(transitions) >= 1000 and (update is None or update.done()):
+        if (update is None or update.done()) and len(transitions) >= 1000:  # in this order: done() may drop some
             if update is not None:
                 update.result()  # what went wrong in the other thread is raised here
             update = learner.submit(model.update, model.collect(transitions))

@@ -4,10 +4,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from deployed import CASES, INF, N, assert_agrees, expected, made, observed
+from forged_files import forged_files
 from hostile_files import broken_files, hostile_files
 from runtime import BAD_MASK, BAD_OBSERVATION, NON_FINITE_OUTPUT, OK, ROOT, act, compile_program, run, verdicts
 
-from trpo_fast import TRPO, TRPOFastError, load_policy, save_policy
+from trpo_fast import TRPO, TRPOFastError, save_policy
+from trpo_fast.export.deployment import Deployment
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +135,10 @@ def test_acting_allocates_nothing(name, counter, tmp_path):
 
 
 def python_verdict(path, content):
+    """Whether a file holds a policy that can leave Python."""
     path.write_bytes(content)
     try:
-        load_policy(path)
+        Deployment.load(path)
     except TRPOFastError:
         return False
     return True
@@ -162,6 +165,13 @@ def test_broken_files_get_the_verdicts_that_python_gives(model_path, careful_pro
     labels, files = zip(*broken_files(model_path.read_bytes()), strict=True)
     n_good, n = assert_same_verdicts(careful_probe, model_path, labels, files)
     assert 2 <= n_good < n - 500
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_forged_files_get_the_verdicts_that_python_gives(tmp_path, careful_probe):
+    labels, files = zip(*forged_files(tmp_path), strict=True)
+    n_good, n = assert_same_verdicts(careful_probe, tmp_path / "forged.safetensors", labels, files)
+    assert 60 < n_good < n - 100
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -589,7 +589,7 @@ class TRPO:
         save_policy_file(target_path(path), *model_content(self), previous=kept)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], env: EnvLike | None = None, **kwargs: Any) -> "TRPO":
+    def load(cls, path: str | os.PathLike[str], env: EnvLike | Spaces | None = None, **kwargs: Any) -> "TRPO":
         """The model that ``save`` wrote.
 
         Parameters

@@ -117,7 +117,8 @@ def read_arguments(metadata: dict[str, Any]) -> tuple[dict[str, Any], Spaces]:
     PolicyFileError
         If this version cannot read them.
     """
-    if (metadata.get("format"), metadata.get("version")) != (FORMAT, VERSION):
+    is_known = (metadata.get("format"), metadata.get("version")) == (FORMAT, VERSION)
+    if not is_known or type(metadata["version"]) is not int:
         got = f"{metadata.get('format')} version {metadata.get('version')}"
         raise PolicyFileError(f"policy file: expected {FORMAT} version {VERSION}, got {got}")
     try:

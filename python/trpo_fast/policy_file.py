@@ -8,6 +8,7 @@ flipped bit anywhere is found. Other safetensors readers can open the file.
 import hashlib
 import itertools
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -23,6 +24,9 @@ from trpo_fast.errors import PolicyFileError
 SUFFIX = ".safetensors"
 MAX_HEADER = 1 << 23  # bytes
 MAX_DEPTH = 128  # of arrays and objects in the header, and in the metadata
+MAX_DIMENSIONS = 32
+MAX_SIZE = 1 << 40  # numbers in a tensor, and in one that is empty what its other sizes would make
+_DTYPES = ("BOOL", "U8", "I8", "U16", "I16", "F16", "U32", "I32", "F32", "U64", "I64", "F64", "C64")
 _KEY = "trpo_fast"
 _UNSIGNED = "0" * 64
 Tensors = dict[str, npt.NDArray[Any]]
@@ -99,19 +103,38 @@ def _header(content: bytes, path: Path | None) -> dict[str, Any]:
         raise PolicyFileError(f"{path}: expected a policy file, got a header that is not JSON") from error
     if not isinstance(header, dict) or not isinstance(header.get("__metadata__"), dict):
         raise PolicyFileError(f"{path}: expected a policy file, got a header without metadata")
+    if not all(_is_tensor(entry) for name, entry in header.items() if name != "__metadata__"):
+        raise PolicyFileError(f"{path}: expected tensors as safetensors has them, got others")
     return header
 
 
+def _is_tensor(entry: Any) -> bool:
+    """Whether an entry of the header describes one; where it lies is for safetensors to check."""
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        return False
+    shape, offsets = entry["shape"], entry["data_offsets"]
+    if not all(isinstance(sizes, list) and all(type(n) is int and n >= 0 for n in sizes) for sizes in (shape, offsets)):
+        return False
+    is_small = len(shape) <= MAX_DIMENSIONS and math.prod(max(n, 1) for n in shape) <= MAX_SIZE
+    return is_small and len(offsets) == 2 and entry["dtype"] in _DTYPES
+
+
 def _parse(text: str) -> Any:
-    """JSON, strictly: a key stands once in an object, numbers are finite, nothing is nested deeper than MAX_DEPTH."""
+    """JSON, strictly: a key stands once in an object, no NaN, Infinity or -0, nothing nested deeper than MAX_DEPTH."""
     brackets = re.findall(r"[\[{\]}]", re.sub(r'"(?:[^"\\]|\\.)*"', "", text))
     if max(itertools.accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0) > MAX_DEPTH:
         raise ValueError("nested too deep")
-    return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse)
+    return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse, parse_int=_integer)
 
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is no JSON")
+
+
+def _integer(text: str) -> int:
+    if text == "-0":
+        raise ValueError("a zero that is negative")
+    return int(text)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -128,7 +151,7 @@ def _digest_offset(content: bytes, path: Path | None = None) -> int:
     try:
         digest = _parse(text)["sha256"]
         needle = json.dumps(f'"sha256":"{digest}"')[1:-1].encode()
-        if len(digest) != 64 or content.count(needle) != 1:
+        if not isinstance(digest, str) or len(digest) != 64 or content.count(needle) != 1:
             raise ValueError("no digest")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PolicyFileError(f"{path}: expected a policy file with a SHA-256, got one without") from error

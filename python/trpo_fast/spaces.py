@@ -1,5 +1,6 @@
 """Spaces as plain JSON, so that a policy file needs no pickle."""
 
+import math
 import re
 from typing import Any
 
@@ -11,6 +12,8 @@ from trpo_fast.errors import PolicyFileError, UnsupportedSpaceError
 Spaces = tuple[gym.Space[Any], gym.Space[Any]]  # of observations and actions
 MAX_CHOICES = 1 << 20  # of one part of a space in a file
 MAX_DIMENSIONS = 32
+MAX_SIZE = 1 << 40  # of a Box
+MAX_BOUND = 40  # digits and signs of a bound
 _FLOATS = ("float16", "float32", "float64")
 _KINDS = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict (with text keys) or Tuple of them"
 _DTYPES = (*_FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
@@ -69,12 +72,15 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
         dtype = np.dtype(data["dtype"]).type
         if kind == "Box":
             shape = [_integer(n) for n in _list(data["shape"])]
-            if min(shape, default=0) < 0 or len(shape) > MAX_DIMENSIONS:
+            is_small = len(shape) <= MAX_DIMENSIONS and math.prod(max(n, 1) for n in shape) <= MAX_SIZE
+            if min(shape, default=0) < 0 or not is_small:
                 raise ValueError("no shape")
             low, high = (
                 np.array([_bound(b, data["dtype"]) for b in _list(data[name])], dtype=dtype).reshape(shape)
                 for name in ("low", "high")
             )
+            if (low == np.inf).any() or (high == -np.inf).any():
+                raise ValueError("bounds between which nothing is")
             return gym.spaces.Box(low, high, dtype=dtype)
         if kind in ("Discrete", "MultiDiscrete") and data["dtype"] not in (*_FLOATS, "bool"):
             name = "n" if kind == "Discrete" else "nvec"
@@ -106,7 +112,7 @@ def _list(value: Any) -> list[Any]:
 def _integer(value: Any) -> int:
     if type(value) is not int:
         raise TypeError("expected an integer")
-    return value
+    return _in_range(value, "int64")
 
 
 def _integers(value: Any) -> Any:
@@ -130,11 +136,17 @@ def _in_range(number: int, dtype: str) -> int:
 
 
 def _bound(text: Any, dtype: str) -> float | int:
-    """A bound as ``space_to_json`` writes it."""
+    """A bound as ``space_to_json`` writes it: a number of the dtype as JSON has it, or "inf"."""
+    if not isinstance(text, str) or len(text) > MAX_BOUND:
+        raise ValueError("a bound that is no text, or long")
     if dtype not in _FLOATS:
-        if not re.fullmatch(r"-?\d{1,20}", text, re.ASCII):
+        if not re.fullmatch(r"-?(0|[1-9]\d*)", text, re.ASCII):
             raise ValueError("a bound that is no integer")
         return _in_range(int(text), dtype)
-    if not re.fullmatch(r"-?(inf|\d+(\.\d+)?(e[+-]?\d+)?)", text, re.ASCII):
+    if not re.fullmatch(r"-?(inf|(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?)", text, re.ASCII):
         raise ValueError("a bound that is no number")
-    return float(text)
+    with np.errstate(over="ignore"):
+        bound = float(np.dtype(dtype).type(float(text)))
+    if bound != float(text) or (np.isinf(bound) and "inf" not in text):
+        raise ValueError(f"what {dtype} cannot hold")
+    return bound

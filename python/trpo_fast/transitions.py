@@ -17,7 +17,7 @@ class Transitions:
     """What one robot does and what comes of it, in order; ``TRPO.transitions`` makes one, ``TRPO.collect`` takes it.
 
     A loop calls ``act`` and then ``add``, again and again. All transitions are of the policy that was committed last:
-    once there is a newer one, those of the older are dropped at the next ``act``.
+    once there is a newer one, those of the older are dropped.
 
     Attributes
     ----------
@@ -35,8 +35,8 @@ class Transitions:
         self._clear()
 
     def __len__(self) -> int:
-        """Transitions since the last ``collect``."""
-        return len(self._rewards)
+        """Transitions since the last ``collect``, of the policy that was committed last."""
+        return len(self._rewards) if self._latest_actor() is self._actor else 0
 
     def act(self, observation: Any, action_masks: Any = None) -> Any:
         """An action of the policy for one observation, within the space's bounds; what was sampled is remembered.
@@ -54,11 +54,7 @@ class Transitions:
             If the observation is none of the space, or has values that are not finite or above 1e18.
         """
         row = self._row(observation, action_masks)
-        actor = self._latest_actor()
-        if actor is not self._actor:
-            self.n_dropped += len(self)
-            self._clear()
-            self._actor = actor
+        actor = self._drop_those_of_an_older_policy()
         codec = self._policy.codec
         taken = np.empty((1, codec.size), self._policy.dtype)
         actor.act(row, self._noise.standard_normal(taken.shape, dtype=self._policy.dtype), taken)
@@ -86,8 +82,8 @@ class Transitions:
         if self._acted_on is None:
             raise InvalidArgumentError("add", "an act() before it", "none")
         try:
-            reward = check_reward(reward, 0, len(self))
-            ends = check_flag(terminated, 0, len(self), "terminated"), check_flag(truncated, 0, len(self), "truncated")
+            reward = check_reward(reward, 0, 0)
+            ends = check_flag(terminated, 0, 0, "terminated"), check_flag(truncated, 0, 0, "truncated")
         except EnvironmentFaultError as fault:
             _, _, field, expected, got, _ = fault.args
             raise InvalidArgumentError(field, expected, got) from fault
@@ -100,7 +96,7 @@ class Transitions:
         self._ends.append(ends)
         self._next_observation = next_row
         if ends == (False, True):
-            self._finals[len(self) - 1, 0] = next_row
+            self._finals[len(self._rewards) - 1, 0] = next_row
 
     def take(self) -> Rollout:
         """All of them as a rollout of one environment; they are gone from here.
@@ -110,6 +106,7 @@ class Transitions:
         InvalidArgumentError
             If there are none.
         """
+        self._drop_those_of_an_older_policy()
         n = len(self)
         if n == 0:
             raise InvalidArgumentError("transitions", "one or more", "none")
@@ -121,6 +118,16 @@ class Transitions:
         actions = np.stack(self._taken)[:, None]
         self._clear()
         return Rollout(trajectories, actions, Seconds(0.0, 0.0))
+
+    def _drop_those_of_an_older_policy(self) -> Actor:
+        """The policy that was committed last, of which all that is left is."""
+        actor = self._latest_actor()
+        if actor is not self._actor:
+            self.n_dropped += len(self._rewards)
+            self._clear()
+            self._acted_on = None
+            self._actor = actor
+        return actor
 
     def _clear(self) -> None:
         self._observations: list[npt.NDArray[np.float64]] = []

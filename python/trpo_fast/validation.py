@@ -33,7 +33,7 @@ def check_real(
     name: str, value: Any, *, above: float = -math.inf, at_least: float = -math.inf, at_most: float = math.inf
 ) -> float:
     """``value`` as a finite float with ``above < value``, ``at_least <= value <= at_most``."""
-    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool) and _is_finite(value)
     if not (is_real and value > above and at_least <= value <= at_most):
         bounds = [
             f"> {above:g}" if above > -math.inf else "",
@@ -42,6 +42,13 @@ def check_real(
         ]
         raise InvalidArgumentError(name, " ".join(["a finite number", *filter(None, bounds)]), describe(value))
     return float(value)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int that no float can hold
+        return False
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:

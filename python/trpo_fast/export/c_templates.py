@@ -30,8 +30,8 @@ C_SOURCE = """\
 #include <float.h>
 #include <math.h>
 
-#ifdef __FAST_MATH__
-#error "-ffast-math removes the checks for NaN and Inf that keep actions safe: compile without it"
+#if defined(__FAST_MATH__) || defined(_M_FP_FAST) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "-ffast-math and -ffinite-math-only remove the checks that keep actions safe: compile without them"
 #endif
 
 #define NUM_FEATURES $num_features

@@ -17,6 +17,7 @@ from trpo_fast.policy_content import read_policy
 from trpo_fast.policy_file import load_policy_file
 from trpo_fast.validation import describe
 
+MAX_EXACT = 1 << 24  # up to here, float32 holds every integer
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -81,6 +82,7 @@ class Deployment:
         Raises
         ------
         PolicyFileError, InvalidArgumentError, FileNotFoundError
+            InvalidArgumentError also if float32 cannot hold it.
         """
         tensors, metadata = load_policy_file(path)
         policy, theta = read_policy(tensors, metadata)
@@ -94,6 +96,11 @@ class Deployment:
         mean = statistics.mean[:n] if is_normalized else np.zeros(n)
         mean_high = _to_float(mean)
         box = [_inside(bound, towards) for bound, towards in _bounds(codec.space)] if codec.is_box else [_EMPTY, _EMPTY]
+        if (box[0] > box[1]).any():
+            raise InvalidArgumentError("model", "bounds of actions that float32 can tell apart", "closer ones")
+        first, num_choices = _first(codec.space, codec.size), _num_choices(codec.space)
+        if (np.abs(first) > MAX_EXACT).any() or (num_choices and (first + num_choices > MAX_EXACT).any()):
+            raise InvalidArgumentError("model", "choices that float32 can count", "larger numbers")
         std = np.exp(np.clip(views["log_std"], MIN_LOG_STD, MAX_LOG_STD)) if "log_std" in views else _EMPTY
         size = policy.observation_codec.size
         return cls(
@@ -105,8 +112,8 @@ class Deployment:
             mean_low=_to_float(mean - mean_high),
             inv_std=(1.0 / statistics.std[:n] if is_normalized else np.ones(n)).astype(np.float32),
             clip=CLIP if is_normalized else float("inf"),
-            num_choices=_num_choices(codec.space),
-            first=_first(codec.space, codec.size),
+            num_choices=num_choices,
+            first=first,
             low=box[0],
             high=box[1],
             std=std,

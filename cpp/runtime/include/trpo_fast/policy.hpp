@@ -13,8 +13,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
+#include <cstdio>
 #include <limits>
 #include <optional>
 #include <string>
@@ -114,6 +113,8 @@ class Policy {
   std::vector<float> row_;        // the latest action row
 };
 
+constexpr std::uint64_t kMaxFile = std::uint64_t{1} << 32;  // bytes
+
 struct LoadedPolicy {
   std::optional<Policy> policy;  // nothing if there is a problem
   LoadProblem problem;
@@ -133,11 +134,19 @@ inline LoadedPolicy load_policy(const void* content, std::size_t size, Fallback 
 
 // The policy in the file `path`, which trpo_fast saved.
 inline LoadedPolicy load_policy(const std::string& path, Fallback fallback = Fallback::hold_last) {
-  std::ifstream stream(path, std::ios::binary);
-  const std::string content{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-  if (!stream.is_open() || stream.bad()) {
+  std::string content;
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  bool is_read = file != nullptr;
+  char chunk[1 << 14];
+  for (std::size_t n = sizeof chunk; is_read && n == sizeof chunk && content.size() <= kMaxFile;) {
+    n = std::fread(chunk, 1, sizeof chunk, file);
+    content.append(chunk, n);
+    is_read = std::ferror(file) == 0;
+  }
+  if (file != nullptr) std::fclose(file);
+  if (!is_read || content.size() > kMaxFile) {
     LoadedPolicy loaded;
-    loaded.problem.is(LoadStatus::unreadable, path + ": expected a file that can be read");
+    loaded.problem.is(LoadStatus::unreadable, path + ": expected a file that can be read, of up to 4 GiB");
     return loaded;
   }
   return load_policy(content.data(), content.size(), fallback);

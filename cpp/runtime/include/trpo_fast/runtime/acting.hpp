@@ -12,10 +12,6 @@
 #include "normalizer.hpp"
 #include "status.hpp"
 
-#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
-#error "trpo_fast: -ffast-math removes the checks for NaN and Inf that keep actions safe: compile without it"
-#endif
-
 namespace trpo_fast::runtime {
 
 // A policy without its network; what the pointers point at is somebody else's.

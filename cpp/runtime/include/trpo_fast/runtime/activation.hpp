@@ -20,7 +20,7 @@ Lanes activate(const Lanes& z) {
   } else if constexpr (kActivation == Activation::elu) {
     return z > zero ? z : exp(at_most(zero, z)) - 1.0f;
   } else if constexpr (kActivation == Activation::silu) {
-    return z / (1.0f + exp(-z));
+    return (z < -87.0f ? zero : z) / (1.0f + exp(-z));  // beyond, exp stays where it is
   } else {
     return z;
   }

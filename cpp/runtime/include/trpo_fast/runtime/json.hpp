@@ -1,7 +1,7 @@
 // JSON, bounded: a text is checked once, without recursion; values are then places in it.
 //
 // Stricter than the standard allows, as Python's side of the policy file is: a key stands once in an object, arrays and
-// objects are nested up to kMaxDepth deep, the text is UTF-8.
+// objects are nested up to kMaxDepth deep, -0 is no integer, the text is UTF-8.
 #pragma once
 
 #include <algorithm>
@@ -52,7 +52,8 @@ inline std::size_t number_end(std::string_view text, std::size_t at) {
     end = digits(exponent), is_integer = false;
     if (end == exponent) return at;
   }
-  return is_integer && end - first > kMaxDigits ? at : end;
+  const bool is_negative_zero = is_integer && first > at && text[first] == '0';
+  return is_negative_zero || (is_integer && end - first > kMaxDigits) ? at : end;
 }
 
 // The bytes of the UTF-8 sequence at `at`; 0 if there is none that is well-formed (Unicode, table 3-7).

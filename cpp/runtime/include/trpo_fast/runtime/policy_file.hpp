@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -15,6 +14,7 @@
 #include "json.hpp"
 #include "load_status.hpp"
 #include "sha256.hpp"
+#include "shape.hpp"
 
 namespace trpo_fast::runtime {
 
@@ -68,15 +68,13 @@ inline bool read_tensors(const json::Value& header, std::string_view data, Polic
     };
     const auto dtype = entry.find("dtype");
     tensor.dtype = dtype ? dtype->string().value_or("") : "";
-    all_fit = numbers("shape", tensor.shape) && numbers("data_offsets", offsets) && offsets.size() == 2;
-    std::uint64_t num_bytes = item_size(tensor.dtype);
-    all_fit = all_fit && num_bytes > 0;
-    for (const std::int64_t n : tensor.shape) {
-      const auto size = static_cast<std::uint64_t>(n);
-      if (size != 0 && num_bytes > std::numeric_limits<std::uint64_t>::max() / size) all_fit = false;
-      num_bytes *= size;
-    }
-    all_fit = all_fit && offsets[0] <= offsets[1] && static_cast<std::uint64_t>(offsets[1]) <= data.size() &&
+    int num_members = 0;
+    entry.for_each_member([&](const std::string&, json::Value) { ++num_members; });
+    all_fit = num_members == 3 && item_size(tensor.dtype) > 0 && numbers("shape", tensor.shape) &&
+              numbers("data_offsets", offsets) && offsets.size() == 2;
+    const auto num_items = all_fit ? product(tensor.shape) : std::nullopt;
+    const std::uint64_t num_bytes = num_items.value_or(0) * item_size(tensor.dtype);
+    all_fit = num_items && offsets[0] <= offsets[1] && static_cast<std::uint64_t>(offsets[1]) <= data.size() &&
               static_cast<std::uint64_t>(offsets[1] - offsets[0]) == num_bytes;
     if (!all_fit) return;
     tensor.data = reinterpret_cast<const unsigned char*>(data.data()) + offsets[0];

@@ -45,6 +45,7 @@ struct PolicyParts {
 namespace detail {
 
 constexpr std::int64_t kMaxWidth = std::int64_t{1} << 30;
+constexpr std::int64_t kMaxExact = std::int64_t{1} << 24;  // up to here, float32 holds every integer
 
 class PartsReader {
  public:
@@ -97,13 +98,14 @@ class PartsReader {
       }
       size += columns;
       if (size >= kMaxWidth) return unfit("too many features");
-      is_choice_.resize(static_cast<std::size_t>(size), !is_box);
+      ends_.push_back({size, !is_box});
     }
-    const bool is_scalar = observed->size() == 1 && observation->find("shape") && observed->front().shape.empty();
+    const auto is_box = [](const json::Value& space) { return space.find("type")->string() == "Box"; };
+    const bool is_scalar = is_box(*observation) && observed->front().shape.empty();
     if (size == 0 || is_scalar) return unfit("observations without numbers");
     parts_.num_features = static_cast<int>(size);
-    return acted->size() == 1 && !action->find("spaces") ? read_action(acted->front())
-                                                         : unfit("an action space that is not learned on");
+    const auto kind = action->find("type")->string();
+    return kind != "Dict" && kind != "Tuple" ? read_action(acted->front()) : unfit("several actions");
   }
 
   bool read_action(const SpaceLeaf& leaf) {
@@ -112,6 +114,12 @@ class PartsReader {
     std::int64_t total = 0;
     for (const std::int64_t n : leaf.choices) total += n;
     if (total >= kMaxWidth) return unfit("too many choices");
+    for (std::size_t i = 0; i < leaf.start.size(); ++i) {
+      const std::int64_t first = leaf.start[i];
+      if (first < -kMaxExact || first > kMaxExact || first + leaf.choices[i] > kMaxExact) {
+        return problem_.is(LoadStatus::unsupported, "expected choices that float32 can count, got others");
+      }
+    }
     if (leaf.type == "Box") {
       if (!is_float(leaf.dtype) || leaf.shape.empty() || leaf.low.empty())
         return unfit("a box of no floating point actions");
@@ -231,10 +239,12 @@ class PartsReader {
         !doubles("normalizer.var", "F64", {size}, parts_.var) || !doubles("normalizer.count", "F64", {1}, count)) {
       return false;
     }
-    is_choice_.resize(static_cast<std::size_t>(size), true);
+    std::vector<bool> is_choice;  // of statistics that are there, and as many
+    for (const Columns& columns : ends_) is_choice.resize(static_cast<std::size_t>(columns.end), columns.are_choices);
+    is_choice.resize(static_cast<std::size_t>(size), true);
     bool fit = count[0] >= 0.0;
-    for (std::size_t j = 0; j < is_choice_.size(); ++j) {
-      fit &= parts_.var[j] >= 0.0 && (!is_choice_[j] || (parts_.mean[j] == 0.0 && parts_.var[j] == 1.0));
+    for (std::size_t j = 0; j < is_choice.size(); ++j) {
+      fit &= parts_.var[j] >= 0.0 && (!is_choice[j] || (parts_.mean[j] == 0.0 && parts_.var[j] == 1.0));
     }
     return fit || unfit("statistics that nothing can have");
   }
@@ -291,7 +301,11 @@ class PartsReader {
   bool has_std_output_ = false;
   int outputs_ = 0;
   std::vector<int> widths_;
-  std::vector<bool> is_choice_;
+  struct Columns {
+    std::int64_t end;
+    bool are_choices;
+  };
+  std::vector<Columns> ends_;  // of the parts of an observation
 };
 
 }  // namespace detail

@@ -17,6 +17,7 @@
 
 #include "action.hpp"
 #include "json.hpp"
+#include "shape.hpp"
 
 namespace trpo_fast::runtime {
 
@@ -33,7 +34,7 @@ struct SpaceLeaf {
 namespace detail {
 
 constexpr std::int64_t kMaxChoices = std::int64_t{1} << 20;  // of one part of a space in a file
-constexpr std::size_t kMaxDimensions = 32;
+constexpr std::size_t kMaxBound = 40;                        // digits and signs of one
 
 struct IntegerRange {
   std::int64_t low;
@@ -84,30 +85,65 @@ inline float to_finite_float(double value) {
   return static_cast<float>(std::clamp(value, -kMost, kMost));
 }
 
-// A bound as Python writes one: digits, or "inf"; of a dtype of integers within its range.
-inline std::optional<double> bound_from(const std::string& text, const std::string& dtype) {
-  if (is_float(dtype) && (text == "inf" || text == "-inf")) {
-    return text.front() == '-' ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
+// A bound: a double that is at most as far from the others as they are from each other, and the integer where it is
+// one.
+struct Bound {
+  double value = 0.0;
+  bool is_negative = false;
+  std::uint64_t magnitude = 0;
+
+  bool is_above(const Bound& other) const {
+    if (value != other.value) return value > other.value;
+    if (is_negative != other.is_negative) return other.is_negative && magnitude + other.magnitude > 0;
+    return is_negative ? magnitude < other.magnitude : magnitude > other.magnitude;
   }
-  const std::size_t end = text.empty() ? 0 : json::detail::number_end(text, 0);
-  if (end == 0 || end != text.size() || text.find('E') != std::string::npos) return std::nullopt;
-  if (!is_float(dtype)) {
-    const bool is_negative = text.front() == '-';
-    const std::string digits = text.substr(is_negative ? 1 : 0);
-    if (digits.size() > 20 || !std::all_of(digits.begin(), digits.end(), json::detail::is_digit)) return std::nullopt;
-    std::uint64_t magnitude = 0;
-    for (const char c : digits) {
-      const auto digit = static_cast<std::uint64_t>(c - '0');
-      if (magnitude > (std::numeric_limits<std::uint64_t>::max() - digit) / 10) return std::nullopt;
-      magnitude = 10 * magnitude + digit;
+};
+
+// Whether a double is a float16: 11 bits, down to 2^-24.
+inline bool is_half(double value) {
+  int exponent = 0;
+  const double mantissa = std::frexp(std::abs(value), &exponent);  // in [0.5, 1)
+  const double scaled = std::ldexp(mantissa, std::min(11, exponent + 24));
+  return std::abs(value) <= 65504.0 && scaled == std::floor(scaled);
+}
+
+inline std::optional<Bound> integer_bound(const std::string& text, const std::string& dtype) {
+  Bound bound;
+  bound.is_negative = text.front() == '-';
+  for (const char c : text.substr(bound.is_negative ? 1 : 0)) {
+    const auto digit = static_cast<std::uint64_t>(c - '0');
+    if (!json::detail::is_digit(c) || bound.magnitude > (std::numeric_limits<std::uint64_t>::max() - digit) / 10) {
+      return std::nullopt;
     }
-    const auto range = range_of(dtype);
-    const std::uint64_t most = is_negative ? static_cast<std::uint64_t>(-(range->low + 1)) + 1 : range->high;
-    if (magnitude > (is_negative && range->low == 0 ? 0 : most)) return std::nullopt;
-    return is_negative ? -static_cast<double>(magnitude) : static_cast<double>(magnitude);
+    bound.magnitude = 10 * bound.magnitude + digit;
   }
-  const double value = real_from(text);
-  return dtype == "float64" ? value : static_cast<double>(to_float(value));
+  const auto range = range_of(dtype);
+  const std::uint64_t least = range->low == 0 ? 0 : static_cast<std::uint64_t>(-(range->low + 1)) + 1;  // of -low
+  if (bound.magnitude > (bound.is_negative ? least : range->high)) return std::nullopt;
+  bound.value = bound.is_negative ? -static_cast<double>(bound.magnitude) : static_cast<double>(bound.magnitude);
+  return bound;
+}
+
+// A bound as Python writes one: a number of the dtype as JSON has it, or "inf".
+inline std::optional<Bound> bound_from(const std::string& text, const std::string& dtype) {
+  if (text.empty() || text.size() > kMaxBound) return std::nullopt;
+  if (!is_float(dtype)) {
+    const bool is_number = text == "-0" || json::detail::number_end(text, 0) == text.size();
+    return is_number ? integer_bound(text, dtype) : std::nullopt;
+  }
+  Bound bound;
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (text == "inf" || text == "-inf") {
+    bound.value = text.front() == '-' ? -kInfinity : kInfinity;
+    return bound;
+  }
+  const bool is_number = text == "-0" || json::detail::number_end(text, 0) == text.size();
+  if (!is_number || text.find('E') != std::string::npos) return std::nullopt;
+  bound.value = real_from(text);
+  const bool is_held = dtype == "float64"   ? std::isfinite(bound.value)
+                       : dtype == "float32" ? static_cast<double>(to_float(bound.value)) == bound.value
+                                            : is_half(bound.value);
+  return is_held && std::isfinite(bound.value) ? std::optional(bound) : std::nullopt;
 }
 
 // A list of integers, or of such lists and so on, flat; and its shape.
@@ -148,24 +184,26 @@ inline bool box_from(const json::Value& value, SpaceLeaf& leaf) {
     leaf.shape.push_back(item.integer().value_or(-1));
     fit &= leaf.shape.back() >= 0;
   });
-  fit = fit && leaf.shape.size() <= kMaxDimensions;
-  for (const auto& [key, bounds] : {std::pair("low", &leaf.low), std::pair("high", &leaf.high)}) {
-    const auto list = value.find(key);
-    fit = fit && list && list->is_array();
-    if (!fit) return false;
-    list->for_each_item([&, to = bounds](json::Value item) {
+  const auto size = fit ? product(leaf.shape) : std::nullopt;
+  if (!size) return false;
+  std::vector<Bound> bounds[2];
+  for (const std::size_t which : {std::size_t{0}, std::size_t{1}}) {
+    const auto list = value.find(which == 0 ? "low" : "high");
+    if (!list || !list->is_array()) return false;
+    list->for_each_item([&](json::Value item) {
       const auto bound = bound_from(item.string().value_or(""), leaf.dtype);
       fit &= bound.has_value();
-      to->push_back(bound.value_or(0.0));
+      bounds[which].push_back(bound.value_or(Bound{}));
     });
+    fit &= bounds[which].size() == *size;
   }
-  std::uint64_t size = 1;
-  for (const std::int64_t n : leaf.shape) {
-    if (n > 0 && size > leaf.low.size()) return false;  // and no product overflows
-    size *= static_cast<std::uint64_t>(std::min<std::int64_t>(n, std::int64_t{1} << 31));
+  for (std::size_t i = 0; fit && i < bounds[0].size(); ++i) {
+    const Bound &low = bounds[0][i], &high = bounds[1][i];
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    fit = !low.is_above(high) && low.value < kInfinity && high.value > -kInfinity;
+    leaf.low.push_back(low.value);
+    leaf.high.push_back(high.value);
   }
-  if (!fit || size != leaf.low.size() || size != leaf.high.size()) return false;
-  for (std::size_t i = 0; i < leaf.low.size(); ++i) fit &= leaf.low[i] <= leaf.high[i];
   return fit;
 }
 
