@@ -2,6 +2,7 @@
 
 # A policy that acts, from its file: the standard library alone.
 add_library(trpo_fast_runtime INTERFACE)
+add_library(trpo_fast::runtime ALIAS trpo_fast_runtime)
 set_target_properties(trpo_fast_runtime PROPERTIES EXPORT_NAME runtime)
 target_include_directories(trpo_fast_runtime INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/cpp/runtime/include> $<INSTALL_INTERFACE:include>)

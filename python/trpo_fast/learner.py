@@ -460,7 +460,7 @@ class TRPO:
         if self.n_envs != 1:
             expected = "a tuple of spaces, or one environment"
             raise InvalidArgumentError("env", expected, f"{self.n_envs} environments")
-        return Transitions(self.policy, lambda: self._actor, self._training.collector.noise_streams[0])
+        return Transitions(self.policy, lambda: self._actor, lambda: self._training.collector.noise_streams[0])
 
     def collect(self, transitions: Transitions) -> Batch:
         """The transitions as a batch, with the critic's advantages and returns; ``update`` learns from it.
@@ -475,12 +475,13 @@ class TRPO:
         """
         if self.config.method != "single_path":
             raise InvalidArgumentError("method", '"single_path" for transitions from outside', self.config.method)
-        rollout, training = transitions.take(), self._training
+        rollout, training = transitions.rollout(), self._training
         config = self.config.at(self.progress_remaining, training.radius)
         lesson = lesson_of(rollout, self.policy, self.value_function, self._critic, training.rewards, config)
         self.num_timesteps += rollout.num_transitions
         training.collector.count_episodes(rollout.trajectories)
         training.rewards = lesson.rewards
+        transitions.clear()
         return lesson.batch
 
     def update(self, batch: Batch) -> UpdateReport:

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from trpo_fast.errors import PolicyFileError, UnsupportedSpaceError
+from trpo_fast.validation import describe
 
 Spaces = tuple[gym.Space[Any], gym.Space[Any]]  # of observations and actions
 MAX_CHOICES = 1 << 20  # of one part of a space in a file
@@ -92,8 +93,8 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
             make = gym.spaces.Discrete if kind == "Discrete" else gym.spaces.MultiDiscrete
             return make(counts, start=start, dtype=dtype)
     except (KeyError, TypeError, ValueError, AssertionError, OverflowError, RecursionError) as error:
-        raise PolicyFileError(f"space: expected a description of a space, got {data}") from error
-    raise PolicyFileError(f"space: expected {_KINDS}, got {data}")
+        raise PolicyFileError(f"space: expected a description of a space, got {describe(data)}") from error
+    raise PolicyFileError(f"space: expected {_KINDS}, got {describe(data)}")
 
 
 def _parts(pairs: Any) -> list[tuple[str, gym.Space[Any]]]:
@@ -123,7 +124,8 @@ def _integers(value: Any) -> Any:
 def _counts(value: Any) -> Any:
     """``value``, if it is numbers of choices that could have been learned on; flat or nested."""
     counts = _integers(value)
-    if np.ndim(counts) > MAX_DIMENSIONS or np.size(counts) == 0 or np.min(counts) < 1 or np.max(counts) > MAX_CHOICES:
+    has_shape = np.ndim(counts) <= MAX_DIMENSIONS and 0 < np.size(counts) <= MAX_CHOICES
+    if not has_shape or np.min(counts) < 1 or np.max(counts) > MAX_CHOICES:
         raise ValueError(f"choices outside 1..{MAX_CHOICES}")
     return counts
 

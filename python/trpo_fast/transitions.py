@@ -25,14 +25,14 @@ class Transitions:
         Transitions that were dropped in all.
     """
 
-    def __init__(self, policy: Policy, actor: Callable[[], Actor], noise: np.random.Generator) -> None:
+    def __init__(self, policy: Policy, actor: Callable[[], Actor], noise: Callable[[], np.random.Generator]) -> None:
         self._policy = policy
         self._latest_actor = actor
         self._actor = actor()
         self._noise = noise
         self._acted_on: tuple[npt.NDArray[np.float64], npt.NDArray[Any]] | None = None
         self.n_dropped = 0
-        self._clear()
+        self.clear()
 
     def __len__(self) -> int:
         """Transitions since the last ``collect``, of the policy that was committed last."""
@@ -57,7 +57,7 @@ class Transitions:
         actor = self._drop_those_of_an_older_policy()
         codec = self._policy.codec
         taken = np.empty((1, codec.size), self._policy.dtype)
-        actor.act(row, self._noise.standard_normal(taken.shape, dtype=self._policy.dtype), taken)
+        actor.act(row, self._noise().standard_normal(taken.shape, dtype=self._policy.dtype), taken)
         self._acted_on = row[0], taken[0]
         return codec.to_env(taken)[0]
 
@@ -98,8 +98,8 @@ class Transitions:
         if ends == (False, True):
             self._finals[len(self._rewards) - 1, 0] = next_row
 
-    def take(self) -> Rollout:
-        """All of them as a rollout of one environment; they are gone from here.
+    def rollout(self) -> Rollout:
+        """All of them as a rollout of one environment.
 
         Raises
         ------
@@ -116,7 +116,6 @@ class Transitions:
         trajectories.terminated[:, 0], trajectories.truncated[:, 0] = np.transpose(self._ends)
         trajectories.final_observations.update(self._finals)
         actions = np.stack(self._taken)[:, None]
-        self._clear()
         return Rollout(trajectories, actions, Seconds(0.0, 0.0))
 
     def _drop_those_of_an_older_policy(self) -> Actor:
@@ -124,12 +123,13 @@ class Transitions:
         actor = self._latest_actor()
         if actor is not self._actor:
             self.n_dropped += len(self._rewards)
-            self._clear()
+            self.clear()
             self._acted_on = None
             self._actor = actor
         return actor
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Forget all of them."""
         self._observations: list[npt.NDArray[np.float64]] = []
         self._taken: list[npt.NDArray[Any]] = []
         self._rewards: list[float] = []

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.export.deployment import Deployment
 from trpo_fast.export.golden import golden_vectors, write_golden_json
 from trpo_fast.export.sources import write_c, write_cpp
@@ -58,6 +59,8 @@ def export_policy(
     source = existing_path(model)
     deployment = Deployment.load(source, observation_names, action_names)
     target = source.with_suffix(SUFFIXES[format]) if path is None else Path(path)
+    if target.suffix != SUFFIXES[format]:
+        raise InvalidArgumentError("path", f"a file that ends with {SUFFIXES[format]}", repr(target.name))
     golden = golden_vectors(deployment)
     if format == "c":
         return write_c(deployment, golden, target)

@@ -200,6 +200,6 @@ def _names(argument: str, names: Sequence[str] | None, prefix: str, size: int) -
     if names is None:
         return [f"{prefix}_{i}" for i in range(size)]
     is_sequence = isinstance(names, Sequence) and not isinstance(names, str)
-    if not is_sequence or len(names) != size or not all(isinstance(name, str) for name in names):
-        raise InvalidArgumentError(argument, f"{size} names", describe(names))
+    if not is_sequence or len(names) != size or not all(isinstance(name, str) and "," not in name for name in names):
+        raise InvalidArgumentError(argument, f"{size} names without commas", describe(names))
     return list(names)

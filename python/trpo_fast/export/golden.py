@@ -7,9 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.export.deployment import Deployment
 
 COUNT = 64
+TRIALS = 32  # observations for each vector: unclear decisions are left out
 TOLERANCE = 1e-5  # of a Box action a: TOLERANCE max(1, |a|)
 MIN_GAP = 1e-4  # between the logits of the two best choices: no target need round as this machine does
 
@@ -22,11 +24,17 @@ class Golden(NamedTuple):
 
 
 def golden_vectors(deployment: Deployment) -> Golden:
-    """Observations where the policy is used to be, some far away, and what Python does there; always the same ones."""
+    """Observations where the policy is used to be, some far away, and what Python does there; always the same ones.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the policy is at a loss nearly everywhere, as one that was not trained may be.
+    """
     policy, theta = deployment.policy, deployment.theta
     statistics, rng = policy.normalizer.statistics, np.random.default_rng(0)
-    shape = 4 * COUNT, statistics.mean.size
-    scale = np.where(np.arange(4 * COUNT) % 8 == 7, 20.0, 1.0)[:, None]
+    shape = TRIALS * COUNT, statistics.mean.size
+    scale = np.where(np.arange(TRIALS * COUNT) % 8 == 7, 20.0, 1.0)[:, None]
     rows = (statistics.mean + statistics.std * scale * rng.standard_normal(shape)).astype(np.float32)
     choices = ~policy.observation_codec.is_continuous
     rows[:, choices] = rng.integers(2, size=(len(rows), int(choices.sum())))
@@ -39,6 +47,8 @@ def golden_vectors(deployment: Deployment) -> Golden:
     policy.act(theta, observations, None, kernel_rows)
     actions = np.asarray(policy.codec.to_env(kernel_rows)).reshape(len(rows), -1)
     clear = np.flatnonzero(_gaps(deployment, policy.dist_params(theta, observations)) > MIN_GAP)[:COUNT]
+    if len(clear) < COUNT:
+        raise InvalidArgumentError("model", "a policy that decides clearly at times", "logits that are about the same")
     return Golden(rows[clear], actions[clear].astype(np.float32))
 
 
