@@ -21,12 +21,18 @@ class Batch(NamedTuple):
     advantages: npt.NDArray[np.float64]
     returns: npt.NDArray[np.float64]
 
-    def is_finite(self, policy: Policy) -> bool:
-        """Whether all that an update reads is finite; InvalidArgumentError if an array is of another kind or shape."""
+    def checked(self, policy: Policy) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.float64]]:
+        """Observations (N, obs_dim), kernel rows (N, A) and advantages (N,), as an update reads them.
+
+        InvalidArgumentError if an array is of another kind or shape.
+        """
         observations = policy.check_observations(self.observations)
         rows = policy.codec.to_rows(self.actions, len(observations))
-        advantages = float_array("advantages", self.advantages, (len(observations),), np.float64)
-        return all(bool(np.isfinite(a).all()) for a in (observations, rows, advantages))
+        return observations, rows, float_array("advantages", self.advantages, (len(observations),), np.float64)
+
+    def is_finite(self, policy: Policy) -> bool:
+        """Whether all that an update reads is finite; InvalidArgumentError if an array is of another kind or shape."""
+        return all(bool(np.isfinite(a).all()) for a in self.checked(policy))
 
     def has_signal(self) -> bool:
         """Whether it says anything about the policy."""

@@ -1,6 +1,7 @@
 """What an iteration learns from a rollout: the policy's step, beside it the critic's fit, and last new statistics."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,10 +65,7 @@ def lesson_of(
     config: TRPOConfig,
 ) -> Lesson:
     """What a rollout of the policy teaches; ``rewards`` has seen those of the rollouts before."""
-
-    def predict_values(observations: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return _predict_values(policy, value_function, critic, observations)
-
+    predict_values = partial(_predict_values, policy, value_function, critic)
     to_learn_from = rollout.trajectories.rewards
     if config.normalize_reward:
         begun_anew = rewards.begun_anew(list(rollout.begun_anew))
@@ -90,8 +88,7 @@ def lesson_from(
     InvalidArgumentError
         If an array of it is of another kind or shape.
     """
-    batch.is_finite(policy)  # checks kinds and shapes
-    observations = policy.check_observations(batch.observations)
+    observations, _, _ = batch.checked(policy)
     batch = batch._replace(
         observations=observations, returns=float_array("returns", batch.returns, (len(observations),), np.float64)
     )

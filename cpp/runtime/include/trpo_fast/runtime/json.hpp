@@ -269,10 +269,10 @@ class Value {
 // Checks a text.
 class Checker {
  public:
-  explicit Checker(std::string_view text) : text_(text) {}
+  Checker(std::string_view text, bool surrogates_pair) : text_(text), surrogates_pair_(surrogates_pair) {}
 
-  // Whether the text is one value. Where `surrogates_pair`, half of a pair of surrogates may not stand alone.
-  bool check(bool surrogates_pair) {
+  // Whether the text is one value.
+  bool check() {
     skip();
     bool expects_value = true;
     do {
@@ -284,12 +284,12 @@ class Checker {
           ++at_, skip();
           if (peek() == open_.back().closing) {
             expects_value = false;
-          } else if (c == '{' && !key(surrogates_pair)) {
+          } else if (c == '{' && !key()) {
             return false;
           }
           continue;
         }
-        if (!scalar(surrogates_pair)) return false;
+        if (!scalar()) return false;
         skip();
         expects_value = false;
         continue;
@@ -299,7 +299,7 @@ class Checker {
         ++at_, skip();
       } else if (peek() == ',') {
         ++at_, skip();
-        if (open_.back().closing == '}' && !key(surrogates_pair)) return false;
+        if (open_.back().closing == '}' && !key()) return false;
         expects_value = true;
       } else {
         return false;
@@ -317,8 +317,8 @@ class Checker {
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
   void skip() { at_ = detail::skip_spaces(text_, at_); }
 
-  bool scalar(bool surrogates_pair) {
-    if (peek() == '"') return string(surrogates_pair) != std::string_view();
+  bool scalar() {
+    if (peek() == '"') return string() != std::string_view();
     for (const std::string_view word : {"true", "false", "null"}) {
       if (text_.substr(at_, word.size()) == word) return at_ += word.size(), true;
     }
@@ -327,19 +327,19 @@ class Checker {
   }
 
   // The string here with its quotation marks; nothing if there is none.
-  std::string_view string(bool surrogates_pair) {
+  std::string_view string() {
     const std::size_t end = peek() == '"' ? detail::string_end(text_, at_) : at_;
     const std::string_view quoted = text_.substr(at_, end - at_);
     at_ = end;
-    if (!surrogates_pair || quoted.find('\\') == std::string_view::npos) return quoted;
+    if (!surrogates_pair_ || quoted.find('\\') == std::string_view::npos) return quoted;
     bool lone_surrogate = false;
     detail::unescaped(quoted, lone_surrogate);
     return lone_surrogate ? std::string_view() : quoted;
   }
 
   // A key and its colon.
-  bool key(bool surrogates_pair) {
-    std::string_view quoted = string(surrogates_pair);
+  bool key() {
+    std::string_view quoted = string();
     if (quoted.empty()) return false;
     if (quoted.find('\\') != std::string_view::npos) {
       bool lone_surrogate = false;
@@ -363,15 +363,16 @@ class Checker {
   }
 
   std::string_view text_;
+  bool surrogates_pair_;  // half of a pair of surrogates may not stand alone
   std::size_t at_ = 0;
   std::vector<Open> open_;
   std::vector<std::string_view> keys_;  // of the objects that are open
   std::deque<std::string> decoded_;     // those of keys_ that had escapes
 };
 
-// The value that `text` is; nothing if it is none.
+// The value that `text` is; nothing if it is none. Where `surrogates_pair`, half of a pair may not stand alone in it.
 inline std::optional<Value> parse(std::string_view text, bool surrogates_pair) {
-  if (!Checker(text).check(surrogates_pair)) return std::nullopt;
+  if (!Checker(text, surrogates_pair).check()) return std::nullopt;
   const std::size_t begin = detail::skip_spaces(text, 0);
   return Value(text.substr(begin, detail::value_end(text, begin) - begin));
 }

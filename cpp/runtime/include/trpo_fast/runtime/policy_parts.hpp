@@ -286,9 +286,8 @@ class PartsReader {
 
   // The float next to `bound` that is not beyond it, on the way to `inwards`.
   static float inside(double bound, float inwards) {
-    constexpr double kMost = std::numeric_limits<float>::max();
     if (std::isinf(bound)) return static_cast<float>(bound);
-    const float nearest = static_cast<float>(std::clamp(bound, -kMost, kMost));
+    const float nearest = to_finite_float(bound);
     const bool is_beyond = inwards > 0.0f ? static_cast<double>(nearest) < bound : static_cast<double>(nearest) > bound;
     return is_beyond ? std::nextafter(nearest, inwards) : nearest;
   }

@@ -73,20 +73,13 @@ inline double real_from(const std::string& text) {
   return is_beyond ? std::copysign(std::numeric_limits<double>::infinity(), value) : value;
 }
 
-inline float to_float(double value) {
-  constexpr double kMost = std::numeric_limits<float>::max();
-  if (std::abs(value) <= kMost) return static_cast<float>(value);
-  return std::copysign(std::numeric_limits<float>::infinity(), static_cast<float>(std::copysign(1.0, value)));
-}
-
 // The nearest finite float.
 inline float to_finite_float(double value) {
   constexpr double kMost = std::numeric_limits<float>::max();
   return static_cast<float>(std::clamp(value, -kMost, kMost));
 }
 
-// A bound: a double that is at most as far from the others as they are from each other, and the integer where it is
-// one.
+// A bound: the nearest double, and of integers, which a double may not tell apart, all digits.
 struct Bound {
   double value = 0.0;
   bool is_negative = false;
@@ -127,22 +120,18 @@ inline std::optional<Bound> integer_bound(const std::string& text, const std::st
 // A bound as Python writes one: a number of the dtype as JSON has it, or "inf".
 inline std::optional<Bound> bound_from(const std::string& text, const std::string& dtype) {
   if (text.empty() || text.size() > kMaxBound) return std::nullopt;
-  if (!is_float(dtype)) {
-    const bool is_number = text == "-0" || json::detail::number_end(text, 0) == text.size();
-    return is_number ? integer_bound(text, dtype) : std::nullopt;
-  }
+  const bool is_number = text == "-0" || json::detail::number_end(text, 0) == text.size();
+  if (!is_float(dtype)) return is_number ? integer_bound(text, dtype) : std::nullopt;
   Bound bound;
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (text == "inf" || text == "-inf") {
-    bound.value = text.front() == '-' ? -kInfinity : kInfinity;
+    bound.value = std::copysign(std::numeric_limits<double>::infinity(), text.front() == '-' ? -1.0 : 1.0);
     return bound;
   }
-  const bool is_number = text == "-0" || json::detail::number_end(text, 0) == text.size();
   if (!is_number || text.find('E') != std::string::npos) return std::nullopt;
   bound.value = real_from(text);
-  const bool is_held = dtype == "float64"   ? std::isfinite(bound.value)
-                       : dtype == "float32" ? static_cast<double>(to_float(bound.value)) == bound.value
-                                            : is_half(bound.value);
+  const bool is_held =
+      dtype == "float64" ||
+      (dtype == "float32" ? static_cast<double>(to_finite_float(bound.value)) == bound.value : is_half(bound.value));
   return is_held && std::isfinite(bound.value) ? std::optional(bound) : std::nullopt;
 }
 
