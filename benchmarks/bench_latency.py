@@ -9,8 +9,10 @@ Every contender's action is compared with Python's before it is timed.
 
 import argparse
 import json
+import shlex
 import shutil
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import time
@@ -169,7 +171,7 @@ def main() -> None:
     for row in rows:
         figures = " | ".join(f"{row[key]:,.0f}" for key in ("p50", "p99", "p99.9", "max"))
         print(f"| {row['case']} | {row['contender']} | {figures} | {row.get('allocations', '')} |")
-    save("latency", rows, "python -m benchmarks.bench_latency")
+    save("latency", rows, shlex.join(["python", "-m", "benchmarks.bench_latency", *sys.argv[1:]]))
 
 
 if __name__ == "__main__":
