@@ -7,6 +7,7 @@ from benchmarks.report import seconds
 
 SMALL, LARGE = "17-64-64-6 N=2048", "17-64-64-6 N=16384"
 WIDE = "348-256-256-17 N=5000"
+POLICY = f"{OURS} Policy"
 
 
 class Bar(NamedTuple):
@@ -101,6 +102,10 @@ BARS = [
         Bar("workers", f"{task}: 2 workers over none", f"{task} envs=8", OURS, "ratio", 1.8, threads=2)
         for task in ("Hopper-v5", "HalfCheetah-v5")
     ),
+    Bar("latency", "act() with AVX-512, ns", "17-64-64-6", POLICY, "p50", 250.0, at_most=True),
+    Bar("latency", "ONNX Runtime over act()", "17-64-64-6", "ONNX Runtime", "ratio", 10.0),
+    Bar("latency", "p99.9 above the empty loop's, in p50", "17-64-64-6", POLICY, "tail", 2.0, at_most=True),
+    Bar("latency", "allocations", "17-64-64-6", POLICY, "allocations", 0.0, at_most=True),
     Bar("package", "import beyond numpy and gymnasium", "import", OURS, "seconds", 0.25, at_most=True),
     Bar("package", "installed size, MB", "size", OURS, "megabytes", 8.0, at_most=True),
 ]

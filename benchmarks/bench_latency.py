@@ -23,6 +23,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from benchmarks.bars import judge
 from benchmarks.machine import MAX_OTHERS, Others
 from benchmarks.measure import DisagreementError, Row
 from benchmarks.problems import save
@@ -61,9 +62,11 @@ def in_cpp(folder: Path, observation: np.ndarray, calls: int) -> Iterator[Row]:
     export_policy(folder / "policy", format="cpp")
     compiler = shutil.which("c++") or "g++"
     eigen = Path(sysconfig.get_path("purelib")) / "cmeel.prefix" / "include" / "eigen3"
-    includes = ["-I", str(ROOT / "cpp" / "runtime" / "include"), "-I", str(folder), "-isystem", str(eigen)]
-    source = str(ROOT / "benchmarks" / "cpp" / "latency.cpp")
-    subprocess.run([compiler, *FLAGS, *includes, source, "-o", str(folder / "latency")], check=True)
+    tests = ROOT / "tests" / "cpp"
+    includes = [f"-I{path}" for path in (ROOT / "cpp" / "runtime" / "include", tests, folder)]
+    sources = [str(path) for path in (ROOT / "benchmarks" / "cpp" / "latency.cpp", tests / "counted_new.cpp")]
+    command = [compiler, *FLAGS, *includes, "-isystem", str(eigen), *sources, "-o", str(folder / "latency")]
+    subprocess.run(command, check=True)
     command = [folder / "latency", folder / "policy.safetensors", str(calls)]
     answer = subprocess.run(command, input=observation.tobytes(), capture_output=True, check=True).stdout
     yield from map(json.loads, answer.splitlines())
@@ -151,11 +154,16 @@ def measure(case: str, calls: int, python_calls: int) -> Iterator[Row]:
             rows.append(in_python("PyTorch", in_torch(folder, observation), python_calls))
         except ImportError:
             print("not installed, left out: torch")
+        control, policy_row = rows[:2]
         for row in rows:
             action = np.array(row.pop("action"))
             if row["contender"] != "empty loop" and not np.abs(action - expected).max() <= 1e-5:
                 raise DisagreementError(f"{row['contender']}: expected {expected}, got {action}")
-            yield {"case": case, **row, "others": others.cores()}
+            compared = {
+                "ratio": row["p50"] / policy_row["p50"],
+                "tail": (row["p99.9"] - control["p99.9"]) / row["p50"],
+            }
+            yield {"case": case, **row, **compared, "threads": 1, "avx2": False, "others": others.cores()}
 
 
 def main() -> None:
@@ -171,6 +179,8 @@ def main() -> None:
     for row in rows:
         figures = " | ".join(f"{row[key]:,.0f}" for key in ("p50", "p99", "p99.9", "max"))
         print(f"| {row['case']} | {row['contender']} | {figures} | {row.get('allocations', '')} |")
+    print(f"\nvectors of {rows[0]['lanes']} floats")
+    print("\n".join(judge("latency", rows)))
     save("latency", rows, shlex.join(["python", "-m", "benchmarks.bench_latency", *sys.argv[1:]]))
 
 

@@ -62,11 +62,9 @@ def observed(policy, n, rng):
     rows = statistics.mean + np.sqrt(statistics.var) * scale * rng.standard_normal((n, statistics.mean.size))
     if policy.action_masks is not None:
         masks = rng.integers(2, size=(n, policy.action_masks.size))
-        for begin in policy.action_masks._begins:
-            masks[:, begin] |= 1  # a choice at least
-        rows[:, -policy.action_masks.size :] = (
-            rng.permuted(masks, axis=1) if len(policy.action_masks._begins) == 1 else masks
-        )
+        for end, n in zip(np.cumsum(policy.codec.num_choices), policy.codec.num_choices, strict=True):
+            masks[np.arange(len(masks)), end - 1 - rng.integers(n, size=len(masks))] = 1  # a choice at least
+        rows[:, -policy.action_masks.size :] = masks
     return rows.astype(np.float32)
 
 
@@ -80,12 +78,10 @@ def expected(policy, theta, observations, noise):
 def is_close_call(policy, theta, observations):
     """Where the two most probable choices are within 1e-5 of each other's logit."""
     phi = policy.dist_params(theta, observations.astype(np.float64)).astype(np.float64)
-    space = policy.action_space
-    if isinstance(space, gym.spaces.MultiBinary):
+    if isinstance(policy.action_space, gym.spaces.MultiBinary):
         return (np.abs(phi) <= 1e-5).any(axis=1)
-    parts = [space.n] if isinstance(space, gym.spaces.Discrete) else space.nvec
     close = np.zeros(len(phi), bool)
-    for logits in np.split(phi, np.cumsum(parts)[:-1], axis=1):
+    for logits in np.split(phi, np.cumsum(policy.codec.num_choices)[:-1], axis=1):
         best = np.sort(logits, axis=1)[:, -2:]
         close |= best[:, 1] - best[:, 0] <= 1e-5
     return close

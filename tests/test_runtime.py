@@ -1,5 +1,7 @@
 """The C++ runtime: it does what Python does, reads what Python reads, and refuses what Python refuses."""
 
+import functools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -11,28 +13,41 @@ from runtime import BAD_MASK, BAD_OBSERVATION, NON_FINITE_OUTPUT, OK, ROOT, act,
 from trpo_fast import TRPO, TRPOFastError, save_policy
 from trpo_fast.export.deployment import Deployment
 
+BUILDS = {
+    "fast": ["-O3", "-march=native"],
+    "plain": ["-O2"],
+    "scalar": ["-O2", "-DTRPO_FAST_RUNTIME_SCALAR"],
+    "careful": ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+}
+
 
 @pytest.fixture(scope="module")
-def probe(tmp_path_factory):
-    source = ROOT / "tests" / "cpp" / "runtime" / "probe.cpp"
-    return compile_program(source, tmp_path_factory.mktemp("probe") / "probe", "-O3", "-march=native")
+def probes(tmp_path_factory):
+    """The probe of a build, compiled when it is first asked for."""
+    folder = tmp_path_factory.mktemp("probes")
+
+    @functools.cache
+    def probe(build):
+        return compile_program(ROOT / "tests" / "cpp" / "runtime" / "probe.cpp", folder / build, *BUILDS[build])
+
+    return probe
 
 
-@pytest.fixture(scope="module")
-def careful_probe(tmp_path_factory):
-    source = ROOT / "tests" / "cpp" / "runtime" / "probe.cpp"
-    flags = "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
-    return compile_program(source, tmp_path_factory.mktemp("probe") / "probe", *flags)
+@pytest.fixture
+def careful_probe(probes):
+    return probes("careful")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("build", "dtype"), [("fast", "float32"), ("fast", "float64"), ("plain", "float32"), ("scalar", "float32")]
+)
 @pytest.mark.parametrize("name", CASES)
-def test_acts_as_python_does(name, dtype, probe, tmp_path):
+def test_acts_as_python_does(name, build, dtype, probes, tmp_path):
     policy, theta = made(name, dtype, tmp_path / "policy.safetensors")
     rng = np.random.default_rng(1)
     observations = observed(policy, N, rng)
     noise = rng.standard_normal((N, policy.codec.size)).astype(np.float32)
-    acted, sampled = act(probe, (tmp_path / "policy.safetensors").read_bytes(), observations, noise)
+    acted, sampled = act(probes(build), (tmp_path / "policy.safetensors").read_bytes(), observations, noise)
     assert (acted.status == OK).all()
     assert (sampled.status == OK).all()
     assert_agrees(policy, theta, observations, acted.actions)
@@ -124,8 +139,9 @@ def test_noise_that_overflows_holds_the_whole_of_the_last_action(name, bad, care
 
 @pytest.fixture(scope="module")
 def counter(tmp_path_factory):
-    source = ROOT / "tests" / "cpp" / "runtime" / "allocations.cpp"
-    return compile_program(source, tmp_path_factory.mktemp("counter") / "counter", "-O2")
+    sources = ROOT / "tests" / "cpp"
+    program = tmp_path_factory.mktemp("counter") / "counter"
+    return compile_program(sources / "runtime" / "allocations.cpp", program, "-O2", str(sources / "counted_new.cpp"))
 
 
 @pytest.mark.parametrize("name", ["wide", "squashed", "std output", "MultiDiscrete masked", "MultiBinary"])

@@ -93,6 +93,24 @@ def test_transitions_of_an_older_policy_are_dropped():
     assert len(others) == 1
 
 
+def test_a_forgotten_action_cuts_the_episode_off():
+    """What comes after the gap must not be added to what came before; a second try of one action is no gap."""
+    model, batches = spaces_model(), []
+    for gap in ("none", "second try", "forgotten", "cut off"):
+        transitions = model.transitions()
+        for k in range(20):
+            if gap == "second try" or (gap == "forgotten" and k == 10):
+                transitions.act(observation_of(model, k if gap == "second try" else -1.0))
+            transitions.act(observation_of(model, k))
+            transitions.add(1.0, observation_of(model, k + 1), truncated=gap == "cut off" and k == 9)
+        batches.append(model.collect(transitions))
+    plain, tried, forgotten, cut = (batch.returns for batch in batches)
+    np.testing.assert_array_equal(tried, plain)
+    np.testing.assert_array_equal(forgotten, cut)
+    assert (cut[:10] != plain[:10]).all()
+    np.testing.assert_array_equal(cut[10:], plain[10:])
+
+
 def test_misuse_is_named_and_adds_nothing():
     model = spaces_model()
     transitions = model.transitions()

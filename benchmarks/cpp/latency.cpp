@@ -6,29 +6,16 @@
 // with those of an empty loop beside them. Compiled with the policy exported to C++ as policy.hpp.
 #include <Eigen/Core>
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <new>
 #include <string>
 #include <vector>
 
+#include "counted_new.hpp"
 #include "policy.hpp"
 #include "trpo_fast/policy.hpp"
-
-namespace {
-std::atomic<std::uint64_t> num_allocations{0};
-}
-
-void* operator new(std::size_t size) {
-  ++num_allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace {
 
@@ -84,23 +71,24 @@ void measure(const char* name, std::vector<float> observation, std::size_t actio
   std::vector<float> action(action_size), first(action_size);
   act(observation.data(), first.data());
   for (int i = 0; i < 100'000; ++i) act(observation.data(), action.data());
-  const std::uint64_t before = num_allocations;
+  const long before = trpo_fast::tests::count_of_new();
   for (std::uint32_t& taken : nanoseconds) {
     const auto begin = Clock::now();
     act(observation.data(), action.data());
     taken = static_cast<std::uint32_t>(std::chrono::nanoseconds(Clock::now() - begin).count());
     observation[0] += 0.0f * action[0];  // each call waits for the one before
   }
-  const std::uint64_t allocations = num_allocations - before;
+  const long allocations = trpo_fast::tests::count_of_new() - before;
   std::sort(nanoseconds.begin(), nanoseconds.end());
   const auto quantile = [&](double q) {
     return nanoseconds[static_cast<std::size_t>(q * static_cast<double>(nanoseconds.size() - 1))];
   };
   std::printf(
-      "{\"contender\": \"%s\", \"calls\": %zu, \"allocations\": %llu, \"p50\": %u, \"p99\": %u, \"p99.9\": %u, "
+      "{\"contender\": \"%s\", \"lanes\": %d, \"calls\": %zu, \"allocations\": %ld, \"p50\": %u, \"p99\": %u, "
+      "\"p99.9\": %u, "
       "\"max\": %u, \"action\": [",
-      name, nanoseconds.size(), static_cast<unsigned long long>(allocations), quantile(0.5), quantile(0.99),
-      quantile(0.999), nanoseconds.back());
+      name, kLanes, nanoseconds.size(), allocations, quantile(0.5), quantile(0.99), quantile(0.999),
+      nanoseconds.back());
   for (std::size_t i = 0; i < action_size; ++i) std::printf("%s%.9g", i > 0 ? ", " : "", static_cast<double>(first[i]));
   std::printf("]}\n");
 }
@@ -114,7 +102,7 @@ int main(int, char** argv) {
     return 1;
   }
   Policy& dynamic = *loaded.policy;
-  policy fixed;
+  policy_policy fixed;
   std::vector<float> observation(static_cast<std::size_t>(dynamic.observation_size()));
   if (std::fread(observation.data(), sizeof(float), observation.size(), stdin) != observation.size()) return 1;
   const auto action_size = static_cast<std::size_t>(dynamic.action_size());

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError
+from trpo_fast.spaces import num_choices
 from trpo_fast.validation import describe
 
 KEY = "action_mask"  # in an environment's info, as Gymnasium's own environments have it
@@ -35,11 +36,8 @@ class ActionMasks:
     """
 
     def __init__(self, space: gym.Space[Any]) -> None:
-        if isinstance(space, gym.spaces.Discrete):
-            parts = np.array([space.n])
-        elif isinstance(space, gym.spaces.MultiDiscrete) and space.nvec.ndim == 1:
-            parts = space.nvec
-        else:
+        parts = num_choices(space)
+        if parts.size == 0 or len(space.shape or ()) > 1:
             expected = "False, unless the action space is Discrete or MultiDiscrete (1-D)"
             raise InvalidArgumentError("use_masking", expected, f"True for {space}")
         self.size = int(parts.sum())

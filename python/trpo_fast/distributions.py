@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from trpo_fast._ext import core, kernels
 from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
+from trpo_fast.spaces import num_choices
 from trpo_fast.validation import FLOAT_TYPES, describe
 
 _SUPPORTED = "expected Box (floating point, 1-D or more), Discrete, MultiDiscrete (1-D) or MultiBinary"
@@ -16,9 +17,8 @@ _SUPPORTED = "expected Box (floating point, 1-D or more), Discrete, MultiDiscret
 
 def count_dist_params(space: gym.Space[Any]) -> int:
     """How many distribution parameters a policy over ``space`` has; nothing is allocated."""
-    if isinstance(space, gym.spaces.MultiDiscrete):
-        return int(space.nvec.sum())
-    size = int(space.n) if isinstance(space, gym.spaces.Discrete) else math.prod(space.shape or ())
+    choices = num_choices(space)
+    size = int(choices.sum()) if choices.size else math.prod(space.shape or ())
     return 2 * size if isinstance(space, gym.spaces.Box) else size
 
 
@@ -44,6 +44,10 @@ class ActionCodec:
         Of the kernels.
     size : int
         Columns A of a kernel row, and of its noise.
+    num_choices : ndarray of int64, shape (A,)
+        Of Discrete and MultiDiscrete; else empty.
+    start : ndarray of int64, shape (A,)
+        What is added to choices, counted from 0, for an environment; else 0.
     range
         Of the kernels: what an environment takes for a row.
 
@@ -60,7 +64,8 @@ class ActionCodec:
         self.space = space
         self.dtype = np.dtype(dtype)
         self.is_box = isinstance(space, gym.spaces.Box)
-        self._start: Any = 0
+        self.num_choices = num_choices(space)
+        start: Any = 0
         self._env_dtype: np.dtype[Any] = np.dtype(np.int64)
         low, high = np.array(0.0), np.array(np.inf)
         if isinstance(space, gym.spaces.Box):
@@ -70,24 +75,25 @@ class ActionCodec:
             self._env_dtype = space.dtype if space.dtype in FLOAT_TYPES else np.dtype(np.float64)
             low, high = space.low.ravel(), space.high.ravel()
         elif isinstance(space, gym.spaces.Discrete):
-            self._start = int(space.start)
+            start = space.start
             self.distribution = kernel.Categorical(int(space.n))
         elif isinstance(space, gym.spaces.MultiDiscrete) and space.nvec.ndim == 1 and space.nvec.size:
-            self._start = np.asarray(space.start, dtype=np.int64)
-            self.distribution = kernel.Product([kernel.Categorical(int(n)) for n in space.nvec])
+            start = space.start
+            self.distribution = kernel.Product([kernel.Categorical(n) for n in self.num_choices.tolist()])
         elif isinstance(space, gym.spaces.MultiBinary) and len(space.shape) == 1:
             self.distribution = kernel.Bernoulli(int(space.shape[0]))
         else:
             raise UnsupportedSpaceError(f"action space: {_SUPPORTED}, got {space}")
         self.size = int(self.distribution.action_size)
         low, high = (np.resize(bound, self.size).astype(np.float64) for bound in (low, high))
+        self.start = np.resize(start, self.size).astype(np.int64)
         if squash and not (self.is_box and np.isfinite(low).all() and np.isfinite(high).all()):
             raise InvalidArgumentError(
                 "squash", "False, unless the action space is a Box with bounds", f"True for {space}"
             )
         self.squash = squash
         self._half_width = (high - low) / 2
-        self.range = core.ActionRange(low, high, np.resize(self._start, self.size).astype(np.int64), squash)
+        self.range = core.ActionRange(low, high, self.start, squash)
 
     @property
     def sums_independent_dimensions(self) -> bool:
@@ -119,7 +125,7 @@ class ActionCodec:
             raise InvalidArgumentError("actions", expected, describe(actions))
         with np.errstate(over="ignore"):
             if not self.is_box:
-                actions = actions.astype(np.int64) - self._start
+                actions = actions.astype(np.int64) - self.start
             rows = actions.reshape(len(actions), self.size).astype(self.dtype)
         if not self.is_box:
             self._check_inside(rows, actions)
@@ -128,8 +134,8 @@ class ActionCodec:
     def to_batch(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Kernel rows (N, A) as batch actions."""
         batch_dtype, shape = self._batch_layout()
-        actions: npt.NDArray[Any] = rows.reshape(shape).astype(batch_dtype) + self._start
-        return actions.astype(batch_dtype, copy=False)
+        actions: npt.NDArray[Any] = rows.reshape(shape).astype(batch_dtype)
+        return actions if self.is_box else (actions + self.start).astype(batch_dtype, copy=False)
 
     def to_env(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Kernel rows (N, A) as (N, *space.shape) actions of the space: clipped to its bounds and in its dtype."""
@@ -153,11 +159,7 @@ class ActionCodec:
         return np.dtype(np.int8 if isinstance(self.space, gym.spaces.MultiBinary) else np.int64), (-1, self.size)
 
     def _check_inside(self, rows: npt.NDArray[Any], actions: npt.NDArray[Any]) -> None:
-        choices: Any = 2
-        if isinstance(self.space, gym.spaces.Discrete):
-            choices = self.space.n
-        elif isinstance(self.space, gym.spaces.MultiDiscrete):
-            choices = self.space.nvec
+        choices = self.num_choices if self.num_choices.size else 2
         outside = ((rows < 0) | (rows >= choices)).any(axis=1)
         if outside.any():
             row = int(np.argmax(outside))

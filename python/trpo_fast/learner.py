@@ -489,7 +489,8 @@ class TRPO:
 
         All of it is committed at once, or nothing. ``predict``, and the ``act`` of ``transitions``, may be called from
         another thread meanwhile: they see the policy before or after, never a part of it. ``report``, ``metrics`` and
-        the sinks have what ``learn`` gives them, but for times.
+        the sinks have what ``learn`` gives them, but for times; ``tensorboard_log`` is for ``learn`` alone. Settings
+        that are functions of the training that remains read ``progress_remaining``, which is yours to set.
 
         Parameters
         ----------
@@ -505,15 +506,12 @@ class TRPO:
             raise InvalidArgumentError("batch", "a Batch", describe(batch))
         training = self._training
         lesson = lesson_from(batch, self.policy, self.value_function, self._critic, training.rewards)
-        metrics = self._learn(lesson, Clock(self.num_timesteps))
+        report, metrics = self._learn(lesson, Clock(self.num_timesteps))
         training.n_iterations += 1
         counts = {"time/iterations": training.n_iterations, "time/total_timesteps": self.num_timesteps}
         self.metrics = {**self.logger.take(), **metrics, **counts}
         for sink in self.sinks:
             sink.write(self.metrics)
-        report = self.report
-        if report is None:  # what _learn has just set
-            raise RuntimeError("update: expected a report")
         return report
 
     @contextmanager
@@ -637,13 +635,14 @@ class TRPO:
         return self._training.get_state(self._critic)
 
     def _learn_from(self, rollout: Rollout, clock: Clock) -> Metrics:
-        """Learn from a rollout, and commit it: all, or nothing."""
         config = self.config.at(self.progress_remaining, self._training.radius)
         with clock.phase("critic"):
             lesson = lesson_of(rollout, self.policy, self.value_function, self._critic, self._training.rewards, config)
-        return self._learn(lesson, clock)
+        _, metrics = self._learn(lesson, clock)
+        return metrics
 
-    def _learn(self, lesson: Lesson, clock: Clock) -> Metrics:
+    def _learn(self, lesson: Lesson, clock: Clock) -> tuple[UpdateReport, Metrics]:
+        """Learn from a lesson, and commit it: all, or nothing."""
         parts = self.policy, self.value_function, self._theta, self._critic
         new = learn(lesson, *parts, self._training, self.config, self.progress_remaining, clock)
         actor, n_updates = self.policy.actor(new.learned.theta, new.learned.normalizer), self._training.n_updates + 1
@@ -660,7 +659,8 @@ class TRPO:
             commit()
         restarts = {"rollout/worker_restarts": self.env.n_restarts} if isinstance(self.env, WorkerEnvironments) else {}
         collector = self._training.collector
-        return {**rollout_metrics(collector.episodes, collector.num_episodes), **new.metrics, **restarts}
+        of_episodes = rollout_metrics(collector.episodes, collector.num_episodes)
+        return new.report, {**of_episodes, **new.metrics, **restarts}
 
     def _commit(self, learned: Learned, actor: Actor) -> None:
         self._theta = learned.theta

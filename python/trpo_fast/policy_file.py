@@ -8,7 +8,6 @@ flipped bit anywhere is found. Other safetensors readers can open the file.
 import hashlib
 import itertools
 import json
-import math
 import os
 import re
 from pathlib import Path
@@ -20,12 +19,11 @@ import safetensors
 import safetensors.numpy
 
 from trpo_fast.errors import PolicyFileError
+from trpo_fast.validation import is_shape
 
 SUFFIX = ".safetensors"
 MAX_HEADER = 1 << 23  # bytes
 MAX_DEPTH = 128  # of arrays and objects in the header, and in the metadata
-MAX_DIMENSIONS = 32
-MAX_SIZE = 1 << 40  # numbers in a tensor, and in one that is empty what its other sizes would make
 _DTYPES = ("BOOL", "U8", "I8", "U16", "I16", "F16", "U32", "I32", "F32", "U64", "I64", "F64", "C64")
 _KEY = "trpo_fast"
 _UNSIGNED = "0" * 64
@@ -50,7 +48,7 @@ def save_policy_file(path: Path, tensors: Tensors, metadata: dict[str, Any], *, 
         default=np.generic.item,  # NumPy scalars among the settings
     )
     content = safetensors.numpy.save({k: np.require(v, requirements="C") for k, v in tensors.items()}, {_KEY: text})
-    begin = _digest_offset(content)
+    begin, _ = _signed_metadata(content)
     digest = hashlib.sha256(content).hexdigest().encode()
     _write_atomically(path, content[:begin] + digest + content[begin + len(digest) :], previous)
 
@@ -65,13 +63,12 @@ def load_policy_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
     FileNotFoundError
     """
     content = path.read_bytes()
-    begin = _digest_offset(content, path)
+    begin, metadata = _signed_metadata(content, path)
     hasher = hashlib.sha256()
     for part in (memoryview(content)[:begin], _UNSIGNED.encode(), memoryview(content)[begin + 64 :]):
         hasher.update(part)
     if hasher.hexdigest().encode() != content[begin : begin + 64]:
         raise PolicyFileError(f"{path}: expected contents that match their SHA-256, got a damaged or edited file")
-    metadata = json.loads(_header(content, path)["__metadata__"][_KEY])
     try:
         tensors = safetensors.numpy.load(content)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
@@ -115,8 +112,7 @@ def _is_tensor(entry: Any) -> bool:
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not all(isinstance(sizes, list) and all(type(n) is int and n >= 0 for n in sizes) for sizes in (shape, offsets)):
         return False
-    is_small = len(shape) <= MAX_DIMENSIONS and math.prod(max(n, 1) for n in shape) <= MAX_SIZE
-    return is_small and len(offsets) == 2 and entry["dtype"] in _DTYPES
+    return is_shape(shape) and len(offsets) == 2 and entry["dtype"] in _DTYPES
 
 
 def _parse(text: str) -> Any:
@@ -144,18 +140,19 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return keys
 
 
-def _digest_offset(content: bytes, path: Path | None = None) -> int:
-    """Where the 64 digits stand in the file."""
+def _signed_metadata(content: bytes, path: Path | None = None) -> tuple[int, dict[str, Any]]:
+    """Where the 64 digits of the digest stand in the file; and the metadata they are in."""
     header = _header(content, path)
     text: Any = header["__metadata__"].get(_KEY)
     try:
-        digest = _parse(text)["sha256"]
+        metadata: dict[str, Any] = _parse(text)
+        digest = metadata["sha256"]
         needle = json.dumps(f'"sha256":"{digest}"')[1:-1].encode()
         if not isinstance(digest, str) or len(digest) != 64 or content.count(needle) != 1:
             raise ValueError("no digest")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PolicyFileError(f"{path}: expected a policy file with a SHA-256, got one without") from error
-    return content.index(needle) + needle.index(digest.encode())
+    return content.index(needle) + needle.index(digest.encode()), metadata
 
 
 def _write_atomically(path: Path, content: bytes, previous: Path | None) -> None:

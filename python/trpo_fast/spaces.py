@@ -1,23 +1,28 @@
-"""Spaces as plain JSON, so that a policy file needs no pickle."""
+"""What spaces say of choices; spaces as plain JSON, so that a policy file needs no pickle."""
 
-import math
 import re
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import numpy.typing as npt
 
 from trpo_fast.errors import PolicyFileError, UnsupportedSpaceError
-from trpo_fast.validation import describe
+from trpo_fast.validation import MAX_DIMENSIONS, describe, is_shape
 
 Spaces = tuple[gym.Space[Any], gym.Space[Any]]  # of observations and actions
 MAX_CHOICES = 1 << 20  # of one part of a space in a file
-MAX_DIMENSIONS = 32
-MAX_SIZE = 1 << 40  # of a Box
 MAX_BOUND = 40  # digits and signs of a bound
 _FLOATS = ("float16", "float32", "float64")
 _KINDS = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict (with text keys) or Tuple of them"
 _DTYPES = (*_FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
+
+
+def num_choices(space: gym.Space[Any]) -> npt.NDArray[np.int64]:
+    """How many choices each part of a Discrete (one) or MultiDiscrete has, flat; of other spaces nothing."""
+    if isinstance(space, gym.spaces.Discrete):
+        return np.array([space.n], np.int64)
+    return space.nvec.ravel().astype(np.int64) if isinstance(space, gym.spaces.MultiDiscrete) else np.empty(0, np.int64)
 
 
 def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
@@ -73,8 +78,7 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
         dtype = np.dtype(data["dtype"]).type
         if kind == "Box":
             shape = [_integer(n) for n in _list(data["shape"])]
-            is_small = len(shape) <= MAX_DIMENSIONS and math.prod(max(n, 1) for n in shape) <= MAX_SIZE
-            if min(shape, default=0) < 0 or not is_small:
+            if not is_shape(shape):
                 raise ValueError("no shape")
             low, high = (
                 np.array([_bound(b, data["dtype"]) for b in _list(data[name])], dtype=dtype).reshape(shape)

@@ -17,12 +17,13 @@ class Transitions:
     """What one robot does and what comes of it, in order; ``TRPO.transitions`` makes one, ``TRPO.collect`` takes it.
 
     A loop calls ``act`` and then ``add``, again and again. All transitions are of the policy that was committed last:
-    once there is a newer one, those of the older are dropped.
+    once there is a newer one, those of the older are dropped. The observation that ``add`` takes is the one that the
+    next ``act`` is about to get: of an episode that goes on, only that of ``act`` is learned from.
 
     Attributes
     ----------
     n_dropped : int
-        Transitions that were dropped in all.
+        Transitions that were dropped in all. Their rewards are in no episode's return.
     """
 
     def __init__(self, policy: Policy, actor: Callable[[], Actor], noise: Callable[[], np.random.Generator]) -> None:
@@ -41,7 +42,8 @@ class Transitions:
     def act(self, observation: Any, action_masks: Any = None) -> Any:
         """An action of the policy for one observation, within the space's bounds; what was sampled is remembered.
 
-        An action that no ``add`` follows is forgotten.
+        An action that no ``add`` follows is forgotten. If the next one is for another observation, time has gone by
+        that nobody took down, and the episode counts as cut off before it.
 
         Parameters
         ----------
@@ -55,6 +57,8 @@ class Transitions:
         """
         row = self._row(observation, action_masks)
         actor = self._drop_those_of_an_older_policy()
+        if self._acted_on is not None and (self._acted_on[0] != row[0]).any():
+            self._cut_off()
         codec = self._policy.codec
         taken = np.empty((1, codec.size), self._policy.dtype)
         actor.act(row, self._noise().standard_normal(taken.shape, dtype=self._policy.dtype), taken)
@@ -96,7 +100,7 @@ class Transitions:
         self._ends.append(ends)
         self._next_observation = next_row
         if ends == (False, True):
-            self._finals[len(self._rewards) - 1, 0] = next_row
+            self._cut_off()
 
     def rollout(self) -> Rollout:
         """All of them as a rollout of one environment.
@@ -117,6 +121,12 @@ class Transitions:
         trajectories.final_observations.update(self._finals)
         actions = np.stack(self._taken)[:, None]
         return Rollout(trajectories, actions, Seconds(0.0, 0.0))
+
+    def _cut_off(self) -> None:
+        """The latest transition, if it does not terminate its episode, is the last that is known of it."""
+        if self._ends and not self._ends[-1][0]:
+            self._ends[-1] = False, True
+            self._finals[len(self._ends) - 1, 0] = self._next_observation
 
     def _drop_those_of_an_older_policy(self) -> Actor:
         """The policy that was committed last, of which all that is left is."""

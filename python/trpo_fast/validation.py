@@ -10,6 +10,8 @@ import numpy.typing as npt
 from trpo_fast.errors import InvalidArgumentError
 
 FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
+MAX_DIMENSIONS = 32
+MAX_SIZE = 1 << 40  # numbers in a tensor or Box of a file
 
 
 def describe(value: Any) -> str:
@@ -18,6 +20,12 @@ def describe(value: Any) -> str:
         return f"a {value.dtype} array of shape {value.shape}"
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+
+
+def is_shape(sizes: list[int]) -> bool:
+    """Whether a file may hold a tensor or Box of these sizes; of one that is empty its other sizes count."""
+    is_small = len(sizes) <= MAX_DIMENSIONS and math.prod(max(n, 1) for n in sizes) <= MAX_SIZE
+    return is_small and min(sizes, default=0) >= 0
 
 
 def check_integer(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:

@@ -174,7 +174,7 @@ struct ${name}_spec {
   static constexpr auto kParameters = $parameters;
 };
 
-using $name = trpo_fast::runtime::FixedPolicy<${name}_spec>;
+using ${name}_policy = trpo_fast::runtime::FixedPolicy<${name}_spec>;
 """
 
 CPP_TEST = """\
@@ -190,14 +190,14 @@ constexpr float kActions[] = $actions;
 }  // namespace
 
 int ${name}_self_test() {
-  $name acting;
+  ${name}_policy acting;
   int num_failures = 0;
   for (int n = 0; n < kCount; ++n) {
-    float action[$name::kActionSize];
-    const auto status = acting.act(kObservations + n * $name::kObservationSize, action);
+    float action[${name}_policy::kActionSize];
+    const auto status = acting.act(kObservations + n * ${name}_policy::kObservationSize, action);
     bool fails = status != trpo_fast::runtime::ActStatus::ok;
-    for (int i = 0; i < $name::kActionSize && !fails; ++i) {
-      const float expected = kActions[n * $name::kActionSize + i];
+    for (int i = 0; i < ${name}_policy::kActionSize && !fails; ++i) {
+      const float expected = kActions[n * ${name}_policy::kActionSize + i];
       fails = !(std::abs(action[i] - expected) <= $tolerance * std::fmax(1.0f, std::abs(expected)));
     }
     num_failures += fails ? 1 : 0;

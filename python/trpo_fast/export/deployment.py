@@ -44,10 +44,6 @@ class Deployment:
     inv_std : ndarray, shape (D,)
     clip : float
         Of normalised features; infinite if observations are not normalised.
-    num_choices : list of int
-        Of each part of a discrete action, else empty.
-    first : ndarray, shape (A,)
-        What is added to the numbers of choices; else 0.
     low, high : ndarray, shape (A,)
         Of a Box, the nearest floats within; else empty.
     std : ndarray, shape (A,)
@@ -64,8 +60,6 @@ class Deployment:
     mean_low: FloatArray
     inv_std: FloatArray
     clip: float
-    num_choices: list[int]
-    first: npt.NDArray[np.int64]
     low: FloatArray
     high: FloatArray
     std: FloatArray
@@ -95,11 +89,11 @@ class Deployment:
         statistics, is_normalized = policy.normalizer.statistics, policy.normalizer.enabled
         mean = statistics.mean[:n] if is_normalized else np.zeros(n)
         mean_high = _to_float(mean)
-        box = [_inside(bound, towards) for bound, towards in _bounds(codec.space)] if codec.is_box else [_EMPTY, _EMPTY]
-        if (box[0] > box[1]).any():
+        low, high = _float_bounds(codec.space) if isinstance(codec.space, gym.spaces.Box) else (_EMPTY, _EMPTY)
+        if (low > high).any():
             raise InvalidArgumentError("model", "bounds of actions that float32 can tell apart", "closer ones")
-        first, num_choices = _first(codec.space, codec.size), _num_choices(codec.space)
-        if (np.abs(first) > MAX_EXACT).any() or (num_choices and (first + num_choices > MAX_EXACT).any()):
+        counts = codec.num_choices
+        if (np.abs(codec.start) > MAX_EXACT).any() or (counts.size and (codec.start + counts > MAX_EXACT).any()):
             raise InvalidArgumentError("model", "choices that float32 can count", "larger numbers")
         std = np.exp(np.clip(views["log_std"], MIN_LOG_STD, MAX_LOG_STD)) if "log_std" in views else _EMPTY
         size = policy.observation_codec.size
@@ -112,10 +106,8 @@ class Deployment:
             mean_low=_to_float(mean - mean_high),
             inv_std=(1.0 / statistics.std[:n] if is_normalized else np.ones(n)).astype(np.float32),
             clip=CLIP if is_normalized else float("inf"),
-            num_choices=num_choices,
-            first=first,
-            low=box[0],
-            high=box[1],
+            low=low,
+            high=high,
             std=std,
             observation_names=_names("observation_names", observation_names, "obs", size),
             action_names=_names("action_names", action_names, "action", codec.size),
@@ -126,6 +118,16 @@ class Deployment:
     def kind(self) -> str:
         """Of actions: "box", "choices" or "bits"."""
         return "box" if self.policy.codec.is_box else "choices" if self.num_choices else "bits"
+
+    @property
+    def num_choices(self) -> list[int]:
+        """Of each part of a discrete action, else empty."""
+        return [int(n) for n in self.policy.codec.num_choices]
+
+    @property
+    def first(self) -> npt.NDArray[np.int64]:
+        """What is added to the numbers of choices, (A,); else 0."""
+        return self.policy.codec.start
 
     @property
     def sizes(self) -> list[int]:
@@ -174,8 +176,9 @@ def _to_float(values: npt.NDArray[np.float64]) -> FloatArray:
     return np.clip(values, -most, most).astype(np.float32)
 
 
-def _bounds(space: Any) -> list[tuple[npt.NDArray[np.float64], float]]:
-    return [(space.low.ravel().astype(np.float64), np.inf), (space.high.ravel().astype(np.float64), -np.inf)]
+def _float_bounds(box: gym.spaces.Box) -> tuple[FloatArray, FloatArray]:
+    low, high = (bound.ravel().astype(np.float64) for bound in (box.low, box.high))
+    return _inside(low, np.inf), _inside(high, -np.inf)
 
 
 def _inside(bound: npt.NDArray[np.float64], inwards: float) -> FloatArray:
@@ -183,17 +186,6 @@ def _inside(bound: npt.NDArray[np.float64], inwards: float) -> FloatArray:
     nearest = np.where(np.isinf(bound), bound, _to_float(bound)).astype(np.float32)
     is_beyond = nearest < bound if inwards > 0 else nearest > bound
     return np.where(is_beyond, np.nextafter(nearest, np.float32(inwards)), nearest)
-
-
-def _num_choices(space: Any) -> list[int]:
-    if isinstance(space, gym.spaces.Discrete):
-        return [int(space.n)]
-    return [int(n) for n in space.nvec] if isinstance(space, gym.spaces.MultiDiscrete) else []
-
-
-def _first(space: Any, size: int) -> npt.NDArray[np.int64]:
-    is_discrete = isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete)
-    return np.resize(space.start if is_discrete else 0, size).astype(np.int64)
 
 
 def _names(argument: str, names: Sequence[str] | None, prefix: str, size: int) -> list[str]:

@@ -5,8 +5,8 @@
 #include "policy.hpp"
 
 int main() {
-  policy acting;
-  float observation[policy::kObservationSize], action[policy::kActionSize];
+  policy_policy acting;
+  float observation[policy_policy::kObservationSize], action[policy_policy::kActionSize];
   while (std::fread(observation, sizeof observation, 1, stdin) == 1) {
     const auto status = static_cast<std::int32_t>(acting.act(observation, action));
     std::fwrite(&status, sizeof status, 1, stdout);

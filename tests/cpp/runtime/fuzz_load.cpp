@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -25,16 +26,37 @@ std::string signed_again(std::string content) {
   return content.replace(begin, 64, sum.hex_digest());
 }
 
+// Whether `action` is one of the space that the file describes.
+bool is_possible(const std::string& content, const std::vector<float>& action) {
+  PolicyFile file;
+  PolicyParts parts;
+  LoadProblem problem;
+  if (!read_policy_file(content, file, problem) || !read_policy_parts(file, parts, problem)) return false;
+  for (std::size_t j = 0; j < action.size(); ++j) {
+    float low = 0.0f, high = 1.0f;
+    if (parts.action_kind == ActionKind::box) {
+      low = parts.low[j], high = parts.high[j];
+    } else if (parts.action_kind == ActionKind::choices) {
+      low = static_cast<float>(parts.start[j]), high = low + static_cast<float>(parts.num_choices[j] - 1);
+    }
+    const bool is_whole = parts.action_kind == ActionKind::box || action[j] == std::floor(action[j]);
+    if (!std::isfinite(action[j]) || !is_whole || action[j] < low || action[j] > high) return false;
+  }
+  return true;
+}
+
 void load_and_act(const std::string& content) {
   LoadedPolicy loaded = load_policy(content.data(), content.size());
   if (loaded.policy.has_value() != (loaded.problem.status == LoadStatus::ok)) std::abort();
   if (!loaded.policy) return;
   std::vector<float> observation(static_cast<std::size_t>(loaded.policy->observation_size()), 1.0f);
-  std::vector<float> action(static_cast<std::size_t>(loaded.policy->action_size()), 0.5f);
-  loaded.policy->sample(observation.data(), std::vector<float>(action).data(), action.data());
-  for (const float a : action) {
-    if (!std::isfinite(a)) std::abort();
-  }
+  std::vector<float> action(static_cast<std::size_t>(loaded.policy->action_size()));
+  const std::vector<float> noise(action.size(), 0.5f);
+  loaded.policy->sample(observation.data(), noise.data(), action.data());
+  if (!is_possible(content, action)) std::abort();
+  observation.front() = std::numeric_limits<float>::quiet_NaN();
+  if (loaded.policy->act(observation.data(), action.data()) == ActStatus::ok) std::abort();
+  if (!is_possible(content, action)) std::abort();
 }
 
 }  // namespace

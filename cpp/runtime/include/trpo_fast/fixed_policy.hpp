@@ -2,7 +2,7 @@
 // file. `trpo-fast export MODEL --format cpp` writes the constants, a `Spec`:
 //
 //   #include "hopper.hpp"
-//   Hopper policy;                        // trpo_fast::runtime::FixedPolicy<HopperSpec>
+//   hopper_policy policy;                 // trpo_fast::runtime::FixedPolicy<hopper_spec>
 //   policy.act(observation, action);
 #pragma once
 

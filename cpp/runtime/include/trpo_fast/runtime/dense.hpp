@@ -45,7 +45,7 @@ void multiply_panel(const float* parameters,  // (num_inputs + 1, kWidth)
   constexpr int kRegisters = std::min(kWidth / kLanes, kMost);
   constexpr int kParts = kMost / kRegisters;
   for (int begin = 0; begin < kWidth; begin += kRegisters * kLanes) {
-    const auto row = [&](int k, int r) { return load(parameters + k * kWidth + begin + r * kLanes); };
+    const auto row = [&](std::ptrdiff_t k, int r) { return load(parameters + k * kWidth + begin + r * kLanes); };
     Lanes sums[kParts][kRegisters] = {};
     TRPO_FAST_RUNTIME_UNROLL
     for (int r = 0; r < kRegisters; ++r) sums[0][r] = row(num_inputs, r);
@@ -88,8 +88,9 @@ inline void pack(const float* weight, const float* bias, int num_inputs, int num
   for_each_panel(num_outputs, [&](int begin, auto width) {
     float* panel = parameters + num_parameters(num_inputs, begin);
     for (int o = begin; o < std::min(begin + width, num_outputs); ++o) {
-      for (int k = 0; k < num_inputs; ++k) panel[k * width + o - begin] = weight[o * num_inputs + k];
-      panel[num_inputs * width + o - begin] = bias[o];
+      const float* row = weight + std::ptrdiff_t{o} * num_inputs;
+      for (std::ptrdiff_t k = 0; k < num_inputs; ++k) panel[k * width + o - begin] = row[k];
+      panel[std::ptrdiff_t{num_inputs} * width + o - begin] = bias[o];
     }
   });
 }

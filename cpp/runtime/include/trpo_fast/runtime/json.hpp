@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +29,17 @@ inline int hex_value(char c) {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
+}
+
+// The number that digits write; nothing if they are none, or 64 bits cannot hold it.
+inline std::optional<std::uint64_t> whole_number(std::string_view digits) {
+  std::uint64_t number = 0;
+  for (const char c : digits) {
+    const auto digit = static_cast<std::uint64_t>(c - '0');
+    if (!is_digit(c) || number > (std::numeric_limits<std::uint64_t>::max() - digit) / 10) return std::nullopt;
+    number = 10 * number + digit;
+  }
+  return digits.empty() ? std::nullopt : std::optional(number);
 }
 
 // The end of a number that begins at `at`; `at` if none does.
@@ -202,15 +214,10 @@ class Value {
   // Of a number written without fraction and exponent, if 64 bits hold it.
   std::optional<std::int64_t> integer() const {
     const bool is_negative = text_.front() == '-';
-    const std::string_view digits = text_.substr(is_negative ? 1 : 0);
-    if (digits.empty() || digits.size() > 19 || !std::all_of(digits.begin(), digits.end(), detail::is_digit)) {
-      return std::nullopt;
-    }
-    std::uint64_t magnitude = 0;
-    for (const char c : digits) magnitude = 10 * magnitude + static_cast<std::uint64_t>(c - '0');
+    const auto magnitude = detail::whole_number(text_.substr(is_negative ? 1 : 0));
     constexpr std::uint64_t kLimit = std::uint64_t{1} << 63;
-    if (magnitude > (is_negative ? kLimit : kLimit - 1)) return std::nullopt;
-    return is_negative ? static_cast<std::int64_t>(~magnitude + 1) : static_cast<std::int64_t>(magnitude);
+    if (!magnitude || *magnitude > (is_negative ? kLimit : kLimit - 1)) return std::nullopt;
+    return is_negative ? static_cast<std::int64_t>(~*magnitude + 1) : static_cast<std::int64_t>(*magnitude);
   }
 
   // The text of a number, for those that need another reading of it.

@@ -1,5 +1,5 @@
 // Lanes: as many floats as a register of the machine that is compiled for holds, and functions of all of them at once.
-// Compilers without vector extensions get one float.
+// Compilers without vector extensions get one float, and so does who defines TRPO_FAST_RUNTIME_SCALAR.
 #pragma once
 
 #include <cmath>
@@ -23,7 +23,8 @@
 
 namespace trpo_fast::runtime {
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(TRPO_FAST_RUNTIME_SCALAR)
+#define TRPO_FAST_RUNTIME_VECTORS
 #if defined(__AVX512F__)
 constexpr int kLaneBytes = 64;
 #elif defined(__AVX__)
@@ -51,7 +52,7 @@ inline void store(const Lanes& x, float* to) { std::memcpy(to, &x, sizeof x); }
 inline Lanes at_least(const Lanes& bound, const Lanes& x) { return x < bound ? bound : x; }
 inline Lanes at_most(const Lanes& bound, const Lanes& x) { return x > bound ? bound : x; }
 
-#if defined(__GNUC__)
+#if defined(TRPO_FAST_RUNTIME_VECTORS)
 
 inline bool all(const Flags& flags) {
   bool result = true;

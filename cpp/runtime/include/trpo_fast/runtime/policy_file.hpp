@@ -16,6 +16,10 @@
 #include "sha256.hpp"
 #include "shape.hpp"
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "trpo_fast: policy files are little-endian, and so must the machine be"
+#endif
+
 namespace trpo_fast::runtime {
 
 struct Tensor {

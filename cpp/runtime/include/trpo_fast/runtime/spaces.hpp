@@ -12,6 +12,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -103,13 +104,9 @@ inline bool is_half(double value) {
 inline std::optional<Bound> integer_bound(const std::string& text, const std::string& dtype) {
   Bound bound;
   bound.is_negative = text.front() == '-';
-  for (const char c : text.substr(bound.is_negative ? 1 : 0)) {
-    const auto digit = static_cast<std::uint64_t>(c - '0');
-    if (!json::detail::is_digit(c) || bound.magnitude > (std::numeric_limits<std::uint64_t>::max() - digit) / 10) {
-      return std::nullopt;
-    }
-    bound.magnitude = 10 * bound.magnitude + digit;
-  }
+  const auto magnitude = json::detail::whole_number(std::string_view(text).substr(bound.is_negative ? 1 : 0));
+  if (!magnitude) return std::nullopt;
+  bound.magnitude = *magnitude;
   const auto range = range_of(dtype);
   const std::uint64_t least = range->low == 0 ? 0 : static_cast<std::uint64_t>(-(range->low + 1)) + 1;  // of -low
   if (bound.magnitude > (bound.is_negative ? least : range->high)) return std::nullopt;
@@ -196,6 +193,41 @@ inline bool box_from(const json::Value& value, SpaceLeaf& leaf) {
   return fit;
 }
 
+// Of a Discrete, MultiDiscrete or MultiBinary.
+inline bool counts_from(const json::Value& value, SpaceLeaf& leaf) {
+  const bool is_single = leaf.type == "Discrete", are_many = leaf.type == "MultiDiscrete";
+  const auto counts = value.find(are_many ? "nvec" : "n");
+  if (!counts || (is_single && counts->is_array()) || (are_many && !counts->is_array())) return false;
+  if (!integers(*counts, leaf.choices, leaf.shape) || !are_choices(leaf.choices)) return false;
+  if (!is_single && !are_many) return leaf.shape.size() <= 1;
+  std::vector<std::int64_t> start_shape;
+  const auto start = value.find("start");
+  bool fit = start && integers(*start, leaf.start, start_shape) && start_shape == leaf.shape && range_of(leaf.dtype) &&
+             leaf.dtype != "bool";
+  for (std::size_t i = 0; fit && i < leaf.choices.size(); ++i) {
+    fit = is_in(leaf.start[i], leaf.dtype) && is_in(leaf.choices[i], leaf.dtype);
+  }
+  return fit;
+}
+
+// The spaces in a Dict, [[key, space], ...], or in a Tuple, [space, ...]; nothing if they are others.
+inline std::optional<std::vector<json::Value>> parts_of(const json::Value& value, bool have_keys) {
+  const auto list = value.find("spaces");
+  if (!list || !list->is_array()) return std::nullopt;
+  std::vector<json::Value> parts;
+  std::set<std::string> keys;
+  bool fit = true;
+  list->for_each_item([&](json::Value item) {
+    std::vector<json::Value> pair;
+    if (have_keys) {
+      item.for_each_item([&](json::Value of_pair) { pair.push_back(of_pair); });
+      fit &= pair.size() == 2 && pair[0].is_string() && keys.insert(*pair[0].string()).second;
+    }
+    if (fit) parts.push_back(have_keys ? pair[1] : item);
+  });
+  return fit ? std::optional(parts) : std::nullopt;
+}
+
 }  // namespace detail
 
 // The leaves of a space, in the order of an observation's columns; nothing if `value` describes none.
@@ -208,42 +240,18 @@ inline std::optional<std::vector<SpaceLeaf>> leaves_of(const json::Value& value)
   leaf.type = text("type");
   leaf.dtype = text("dtype");
   if (leaf.type == "Dict" || leaf.type == "Tuple") {
-    const auto parts = value.find("spaces");
-    if (!parts || !parts->is_array()) return std::nullopt;
-    std::optional<std::vector<SpaceLeaf>> leaves{std::in_place};
-    std::set<std::string> keys;
-    parts->for_each_item([&](json::Value item) {
-      std::vector<json::Value> pair;
-      if (leaf.type == "Dict") item.for_each_item([&](json::Value of_pair) { pair.push_back(of_pair); });
-      if (leaf.type == "Tuple") pair = {item, item};
-      const bool fit =
-          pair.size() == 2 && (leaf.type == "Tuple" || (pair[0].is_string() && keys.insert(*pair[0].string()).second));
-      const auto more = fit ? leaves_of(pair[1]) : std::nullopt;
-      if (!more || !leaves) return leaves.reset();
-      leaves->insert(leaves->end(), more->begin(), more->end());
-    });
+    const auto parts = detail::parts_of(value, leaf.type == "Dict");
+    if (!parts) return std::nullopt;
+    std::vector<SpaceLeaf> leaves;
+    for (const json::Value& part : *parts) {
+      const auto more = leaves_of(part);
+      if (!more) return std::nullopt;
+      leaves.insert(leaves.end(), more->begin(), more->end());
+    }
     return leaves;
   }
-  if (leaf.type == "Box") return detail::box_from(value, leaf) ? std::optional(std::vector{leaf}) : std::nullopt;
-  const bool is_binary = leaf.type == "MultiBinary";
-  if (!is_binary && leaf.type != "Discrete" && leaf.type != "MultiDiscrete") return std::nullopt;
-  const auto counts = value.find(leaf.type == "MultiDiscrete" ? "nvec" : "n");
-  if (!counts || (leaf.type == "Discrete" && counts->is_array()) ||
-      (leaf.type == "MultiDiscrete" && !counts->is_array()) || !detail::integers(*counts, leaf.choices, leaf.shape) ||
-      !detail::are_choices(leaf.choices)) {
-    return std::nullopt;
-  }
-  if (is_binary) {
-    if (leaf.shape.size() > 1) return std::nullopt;
-    return std::vector{leaf};
-  }
-  std::vector<std::int64_t> start_shape;
-  const auto start = value.find("start");
-  bool fit = start && detail::integers(*start, leaf.start, start_shape) && start_shape == leaf.shape &&
-             detail::range_of(leaf.dtype) && leaf.dtype != "bool";
-  for (std::size_t i = 0; fit && i < leaf.choices.size(); ++i) {
-    fit = detail::is_in(leaf.start[i], leaf.dtype) && detail::is_in(leaf.choices[i], leaf.dtype);
-  }
+  const bool counts = leaf.type == "Discrete" || leaf.type == "MultiDiscrete" || leaf.type == "MultiBinary";
+  const bool fit = leaf.type == "Box" ? detail::box_from(value, leaf) : counts && detail::counts_from(value, leaf);
   return fit ? std::optional(std::vector{leaf}) : std::nullopt;
 }
 
