@@ -14,14 +14,16 @@ def runs_of(results: list[dict[str, Any]], task: str, method: str) -> list[dict[
 
 
 def table(results: list[dict[str, Any]]) -> str:
-    """Markdown: final returns of a method on a task, mean and spread over seeds, and the median of the seconds."""
-    lines = ["| method | " + " | ".join(TASKS) + " |", "|---" * (len(TASKS) + 1) + "|"]
+    """Markdown: final returns of a method on a task, mean and spread over seeds, and the median of a run's CPU time."""
+    sizes = {r["task"]: r["num_params"] for r in results}
+    header = [f"{task}, {sizes[task]} parameters" if task in sizes else task for task in TASKS]
+    lines = ["| method | " + " | ".join(header) + " |", "|---" * (len(TASKS) + 1) + "|"]
     for method in METHODS:
         cells = []
         for task in TASKS:
             runs = runs_of(results, task, method)
             scores = [np.mean(r["final"]) for r in runs]
-            seconds = np.median([r["seconds"] for r in runs]) if runs else 0.0
+            seconds = np.median([r["cpu_seconds"] for r in runs]) if runs else 0.0
             cells.append(f"{np.mean(scores):.0f} ± {np.std(scores):.0f} ({seconds:.0f} s)" if runs else "")
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -13,6 +13,7 @@
 
 #include "runtime/acting.hpp"
 #include "runtime/dense.hpp"
+#include "runtime/nonblocking.hpp"
 
 namespace trpo_fast::runtime {
 
@@ -32,9 +33,11 @@ class FixedPolicy {
     zero_action(kSpace, row_.data());
   }
 
-  ActStatus act(const float* observation, float* action) noexcept { return step(observation, nullptr, action); }
+  ActStatus act(const float* observation, float* action) noexcept TRPO_FAST_RUNTIME_NONBLOCKING {
+    return step(observation, nullptr, action);
+  }
 
-  ActStatus sample(const float* observation, const float* noise, float* action) noexcept {
+  ActStatus sample(const float* observation, const float* noise, float* action) noexcept TRPO_FAST_RUNTIME_NONBLOCKING {
     return step(observation, noise, action);
   }
 

@@ -23,6 +23,7 @@
 #include "runtime/acting.hpp"
 #include "runtime/dense.hpp"
 #include "runtime/load_status.hpp"
+#include "runtime/nonblocking.hpp"
 #include "runtime/policy_file.hpp"
 #include "runtime/policy_parts.hpp"
 
@@ -42,7 +43,7 @@ class Policy {
   // The most probable action. Of choices and bits the numbers as floats, exact up to 2^24.
   ActStatus act(const float* observation,  // (observation_size)
                 float* action              // (action_size)
-                ) noexcept {
+                ) noexcept TRPO_FAST_RUNTIME_NONBLOCKING {
     return step(observation, nullptr, action);
   }
 
@@ -50,7 +51,7 @@ class Policy {
   ActStatus sample(const float* observation,  // (observation_size)
                    const float* noise,        // (action_size)
                    float* action              // (action_size)
-                   ) noexcept {
+                   ) noexcept TRPO_FAST_RUNTIME_NONBLOCKING {
     return step(observation, noise, action);
   }
 
@@ -59,7 +60,7 @@ class Policy {
   std::size_t act_batch(const float* observations,  // (n, observation_size)
                         std::size_t n,
                         float* actions  // (n, action_size)
-                        ) noexcept {
+                        ) noexcept TRPO_FAST_RUNTIME_NONBLOCKING {
     std::size_t num_ok = 0;
     for (std::size_t i = 0; i < n; ++i) {
       const auto from = static_cast<std::ptrdiff_t>(i) * observation_size();
