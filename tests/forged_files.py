@@ -34,11 +34,12 @@ ENTRIES = [
     '{"dtype":"F32","shape":[0],"data_offsets":[N,N,N]}', '{"dtype":"F32","shape":[0],"data_offsets":[N,-0]}',
 ]  # fmt: skip
 METADATA = [
-    (("version",), values) for values in ("3.0", "3e0", "03", "true", "4", "-3")
-] + [
-    (("arguments", "policy_kwargs", "log_std_init"), value)
-    for value in ("9" * 400, "1e999", "2.00000000000000000001", "-20", "2", "2.5", "-0", "-0.0", "true")
-]  # fmt: skip
+    *((("version",), value) for value in ("3.0", "3e0", "03", "true", "4", "-3")),
+    *(
+        (("arguments", "policy_kwargs", "log_std_init"), value)
+        for value in ("9" * 400, "1e999", "2.00000000000000000001", "-20", "2", "2.5", "-0", "-0.0", "true")
+    ),
+]
 BOUNDS = [  # dtype, the first bounds of an action or observation; the second are -1 and 1 (0 and 1)
     *(("float32", low, high) for low, high in (
         ("inf", "inf"), ("-inf", "-inf"), ("-inf", "inf"), ("-01", "1"), ("-00.5", "1"), ("-1", "1" + "5" * 5000),
@@ -79,19 +80,15 @@ THREE = {"type": "Discrete", "n": 3, "start": 0, "dtype": "int64"}
 PAIRS = {"type": "MultiDiscrete", "nvec": [2, 3], "start": [0, 0], "dtype": "int64"}
 BITS = {"type": "MultiBinary", "n": 4}
 OBSERVATIONS = [  # (space that the tensors fit, description)
+    *((BOX, both(TWO, *more)) for more in ((), (both(),))),
+    *((BOX, both({**TWO, "shape": shape})) for shape in ([1] * 31 + [2], [1] * 32 + [2], [-1], [1])),
+    *((BOX, both(box(shape), TWO)) for shape in ([0], [0, 5], [5, 0], [0, 2**40], [0, 2**63], [0, 2**62, 2**62])),
+    *((BOX, both(first, TWO)) for first in (both(), named(), {**box([1, 0, 2]), "dtype": "uint8"})),
     *((BOX, space) for space in (
-        both(TWO), both(box([0]), TWO), both(box([0, 5]), TWO), both(box([5, 0]), TWO), both(box([0, 2**62, 2**62]),
-        TWO),
-        both(box([0, 2**63]), TWO), both(box([0, 2**40]), TWO), both({**TWO, "shape": [1] * 31 + [2]}), both(named(),
-        TWO),
-        both({**TWO, "shape": [1] * 32 + [2]}), both(both(), TWO), both({**TWO, "shape": [-1]}),
-        both({**TWO, "shape": [1]}),
-        {**TWO, "shape": [1, 1, 2], "dtype": "uint8", "low": ["0", "0"]}, both({**box([1, 0, 2]), "dtype": "uint8"},
-        TWO),
-        named(["a", TWO]), named({"a": 1, "b": 2}), named(["a", box([1], 1)], ["a", box([1], 1)]),
-        named(["\ud800", TWO]),
-        named(["", TWO]), named(["\ud800\udc00", both()], ["\U00010000", TWO]), named(["a"]), named([1, TWO]),
-        both(), named(),
+        both(), named(), named(["a", TWO]), named(["", TWO]), named(["\ud800", TWO]), named([1, TWO]), named(["a"]),
+        named({"a": 1, "b": 2}), named(["a", box([1], 1)], ["a", box([1], 1)]),
+        named(["\ud800\udc00", both()], ["\U00010000", TWO]),
+        {**TWO, "shape": [1, 1, 2], "dtype": "uint8", "low": ["0", "0"]},
     )),
     (gym.spaces.Box(-1.0, 1.0, (1,)), box([], 1)), (gym.spaces.Box(-1.0, 1.0, (1,)), named(["a", box([], 1)])),
     (gym.spaces.Box(-1.0, 1.0, (1,)), {**named(["a", box([], 1)]), "shape": 1}),
