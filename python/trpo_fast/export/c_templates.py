@@ -159,9 +159,9 @@ struct ${name}_spec {
   static constexpr auto kSizes = $sizes;
   static constexpr int kMaskSize = $mask_size;
   static constexpr auto kActivation = trpo_fast::runtime::Activation::$activation;
-  static constexpr auto kMeanHigh = $mean_high;
-  static constexpr auto kMeanLow = $mean_low;
-  static constexpr auto kInvStd = $inv_std;
+  alignas(trpo_fast::runtime::Lanes) static constexpr auto kMeanHigh = $mean_high;
+  alignas(trpo_fast::runtime::Lanes) static constexpr auto kMeanLow = $mean_low;
+  alignas(trpo_fast::runtime::Lanes) static constexpr auto kInvStd = $inv_std;
   static constexpr float kClip = $clip;
   static constexpr auto kActionKind = trpo_fast::runtime::ActionKind::$kind;
   static constexpr int kActionSize = $action_size;
@@ -171,7 +171,7 @@ struct ${name}_spec {
   static constexpr auto kStd = $std;
   static constexpr auto kNumChoices = $choices;
   static constexpr auto kFirst = $first;
-  static constexpr auto kParameters = $parameters;
+  alignas(trpo_fast::runtime::Lanes) static constexpr auto kParameters = $parameters;
 };
 
 using ${name}_policy = trpo_fast::runtime::FixedPolicy<${name}_spec>;

@@ -83,8 +83,8 @@ class FixedPolicy {
   }
 
   Fallback fallback_;
-  Values input_{};
-  std::array<Values, 2> values_{};
+  alignas(Lanes) Values input_{};
+  alignas(Lanes) std::array<Values, 2> values_{};
   std::array<float, kActionSize> row_{};
 };
 

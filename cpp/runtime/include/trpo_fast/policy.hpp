@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "runtime/acting.hpp"
+#include "runtime/aligned.hpp"
 #include "runtime/dense.hpp"
 #include "runtime/load_status.hpp"
 #include "runtime/nonblocking.hpp"
@@ -73,7 +74,7 @@ class Policy {
   struct Layer {
     Activation activation;
     int num_inputs, num_outputs;
-    std::vector<float> parameters;  // as multiply() wants them
+    AlignedFloats parameters;  // as multiply() wants them
   };
 
   ActionSpace space() const {
@@ -104,14 +105,14 @@ class Policy {
   bool squash_;
   Fallback fallback_;
   float clip_;
-  std::vector<float> mean_high_, mean_low_, inv_std_;
+  AlignedFloats mean_high_, mean_low_, inv_std_;
   std::vector<Layer> layers_;
   std::vector<float> low_, high_, std_;
   std::vector<std::int32_t> num_choices_;
-  std::vector<float> first_;      // of choices, added to their numbers; else 0
-  std::vector<float> input_;      // with zeros behind
-  std::vector<float> values_[2];  // of layers, in turn
-  std::vector<float> row_;        // the latest action row
+  std::vector<float> first_;  // of choices, added to their numbers; else 0
+  AlignedFloats input_;       // with zeros behind
+  AlignedFloats values_[2];   // of layers, in turn
+  std::vector<float> row_;    // the latest action row
 };
 
 constexpr std::uint64_t kMaxFile = std::uint64_t{1} << 32;  // bytes
