@@ -65,32 +65,55 @@ class ByEigen {
   std::vector<Eigen::VectorXf> bias_, x_;
 };
 
+constexpr std::size_t kTurns = 50;  // contenders alternate: what the machine does for a while, it does to all of them
+
 template <class Act>
-void measure(const char* name, std::vector<float> observation, std::size_t action_size,
-             std::vector<std::uint32_t>& nanoseconds, Act&& act) {
-  std::vector<float> action(action_size), first(action_size);
-  act(observation.data(), first.data());
-  for (int i = 0; i < 100'000; ++i) act(observation.data(), action.data());
-  const long before = trpo_fast::tests::count_of_new();
-  for (std::uint32_t& taken : nanoseconds) {
-    const auto begin = Clock::now();
-    act(observation.data(), action.data());
-    taken = static_cast<std::uint32_t>(std::chrono::nanoseconds(Clock::now() - begin).count());
-    observation[0] += 0.0f * action[0];  // each call waits for the one before
+class Contender {
+ public:
+  Contender(const char* name, const std::vector<float>& observation, std::size_t action_size, std::size_t num_calls,
+            Act act)
+      : name_(name), act_(act), observation_(observation), first_(action_size), action_(action_size) {
+    act_(observation_.data(), first_.data());
+    nanoseconds_.reserve(num_calls);
+    for (int i = 0; i < 100'000; ++i) act_(observation_.data(), action_.data());
   }
-  const long allocations = trpo_fast::tests::count_of_new() - before;
-  std::sort(nanoseconds.begin(), nanoseconds.end());
-  const auto quantile = [&](double q) {
-    return nanoseconds[static_cast<std::size_t>(q * static_cast<double>(nanoseconds.size() - 1))];
-  };
-  std::printf(
-      "{\"contender\": \"%s\", \"lanes\": %d, \"calls\": %zu, \"allocations\": %ld, \"p50\": %u, \"p99\": %u, "
-      "\"p99.9\": %u, "
-      "\"max\": %u, \"action\": [",
-      name, kLanes, nanoseconds.size(), allocations, quantile(0.5), quantile(0.99), quantile(0.999),
-      nanoseconds.back());
-  for (std::size_t i = 0; i < action_size; ++i) std::printf("%s%.9g", i > 0 ? ", " : "", static_cast<double>(first[i]));
-  std::printf("]}\n");
+
+  void take_turn() {
+    const long before = trpo_fast::tests::count_of_new();
+    for (std::size_t i = 0; i < nanoseconds_.capacity() / kTurns; ++i) {
+      const auto begin = Clock::now();
+      act_(observation_.data(), action_.data());
+      nanoseconds_.push_back(static_cast<std::uint32_t>(std::chrono::nanoseconds(Clock::now() - begin).count()));
+      observation_[0] += 0.0f * action_[0];  // each call waits for the one before
+    }
+    allocations_ += trpo_fast::tests::count_of_new() - before;
+  }
+
+  void report() {
+    std::sort(nanoseconds_.begin(), nanoseconds_.end());
+    const auto quantile = [this](double q) {
+      return nanoseconds_[static_cast<std::size_t>(q * static_cast<double>(nanoseconds_.size() - 1))];
+    };
+    std::printf("{\"contender\": \"%s\", \"lanes\": %d, \"calls\": %zu, \"allocations\": %ld, ", name_, kLanes,
+                nanoseconds_.size(), allocations_);
+    std::printf("\"p50\": %u, \"p99\": %u, \"p99.9\": %u, \"max\": %u, \"action\": [", quantile(0.5), quantile(0.99),
+                quantile(0.999), nanoseconds_.back());
+    for (const float& a : first_) std::printf("%s%.9g", &a == first_.data() ? "" : ", ", static_cast<double>(a));
+    std::printf("]}\n");
+  }
+
+ private:
+  const char* name_;
+  Act act_;
+  std::vector<float> observation_, first_, action_;
+  std::vector<std::uint32_t> nanoseconds_;
+  long allocations_ = 0;
+};
+
+template <class... Contenders>
+void measure(Contenders... contenders) {
+  for (std::size_t turn = 0; turn < kTurns; ++turn) (contenders.take_turn(), ...);
+  (contenders.report(), ...);
 }
 
 }  // namespace
@@ -106,24 +129,31 @@ int main(int, char** argv) {
   std::vector<float> observation(static_cast<std::size_t>(dynamic.observation_size()));
   if (std::fread(observation.data(), sizeof(float), observation.size(), stdin) != observation.size()) return 1;
   const auto action_size = static_cast<std::size_t>(dynamic.action_size());
-  std::vector<std::uint32_t> nanoseconds(std::strtoull(argv[2], nullptr, 10));
+  const std::size_t num_calls = std::strtoull(argv[2], nullptr, 10);
 
-  const auto ask = [&](const char* name, auto&& act) { measure(name, observation, action_size, nanoseconds, act); };
-  ask("empty loop", [](const float*, float* action) { *const_cast<volatile float*>(action) = 0.0f; });
-  ask("trpo_fast Policy", [&](const float* x, float* action) { dynamic.act(x, action); });
-  ask("trpo_fast FixedPolicy", [&](const float* x, float* action) { fixed.act(x, action); });
-  if (dynamic.action_kind() == ActionKind::box) {
-    std::string content;
-    if (std::FILE* file = std::fopen(argv[1], "rb")) {
-      for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) content += static_cast<char>(c);
-      std::fclose(file);
-    }
-    PolicyFile file;
-    PolicyParts parts;
-    LoadProblem problem;
-    if (!read_policy_file(content, file, problem) || !read_policy_parts(file, parts, problem)) return 1;
-    ByEigen by_eigen(parts);
-    ask("Eigen by hand", [&](const float* x, float* action) { by_eigen.act(x, action); });
+  const auto contender = [&](const char* name, auto act) {
+    return Contender(name, observation, action_size, num_calls, act);
+  };
+  const auto empty = [](const float*, float* action) { *const_cast<volatile float*>(action) = 0.0f; };
+  const auto by_policy = [&](const float* x, float* action) { dynamic.act(x, action); };
+  const auto by_constants = [&](const float* x, float* action) { fixed.act(x, action); };
+  if (dynamic.action_kind() != ActionKind::box) {
+    measure(contender("empty loop", empty), contender("trpo_fast Policy", by_policy),
+            contender("trpo_fast FixedPolicy", by_constants));
+    return 0;
   }
+  std::string content;
+  if (std::FILE* file = std::fopen(argv[1], "rb")) {
+    for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) content += static_cast<char>(c);
+    std::fclose(file);
+  }
+  PolicyFile file;
+  PolicyParts parts;
+  LoadProblem problem;
+  if (!read_policy_file(content, file, problem) || !read_policy_parts(file, parts, problem)) return 1;
+  ByEigen eigen(parts);
+  const auto by_eigen = [&](const float* x, float* action) { eigen.act(x, action); };
+  measure(contender("empty loop", empty), contender("trpo_fast Policy", by_policy),
+          contender("trpo_fast FixedPolicy", by_constants), contender("Eigen by hand", by_eigen));
   return 0;
 }
