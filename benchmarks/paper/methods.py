@@ -41,6 +41,7 @@ GRADIENTS = {
 }
 SEARCHES = {"CEM": cem, "CMA-ES": cma_es}
 METHODS = (*GRADIENTS, *SEARCHES)
+PEERS = ("PPO", "A2C")  # of Stable-Baselines3; on demand
 
 
 def make_model(method: str, task: Task, seed: int) -> TRPO:

@@ -5,8 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.paper.methods import METHODS
+from benchmarks.paper.methods import METHODS, PEERS
 from benchmarks.paper.tasks import TASKS
+
+
+def methods_of(results: list[dict[str, Any]]) -> list[str]:
+    """Those that ran, in the order of the methods' file."""
+    ran = {r["method"] for r in results}
+    return [method for method in (*METHODS, *PEERS) if method in ran]
 
 
 def runs_of(results: list[dict[str, Any]], task: str, method: str) -> list[dict[str, Any]]:
@@ -18,7 +24,7 @@ def table(results: list[dict[str, Any]]) -> str:
     sizes = {r["task"]: r["num_params"] for r in results}
     header = [f"{task}, {sizes[task]} parameters" if task in sizes else task for task in TASKS]
     lines = ["| method | " + " | ".join(header) + " |", "|---" * (len(TASKS) + 1) + "|"]
-    for method in METHODS:
+    for method in methods_of(results):
         cells = []
         for task in TASKS:
             runs = runs_of(results, task, method)
@@ -39,7 +45,7 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
 
     figure, axes = plt.subplots(1, len(TASKS), figsize=(4.6 * len(TASKS), 3.8), layout="constrained")
     for axis, task in zip(axes, TASKS, strict=True):
-        for i, method in enumerate(METHODS):
+        for i, method in enumerate(methods_of(results)):
             curves = [np.array(r["curve"], dtype=float) for r in runs_of(results, task, method)]
             if curves:
                 steps = np.linspace(max(c[0, 0] for c in curves), min(c[-1, 0] for c in curves), 200)
@@ -51,5 +57,5 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("return of training episodes")
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(METHODS), fontsize="small")
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles), fontsize="small")
     figure.savefig(path, dpi=110)

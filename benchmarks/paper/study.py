@@ -2,10 +2,12 @@
 
     python -m benchmarks.paper.study                    # everything, about three hours on two cores
     python -m benchmarks.paper.study --tasks hopper --methods vine --seeds 0 1 2
+    python -m benchmarks.paper.study --tasks hopper --methods PPO A2C      # peers, on demand
 
-Needs the extras mujoco and plot, and the package cma. A run whose JSON exists is not run again, so that an interrupted
-study goes on where it stopped. Final returns are those of 20 episodes of the last policy, deterministic, in an
-environment of its own; curves are of training episodes (of CEM and CMA-ES: of the population).
+Needs the extras mujoco and plot, and the package cma; peers need Stable-Baselines3. A run whose JSON exists is not run
+again, so that an interrupted study goes on where it stopped; table and figure are of all JSONs that there are. Final
+returns are those of 20 episodes of the last policy, deterministic, in an environment of its own; curves are of training
+episodes (of CEM and CMA-ES: of the population).
 """
 
 import argparse
@@ -23,8 +25,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: one process,
 import numpy as np
 
 from benchmarks.machine import processor
+from benchmarks.paper import sb3_peers
 from benchmarks.paper.derivative_free import Episodes
-from benchmarks.paper.methods import GRADIENTS, METHODS, SEARCHES, make_model
+from benchmarks.paper.methods import GRADIENTS, METHODS, PEERS, SEARCHES, make_model
 from benchmarks.paper.report import plot, table
 from benchmarks.paper.tasks import TASKS, Task
 from trpo_fast import evaluate_policy, set_num_threads
@@ -50,8 +53,11 @@ def run(name: str, method: str, seed: int, n_steps: int, path: Path) -> dict[str
     """One run of one method; writes its JSON."""
     set_num_threads(1)
     task, begin, cpu_begin = TASKS[name], time.perf_counter(), time.process_time()
-    learn = learn_by_gradient if method in GRADIENTS else search
-    final, points, num_params = learn(task, method, seed, n_steps)
+    if method in PEERS:
+        final, points, num_params = sb3_peers.learn(method, task, seed, n_steps, EPISODES)
+    else:
+        learn = learn_by_gradient if method in GRADIENTS else search
+        final, points, num_params = learn(task, method, seed, n_steps)
     result = {
         "task": name, "method": method, "seed": seed, "steps": n_steps, "num_params": num_params,
         "seconds": time.perf_counter() - begin, "cpu_seconds": time.process_time() - cpu_begin,
@@ -89,7 +95,7 @@ def path_of(out: Path, task: str, method: str, seed: int) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS), metavar="TASK")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="METHOD")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=[*METHODS, *PEERS], metavar="METHOD")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
@@ -108,7 +114,7 @@ def main() -> None:
             r = future.result()
             what = f"{r['task']}, {r['method']}, seed {r['seed']}"
             print(f"{what}: {np.mean(r['final']):.1f} in {r['seconds']:.0f} s", flush=True)
-    results = [json.loads(path.read_text()) for path in wanted.values()]
+    results = [json.loads(path.read_text()) for path in sorted(options.out.glob("*.json"))]
     print(table(results))
     plot(results, options.out.with_suffix(".png"))
 
