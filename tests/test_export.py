@@ -19,11 +19,15 @@ SOURCES = ROOT / "tests" / "cpp" / "runtime"
 NO_HEAP = ["-fno-exceptions", "-fno-rtti"]
 
 
-@pytest.fixture(params=[*CASES, "Box float64 in float64", "std output in float64", "Discrete in float64"])
+IN_FLOAT64 = ("Box float64", "std output", "Discrete")
+
+
+@pytest.fixture(
+    params=[*((name, "float32") for name in CASES), *((name, "float64") for name in IN_FLOAT64)], ids=" ".join
+)
 def deployed(request, tmp_path):
     """(policy, theta, observations) of a case; its file is policy.safetensors in tmp_path."""
-    name = request.param.removesuffix(" in float64")
-    policy, theta = made(name, "float32" if name == request.param else "float64", tmp_path / "policy.safetensors")
+    policy, theta = made(*request.param, tmp_path / "policy.safetensors")
     return policy, theta, observed(policy, N, np.random.default_rng(1))
 
 

@@ -7,7 +7,7 @@ import cma
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.paper.tasks import Task
+from benchmarks.paper.tasks import Task, play
 from trpo_fast import Policy
 
 POPULATION = 25
@@ -34,14 +34,13 @@ class Episodes:
         actor = self.policy.actor(theta.astype(np.float32))
         row, taken = np.empty((1, self.policy.codec.size), np.float32), self.policy.codec.empty_env_actions(1)
         rows = taken.reshape(1, -1)
-        observation, _ = self._env.reset()
-        total, done = 0.0, False
-        while not done:
+
+        def act(observation: Any) -> Any:
             actor.act(np.asarray(observation, np.float64)[None], None, row, rows)
-            observation, reward, terminated, truncated, _ = self._env.step(self.policy.codec.in_space(taken[0].copy()))
-            total += float(reward)
-            self.n_steps += 1
-            done = terminated or truncated
+            return self.policy.codec.in_space(taken[0].copy())
+
+        total, length = play(self._env, act)
+        self.n_steps += length
         return total
 
 

@@ -29,7 +29,7 @@ from benchmarks.paper import sb3_peers
 from benchmarks.paper.derivative_free import Episodes
 from benchmarks.paper.methods import GRADIENTS, METHODS, PEERS, SEARCHES, make_model
 from benchmarks.paper.report import plot, table
-from benchmarks.paper.tasks import TASKS, Task
+from benchmarks.paper.tasks import TASKS, Task, play
 from trpo_fast import evaluate_policy, set_num_threads
 from trpo_fast.diagnostics import versions
 
@@ -53,11 +53,8 @@ def run(name: str, method: str, seed: int, n_steps: int, path: Path) -> dict[str
     """One run of one method; writes its JSON."""
     set_num_threads(1)
     task, begin, cpu_begin = TASKS[name], time.perf_counter(), time.process_time()
-    if method in PEERS:
-        final, points, num_params = sb3_peers.learn(method, task, seed, n_steps, EPISODES)
-    else:
-        learn = learn_by_gradient if method in GRADIENTS else search
-        final, points, num_params = learn(task, method, seed, n_steps)
+    learn = learn_by_gradient if method in GRADIENTS else search if method in SEARCHES else learn_by_peer
+    final, points, num_params = learn(task, method, seed, n_steps)
     result = {
         "task": name, "method": method, "seed": seed, "steps": n_steps, "num_params": num_params,
         "seconds": time.perf_counter() - begin, "cpu_seconds": time.process_time() - cpu_begin,
@@ -85,6 +82,14 @@ def search(task: Task, method: str, seed: int, n_steps: int) -> tuple[list[float
     theta, points = SEARCHES[method](task, seed, n_steps)
     judge = Episodes(task, 1_000_000 + seed)
     return [judge.play(theta) for _ in range(EPISODES)], points, theta.size
+
+
+def learn_by_peer(task: Task, method: str, seed: int, n_steps: int) -> tuple[list[float], Any, int]:
+    """The same of a method of Stable-Baselines3."""
+    act, points, num_params = sb3_peers.learn(method, task, seed, n_steps)
+    env = task.make()
+    env.reset(seed=1_000_000 + seed)
+    return [play(env, act)[0] for _ in range(EPISODES)], points, num_params
 
 
 def path_of(out: Path, task: str, method: str, seed: int) -> Path:

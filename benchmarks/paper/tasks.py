@@ -1,5 +1,6 @@
-"""The tasks, as near to the paper's as MuJoCo's v5 environments come."""
+"""The tasks, as near to the paper's as MuJoCo's v5 environments come; and how an episode is played."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -36,3 +37,15 @@ TASKS = {
         "18 observations of the paper's 20, and no cost of strong impacts of the feet, which v5 does not have",
     ),
 }  # fmt: skip
+
+
+def play(env: gym.Env[Any, Any], act: Callable[[Any], Any]) -> tuple[float, int]:
+    """The return and the length of one episode of ``act``, from observations to actions."""
+    observation, _ = env.reset()
+    total, length, done = 0.0, 0, False
+    while not done:
+        observation, reward, terminated, truncated, _ = env.step(act(observation))
+        total += float(reward)
+        length += 1
+        done = terminated or truncated
+    return total, length
