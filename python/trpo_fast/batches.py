@@ -10,7 +10,7 @@ from trpo_fast.objective import PolicyObjective
 from trpo_fast.policy import Policy
 from trpo_fast.surrogate import SurrogateObjective
 from trpo_fast.validation import float_array
-from trpo_fast.vine_objective import VineObjective
+from trpo_fast.vine_objective import VineObjective, check_branches
 
 
 class Batch(NamedTuple):
@@ -63,13 +63,8 @@ class VineBatch(NamedTuple):
 
     def is_finite(self, policy: Policy) -> bool:
         """As of ``Batch``."""
-        observations = policy.check_observations(self.observations)
-        q_values = float_array("q_values", self.q_values, (len(observations), None), np.float64)
-        actions = np.asarray(self.actions)
-        is_discrete = actions.dtype.kind not in "fc"
-        return all(bool(np.isfinite(a).all()) for a in (observations, q_values)) and (
-            is_discrete or bool(np.isfinite(actions).all())
-        )
+        checked = check_branches(policy, self.observations, self.actions, self.q_values)
+        return all(bool(np.isfinite(a).all()) for a in checked)
 
     def has_signal(self) -> bool:
         """Whether the branches of a state differ by more than rounding."""

@@ -15,6 +15,25 @@ from trpo_fast.validation import check_choice, check_real, describe, float_array
 PROPOSALS = ("policy", "uniform")
 
 
+def check_branches(
+    policy: Policy, observations: Any, actions: Any, q_values: Any
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.float64]]:
+    """Observations (N, obs_dim), kernel rows (N * K, A) and Q (N, K), as a vine's objective reads them.
+
+    InvalidArgumentError if an array is of another kind or shape, or a state has but one action.
+    """
+    observations = policy.check_observations(observations)
+    n = len(observations)
+    q_values = float_array("q_values", q_values, (n, None), np.float64)
+    n_actions = q_values.shape[1]
+    if n_actions < 2:
+        raise InvalidArgumentError("q_values", "two actions or more of every state", f"{n_actions}")
+    is_fit = isinstance(actions, np.ndarray) and actions.shape[:2] == (n, n_actions)
+    if not is_fit:
+        raise InvalidArgumentError("actions", f"an array of shape ({n}, {n_actions}, ...)", describe(actions))
+    return observations, policy.codec.to_rows(actions.reshape(n * n_actions, *actions.shape[2:])), q_values
+
+
 class VineObjective(PolicyObjective):
     """L(theta') = mean_n sum_k w_nk Q_nk / sum_k w_nk, with w_nk = pi(a_nk|s_n; theta') / q(a_nk|s_n).
 
@@ -55,16 +74,8 @@ class VineObjective(PolicyObjective):
         ent_coef: float = 0.0,
     ) -> None:
         theta = policy.check_theta(theta).copy()
-        observations = policy.check_observations(observations)
-        n = len(observations)
-        q_values = float_array("q_values", q_values, (n, None), np.float64)
-        n_actions = q_values.shape[1]
-        if n_actions < 2:
-            raise InvalidArgumentError("q_values", "two actions or more of every state", f"{n_actions}")
-        is_fit = isinstance(actions, np.ndarray) and actions.shape[:2] == (n, n_actions)
-        if not is_fit:
-            raise InvalidArgumentError("actions", f"an array of shape ({n}, {n_actions}, ...)", describe(actions))
-        rows = policy.codec.to_rows(actions.reshape(n * n_actions, *actions.shape[2:]))
+        observations, rows, q_values = check_branches(policy, observations, actions, q_values)
+        n, n_actions = q_values.shape
         if policy.action_masks is not None:
             policy.check_possible(rows, np.repeat(observations, n_actions, axis=0))
         kernel = kernels(policy.dtype).VineObjective(
