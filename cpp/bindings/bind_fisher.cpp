@@ -2,6 +2,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "policy_at.hpp"
 #include "trpo_fast/fisher/fisher_operator.hpp"
 #include "trpo_fast/objectives/objective.hpp"
 
@@ -13,14 +14,12 @@ void bind_fisher(py::module_& module) {
   py::class_<F, LinearOperator>(module, "FisherOperator", py::module_local(), "F v = mean J^T M J v + damping v")
       .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                        const py::object& theta, const py::object& x, double damping, int n_threads) {
-             expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
-             const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
-             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
+             const PolicyAt<Scalar> at(network, distribution, theta, x);
              at_least(damping, 0.0, "damping");
              checked_threads(n_threads);
              const py::gil_scoped_release release;
              return std::make_unique<F>(
-                 distribution, std::make_shared<const Linearization<Scalar>>(network, theta_in.data(), x_in, n_threads),
+                 distribution, std::make_shared<const Linearization<Scalar>>(network, at.theta.data(), at.x, n_threads),
                  damping, n_threads);
            }),
            py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("damping"),
@@ -35,15 +34,14 @@ void bind_fisher(py::module_& module) {
       .def(
           py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
                       const py::object& x, const py::object& actions, double damping, int n_threads) {
-            expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
-            const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
-            const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
-            const auto actions_in = matrix_in<Scalar>(actions, "actions", x_in.rows(), distribution.action_size());
+            const PolicyAt<Scalar> at(network, distribution, theta, x);
+            const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows(), distribution.action_size());
             at_least(damping, 0.0, "damping");
             checked_threads(n_threads);
             const py::gil_scoped_release release;
-            const auto at = std::make_shared<const Linearization<Scalar>>(network, theta_in.data(), x_in, n_threads);
-            return std::make_unique<F>(distribution, at, actions_in, damping, n_threads);
+            const auto linearization =
+                std::make_shared<const Linearization<Scalar>>(network, at.theta.data(), at.x, n_threads);
+            return std::make_unique<F>(distribution, linearization, actions_in, damping, n_threads);
           }),
           py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),
           py::arg("damping"), py::arg("n_threads"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>(),

@@ -4,6 +4,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "policy_at.hpp"
 #include "trpo_fast/fisher/kfac.hpp"
 
 namespace trpo_fast::bindings {
@@ -15,14 +16,12 @@ void bind_kfac(py::module_& module) {
       .def(
           py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
                       const py::object& x, const py::object& actions, double damping, int n_threads) {
-            expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
-            const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
-            const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
-            const auto actions_in = matrix_in<Scalar>(actions, "actions", x_in.rows(), distribution.action_size());
+            const PolicyAt<Scalar> at(network, distribution, theta, x);
+            const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows(), distribution.action_size());
             at_least(damping, 0.0, "damping");
             checked_threads(n_threads);
             const py::gil_scoped_release release;
-            return std::make_unique<M>(network, distribution, theta_in, x_in, actions_in, damping, n_threads);
+            return std::make_unique<M>(network, distribution, at.theta, at.x, actions_in, damping, n_threads);
           }),
           py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),
           py::arg("damping"), py::arg("n_threads"))

@@ -3,6 +3,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "policy_at.hpp"
 #include "trpo_fast/objectives/surrogate.hpp"
 #include "trpo_fast/objectives/vine.hpp"
 
@@ -49,15 +50,13 @@ void bind_surrogate(py::module_& module) {
       .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                        const py::object& theta, const py::object& x, const py::object& actions,
                        const py::object& advantages, double ent_coef, int n_threads) {
-             expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
-             const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
-             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
-             const auto actions_in = matrix_in<Scalar>(actions, "actions", x_in.rows(), distribution.action_size());
-             const auto advantages_in = vector_in<double>(advantages, "advantages", x_in.rows());
+             const PolicyAt<Scalar> at(network, distribution, theta, x);
+             const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows(), distribution.action_size());
+             const auto advantages_in = vector_in<double>(advantages, "advantages", at.x.rows());
              at_least(ent_coef, 0.0, "ent_coef");
              checked_threads(n_threads);
              const py::gil_scoped_release release;
-             return std::make_unique<S>(network, distribution, theta_in, x_in, actions_in, advantages_in, ent_coef,
+             return std::make_unique<S>(network, distribution, at.theta, at.x, actions_in, advantages_in, ent_coef,
                                         n_threads);
            }),
            py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),
@@ -73,21 +72,19 @@ void bind_vine(py::module_& module) {
       .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                        const py::object& theta, const py::object& x, const py::object& actions,
                        const py::object& q_values, const std::string& proposal, double ent_coef, int n_threads) {
-             expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
-             const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
-             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
+             const PolicyAt<Scalar> at(network, distribution, theta, x);
              const Index size = distribution.action_size();
-             const auto actions_in = matrix_in<Scalar>(actions, "actions", x_in.rows(), kAnySize);
+             const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows(), kAnySize);
              const Index n_actions = actions_in.cols() / size;
              if (n_actions * size != actions_in.cols()) {
-               refuse_array<Scalar>(actions, "actions", x_in.rows(), n_actions * size);
+               refuse_array<Scalar>(actions, "actions", at.x.rows(), n_actions * size);
              }
-             const auto q_in = matrix_in<double>(q_values, "q_values", x_in.rows(), n_actions);
+             const auto q_in = matrix_in<double>(q_values, "q_values", at.x.rows(), n_actions);
              const Proposal kind = proposal_from_name(proposal);
              at_least(ent_coef, 0.0, "ent_coef");
              checked_threads(n_threads);
              const py::gil_scoped_release release;
-             return std::make_unique<V>(network, distribution, theta_in, x_in, actions_in, q_in, kind, ent_coef,
+             return std::make_unique<V>(network, distribution, at.theta, at.x, actions_in, q_in, kind, ent_coef,
                                         n_threads);
            }),
            py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),

@@ -1,0 +1,23 @@
+// A policy at one theta, in some observations: what objectives and operators begin with.
+#pragma once
+
+#include "arrays.hpp"
+#include "trpo_fast/distributions/distribution.hpp"
+#include "trpo_fast/network/network.hpp"
+
+namespace trpo_fast::bindings {
+
+template <class Scalar>
+struct PolicyAt {
+  ConstVectorView<Scalar> theta;
+  ConstMatrixView<Scalar> x;
+
+  PolicyAt(const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
+           const py::object& x)
+      : theta(vector_in<Scalar>(theta, "theta", network.num_params())),
+        x(matrix_in<Scalar>(x, "x", kAnySize, network.input_size())) {
+    expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
+  }
+};
+
+}  // namespace trpo_fast::bindings
