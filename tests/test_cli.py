@@ -38,6 +38,14 @@ def test_train_leaves_policy_progress_and_settings(tmp_path):
     assert model.env.action_space.contains(model.predict(np.zeros(4, dtype=np.float32), deterministic=True)[0])
 
 
+def test_a_vine_is_a_setting(tmp_path):
+    vine = ["--method", "vine", "--vine-trunk-steps", "100", "--vine-states", "10", "--vine-horizon", "5"]
+    main(["train", "CartPole-v1", "-n", "300", *vine, "--no-progress-bar", "--out", str(tmp_path)])
+    model = TRPO.load(tmp_path / "policy")
+    assert (model.config.method, model.config.vine_states) == ("vine", 10)
+    assert model.num_timesteps > 300
+
+
 def test_same_seed_same_policy_bit_for_bit(tmp_path):
     for name in ("a", "b"):
         main([*TRAIN, "--seed", "5", "--out", str(tmp_path / name)])

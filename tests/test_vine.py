@@ -22,7 +22,7 @@ from trpo_fast import (
 from trpo_fast.environment_interface import Trajectories
 from trpo_fast.environments import make_environments
 from trpo_fast.rollout import InProcess
-from trpo_fast.vine import VinePlan, grow
+from trpo_fast.vine import VinePlan, grow, proposal_of
 
 FAST = {
     "vine_trunk_steps": 40, "vine_states": 6, "vine_actions": 3, "vine_horizon": 5, "n_critic_updates": 1,
@@ -132,6 +132,14 @@ def test_self_normalised_with_uniform_actions_has_a_bias_that_falls_as_one_over_
     assert slope == pytest.approx(-1.0, abs=0.25)
 
 
+def test_the_largest_advantage_is_the_mdps(mdp):
+    """Of every action once it is max |Q - V|, whatever the policy thinks of them."""
+    actions = np.tile(np.arange(mdp.A), (mdp.S, 1))
+    objective = VineObjective(mdp.policy, mdp.theta, np.eye(mdp.S), actions, mdp.Q, "uniform")
+    V = (mdp.pi * mdp.Q).sum(axis=1, keepdims=True)
+    assert objective.largest_advantage == pytest.approx(np.abs(mdp.Q - V).max(), rel=1e-12)
+
+
 @all_cases(dtype="float64")
 def test_gradient_is_the_derivative(spec):
     case = make_case(**spec, n=40)
@@ -231,6 +239,34 @@ def test_a_branch_with_the_trunks_action_and_noise_would_be_the_trunk():
                 np.testing.assert_allclose(branches.tails[0, j, k], observation, atol=1e-5)
 
 
+class Lottery(gym.Env):
+    """Pays what its random stream says, whatever is done."""
+
+    observation_space, action_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float64), gym.spaces.Box(-1.0, 1.0, (1,))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1), {}
+
+    def step(self, action):
+        return np.zeros(1), float(self.np_random.standard_normal()), False, False, {}
+
+    def get_state(self):
+        return {}
+
+    def set_state(self, state):
+        pass
+
+
+def test_branches_of_a_state_have_the_same_luck():
+    model = TRPO("MlpPolicy", [Lottery], **FAST)
+    branches = planned(make_environments([Lottery], 1), model)[-1]
+    rewards = branches.rewards[0]  # (m, K, H)
+    assert (rewards == rewards[:, :1]).all()
+    assert len(np.unique(rewards[:, 0, 0])) == len(rewards)
+    assert len(np.unique(branches.actions)) == branches.actions.size
+
+
 def test_every_step_is_counted():
     class Counted(gym.Wrapper):
         n = 0
@@ -272,12 +308,12 @@ def test_resumes_bit_for_bit(env_id, tmp_path):
     assert np.array_equal(resumed.value_theta, whole.value_theta)
 
 
-SPACES = {
-    "uniform": gym.spaces.Discrete(7),
-    "all": gym.spaces.Discrete(3),
-    "policy": gym.spaces.MultiDiscrete([3, 4]),
-    "box": gym.spaces.Box(-1.0, 1.0, (2,)),
-}
+SPACES = [
+    (gym.spaces.Discrete(7), "uniform"),
+    (gym.spaces.Discrete(3), "all"),
+    (gym.spaces.MultiDiscrete([3, 4]), "policy"),
+    (gym.spaces.Box(-1.0, 1.0, (2,)), "policy"),
+]
 
 
 class Restorable(CountingEnv):
@@ -288,17 +324,20 @@ class Restorable(CountingEnv):
         self.episode, self.t = state["episode"], state["t"]
 
 
-@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+@pytest.mark.parametrize(("space", "proposal"), SPACES)
 @pytest.mark.parametrize("bootstrap", [True, False])
-def test_every_action_space_and_proposal(space, bootstrap):
+def test_every_action_space_and_proposal(space, proposal, bootstrap):
     envs = [partial(Restorable, i, action_space=space) for i in range(2)]
-    model = TRPO("MlpPolicy", envs, method="vine", vine_bootstrap=bootstrap, **FAST).learn(1000)
-    assert model.report.committed
+    model = TRPO("MlpPolicy", envs, method="vine", vine_bootstrap=bootstrap, **FAST)
+    assert proposal_of(model.policy, model.config)[:2] == (3, proposal)
+    assert model.learn(1000).report.committed
 
 
 def test_masked_actions_come_from_the_policy():
     envs = [partial(MaskedEnv, i, action_space=gym.spaces.Discrete(4)) for i in range(2)]
-    assert TRPO("MlpPolicy", envs, method="vine", use_masking=True, **FAST).learn(500).report.committed
+    model = TRPO("MlpPolicy", envs, method="vine", use_masking=True, **FAST)
+    assert proposal_of(model.policy, model.config)[:2] == (3, "policy")
+    assert model.learn(500).report.committed  # the environment refuses what its mask forbids
 
 
 @pytest.mark.parametrize(
@@ -320,10 +359,24 @@ def test_settings_that_make_no_vine_are_refused(settings, message):
     assert env.seeds == []
 
 
+def test_a_space_of_a_single_action_is_refused():
+    env = Restorable(action_space=gym.spaces.Discrete(1))
+    with pytest.raises(InvalidArgumentError, match=r"^env: expected two actions or more, .*Discrete\(1\)"):
+        TRPO("MlpPolicy", env, method="vine", **FAST)
+    assert env.seeds == []
+
+
+class Untouchable(CountingEnv):
+    def reset(self, *, seed=None, options=None):
+        raise RuntimeError("it was touched")
+
+    step = reset
+
+
 @pytest.mark.parametrize("n_workers", [0, 2])
 def test_environments_that_cannot_be_restored_are_refused_before_a_step(n_workers):
-    with pytest.raises(SnapshotError, match="CountingEnv: expected an environment or wrapper whose state is known"):
-        TRPO("MlpPolicy", counting_factories(2), method="vine", n_workers=n_workers, **FAST)
+    with pytest.raises(SnapshotError, match="Untouchable: expected an environment or wrapper whose state is known"):
+        TRPO("MlpPolicy", [Untouchable, Untouchable], method="vine", n_workers=n_workers, **FAST)
     if not n_workers:
         envs = gym.vector.SyncVectorEnv(counting_factories(2))
         with pytest.raises(SnapshotError, match="SyncVectorEnv: expected environments from an id or factories"):
@@ -340,10 +393,37 @@ def test_environments_that_cannot_be_restored_are_refused_by_set_env(tmp_path):
     assert env.seeds == []
 
 
-def test_rewards_of_branches_are_clipped_as_the_trunks_are():
-    model = TRPO("MlpPolicy", [Restorable], method="vine", normalize_reward=True, **FAST).learn(500)
-    assert model.report.committed
-    assert np.isfinite(model.report.largest_advantage)
+class Pull(gym.Env):
+    """Moves where the action says, and pays for being near 0, in some currency."""
+
+    observation_space, action_space = gym.spaces.Box(-9.0, 9.0, (1,), np.float64), gym.spaces.Box(-1.0, 1.0, (1,))
+
+    def __init__(self, currency):
+        self.currency = currency
+
+    def reset(self, *, seed=None, options=None):
+        self.x = np.ones(1)
+        return self.x.copy(), {}
+
+    def step(self, action):
+        self.x = np.clip(self.x + 0.25 * action, -9.0, 9.0)
+        return self.x.copy(), self.currency * float(-(self.x[0] ** 2)), False, False, {}
+
+    def get_state(self):
+        return {"x": self.x}
+
+    def set_state(self, state):
+        self.x = state["x"]
+
+
+def test_rewards_of_branches_are_in_the_units_of_the_trunks():
+    """Of what is behind a branch the critic speaks in those units: the sum is one of both."""
+    dear, cheap = (
+        TRPO("MlpPolicy", [partial(Pull, currency)], method="vine", normalize_reward=True, **FAST).learn(1)
+        for currency in (1.0, 1024.0)
+    )
+    assert dear.report.committed
+    np.testing.assert_allclose(cheap.theta, dear.theta, rtol=1e-4, atol=1e-6)
 
 
 def test_branches_leave_no_trace_in_the_statistics_of_a_wrapper():

@@ -37,6 +37,7 @@ from trpo_fast.transitions import Transitions
 from trpo_fast.update_report import UpdateReport
 from trpo_fast.validation import check_choice, check_integer, describe, float_array
 from trpo_fast.value_function import CriticState
+from trpo_fast.vine import proposal_of
 from trpo_fast.workers import WorkerEnvironments, make_worker_environments
 
 
@@ -198,6 +199,8 @@ class TRPO:
     def _check_vine(self) -> None:
         """Refuse what branches cannot start from, before anything is stepped."""
         try:
+            if proposal_of(self.policy, self.config)[0] < 2:
+                raise InvalidArgumentError("env", "two actions or more, for a vine", self.action_space)
             most = self.config.vine_trunk_steps * self.n_envs
             if self.config.vine_states > most:
                 raise InvalidArgumentError(

@@ -83,4 +83,20 @@ class VineObjective(PolicyObjective):
             check_choice("proposal", proposal, PROPOSALS), check_real("ent_coef", ent_coef, at_least=0.0),
             resolve_threads(n_threads),
         )  # fmt: skip
-        super().__init__(policy, theta, observations, q_values - q_values.mean(axis=1, keepdims=True), kernel)
+        weights = (
+            np.ones_like(q_values) if proposal == "policy" else _probabilities(policy, theta, observations, rows, n)
+        )
+        values = (weights * q_values).sum(axis=1, keepdims=True) / weights.sum(axis=1, keepdims=True)  # L of each state
+        super().__init__(policy, theta, observations, q_values - values, kernel)
+
+
+def _probabilities(
+    policy: Policy, theta: npt.NDArray[Any], observations: npt.NDArray[np.float64], rows: npt.NDArray[Any], n: int
+) -> npt.NDArray[np.float64]:
+    """Of the actions of each of n states, (n, K), over that of the most probable one."""
+    phi = np.repeat(policy.dist_params(theta, observations), len(rows) // n, axis=0)
+    log_prob = np.empty((n, len(rows) // n))
+    policy.distribution.log_prob(phi, rows, log_prob.reshape(-1))
+    with np.errstate(invalid="ignore"):  # of a network that overflows: the update has a status for it
+        probabilities: npt.NDArray[np.float64] = np.exp(log_prob - log_prob.max(axis=1, keepdims=True))
+    return probabilities
