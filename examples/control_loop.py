@@ -4,15 +4,15 @@ import time
 
 import numpy as np
 
-from trpo_fast import TRPO
+from trpo_fast import TRPO, load_policy
 
 TRPO("MlpPolicy", "Pendulum-v1", gamma=0.9, n_steps=1024, seed=0).learn(20_480).save("pendulum")  # once, elsewhere
 
-model = TRPO.load("pendulum")
-actor = model.policy.actor(model.theta)
+policy, theta = load_policy("pendulum")
+actor = policy.actor(theta)
 observation = np.zeros((1, 3))  # float64, what the sensors say
 row = np.zeros((1, 1), np.float32)  # the policy's output
-command = model.policy.codec.empty_env_actions(1)  # the same within the bounds of the motors
+command = policy.codec.empty_env_actions(1)  # the same within the bounds of the motors
 
 PERIOD = 0.01
 angle, speed = np.pi, 0.0  # the sensors and the motor of this example: a pendulum that hangs

@@ -40,6 +40,8 @@ with ThreadPoolExecutor(max_workers=1) as learner:
             if update is not None:
                 update.result()  # what went wrong in the other thread is raised here
             update = learner.submit(model.update, model.collect(transitions))
+    if update is not None:
+        update.result()
 
 print(f"cost of a tick: {np.mean(costs[:2000]):.3f} at first, {np.mean(costs[-2000:]):.3f} at last")
 print(f"{model.metrics['train/n_updates']} updates; {transitions.n_dropped} ticks moved by a policy that was replaced")

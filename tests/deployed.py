@@ -75,6 +75,16 @@ def expected(policy, theta, observations, noise):
     return np.asarray(policy.codec.to_env(rows)).reshape(len(rows), -1).astype(np.float64)
 
 
+def assert_sampled(policy, theta, observations, noise, actions):
+    """That ``actions`` (n, A) are what Python draws with that noise."""
+    sample = expected(policy, theta, observations, noise.astype(policy.dtype))
+    if policy.codec.is_box:
+        assert (np.abs(actions - sample) <= 1e-5 * np.maximum(1.0, np.abs(sample))).all()
+    else:
+        assert (actions != sample).any(axis=1).mean() < 1e-3  # noise at the edge of a choice
+    assert (sample != expected(policy, theta, observations, None)).any()
+
+
 def is_close_call(policy, theta, observations):
     """Where the two most probable choices are within 1e-5 of each other's logit."""
     phi = policy.dist_params(theta, observations.astype(np.float64)).astype(np.float64)

@@ -47,19 +47,25 @@ def verdicts(probe: Path, contents: Iterable[bytes]) -> list[str]:
     return found
 
 
-def act(probe: Path, content: bytes, observations: np.ndarray, noise: np.ndarray) -> tuple[Acted, Acted]:
+def act(probe: Path, content: bytes, observations: np.ndarray, noise: np.ndarray, *options: str) -> tuple[Acted, Acted]:
     """act() and sample() of the policy in a file, for observations (n, D) and noise (n, A)."""
     rows = np.hstack([observations, noise]).astype(np.float32)
     question = struct.pack("<Q", len(content)) + content + struct.pack("<Q", len(rows)) + rows.tobytes()
-    answer = run(probe, question)
+    answer = run([probe, *options], question)
     status, *sizes = struct.unpack_from("<iii", answer)
     assert (LOAD_STATUS[status], *sizes) == ("ok", observations.shape[1], noise.shape[1])
-    call = np.dtype([("status", "<i4"), ("action", "<f4", sizes[1])])
-    calls = np.frombuffer(answer, call, offset=12).reshape(len(rows), 2)
-    return Acted(calls[:, 0]["status"], calls[:, 0]["action"]), Acted(calls[:, 1]["status"], calls[:, 1]["action"])
+    acted, sampled = acts(answer[12:], len(rows), 2, sizes[1])
+    return acted, sampled
 
 
-def run(command: Path | list[Path], question: bytes = b"") -> bytes:
+def acts(answer: bytes, n: int, n_ways: int, size: int) -> list[Acted]:
+    """What ``n_ways`` of acting wrote for each of n observations, status and action (size,) in turn."""
+    call = np.dtype([("status", "<i4"), ("action", "<f4", size)])
+    calls = np.frombuffer(answer, call).reshape(n, n_ways)
+    return [Acted(calls[:, k]["status"], calls[:, k]["action"]) for k in range(n_ways)]
+
+
+def run(command: Path | list[Path | str], question: bytes = b"") -> bytes:
     """Standard output of a program that must succeed: a sanitizer's complaint is a failure."""
     done = subprocess.run(command, input=question, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()

@@ -5,12 +5,13 @@ import json
 import subprocess
 import sys
 
+import gymnasium as gym
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from deployed import CASES, N, assert_agrees, made, observed
-from runtime import ROOT, compile_program, run
+from deployed import CASES, N, assert_agrees, assert_sampled, made, observed
+from runtime import ROOT, acts, compile_program, run
 
 from trpo_fast import TRPO, InvalidArgumentError, MissingExtraError, export_policy, save_policy
 from trpo_fast.cli import main
@@ -32,10 +33,14 @@ def deployed(request, tmp_path):
 
 
 def asked(program, observations, size):
-    """Statuses (n,) and actions (n, size) of a program that was compiled with an export."""
-    call = np.dtype([("status", "<i4"), ("action", "<f4", size)])
-    calls = np.frombuffer(run(program, observations.tobytes()), call)
-    return calls["status"], calls["action"]
+    """What a program that was compiled with an export to C does."""
+    return acts(run(program, observations.tobytes()), len(observations), 1, size)[0]
+
+
+def asked_cpp(program, observations, noise):
+    """What one that was compiled with an export to C++ does, by act() and by sample()."""
+    rows = np.hstack([observations, noise]).astype(np.float32)
+    return acts(run(program, rows.tobytes()), len(rows), 2, noise.shape[1])
 
 
 def compiled(tmp_path, kind, *flags):
@@ -49,9 +54,16 @@ def compiled(tmp_path, kind, *flags):
 @pytest.mark.parametrize("kind", ["c", "cpp"])
 def test_sources_act_as_python_does(kind, deployed, tmp_path):
     policy, theta, observations = deployed
-    statuses, actions = asked(compiled(tmp_path, kind, "-O2"), observations, policy.codec.size)
-    assert (statuses == 0).all()
-    assert_agrees(policy, theta, observations, actions)
+    program = compiled(tmp_path, kind, "-O2")
+    if kind == "c":
+        acted = asked(program, observations, policy.codec.size)
+    else:
+        noise = np.random.default_rng(3).standard_normal((N, policy.codec.size)).astype(np.float32)
+        acted, sampled = asked_cpp(program, observations, noise)
+        assert (sampled.status == 0).all()
+        assert_sampled(policy, theta, observations, noise, sampled.actions)
+    assert (acted.status == 0).all()
+    assert_agrees(policy, theta, observations, acted.actions)
 
 
 def test_onnx_acts_as_python_does(deployed, tmp_path):
@@ -130,9 +142,38 @@ def test_sources_refuse_what_must_not_be_acted_on(name, kind, tmp_path):
         rows[5, 17:], rows[6, 17] = 0.0, 0.5
         expected[5:] = [2, 2]
     program = compiled(tmp_path, kind, "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    statuses, actions = asked(program, rows, policy.codec.size)
-    assert statuses.tolist() == expected
-    assert (actions == actions[0]).all()  # held
+    size = policy.codec.size
+    acted = asked(program, rows, size) if kind == "c" else asked_cpp(program, rows, np.zeros((7, size)))[0]
+    assert acted.status.tolist() == expected
+    assert (acted.actions == acted.actions[0]).all()  # held
+
+
+@pytest.mark.parametrize("kind", ["onnx", "json"])
+@pytest.mark.parametrize("name", ["Box bounded", "MultiDiscrete masked"])
+def test_golden_vectors_of_onnx_and_json_are_observations_and_pythons_actions(name, kind, tmp_path):
+    policy, theta = made(name, "float32", tmp_path / "policy.safetensors")
+    golden = json.loads(export_policy(tmp_path / "policy", format=kind)[-1].read_text())
+    observations, actions = (np.array(golden[key]) for key in ("observations", "actions"))
+    assert observations.shape == (64, policy.observation_codec.size)
+    assert_agrees(policy, theta, observations.astype(np.float32), actions)
+
+
+def test_observations_of_several_parts_are_rows_as_gymnasium_flattens_them(tmp_path):
+    space = gym.spaces.Dict(
+        {"goal": gym.spaces.Discrete(3), "sensors": gym.spaces.Tuple([gym.spaces.Box(-1.0, 1.0, (2, 2))] * 2)}
+    )
+    model = TRPO("MlpPolicy", (space, gym.spaces.Box(-1.0, 1.0, (2,))), policy_kwargs={"net_arch": (8,)}, seed=0)
+    parameters = model.get_parameters()
+    parameters["policy"]["layers.1.weight"] = 50.0 * parameters["policy"]["layers.1.weight"]
+    model.set_parameters(parameters)
+    model.save(tmp_path / "policy")
+    space.seed(0)
+    observations = [space.sample() for _ in range(50)]
+    rows = np.stack([gym.spaces.flatten(space, observation) for observation in observations]).astype(np.float32)
+    acted = asked(compiled(tmp_path, "c"), rows, 2)
+    predicted = np.stack([model.predict(observation, deterministic=True)[0] for observation in observations])
+    np.testing.assert_allclose(acted.actions, predicted, rtol=1e-5, atol=1e-5)
+    assert np.ptp(predicted) > 0.1
 
 
 def test_metadata_say_what_the_policy_is_of(tmp_path):

@@ -1,14 +1,26 @@
 """The C++ runtime: it does what Python does, reads what Python reads, and refuses what Python refuses."""
 
 import functools
+import json
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from deployed import CASES, INF, N, assert_agrees, expected, made, observed
+from deployed import CASES, INF, N, assert_agrees, assert_sampled, made, observed
 from forged_files import forged_files
-from hostile_files import broken_files, hostile_files
-from runtime import BAD_MASK, BAD_OBSERVATION, NON_FINITE_OUTPUT, OK, ROOT, act, compile_program, run, verdicts
+from hostile_files import broken_files, hostile_files, signed
+from runtime import (
+    BAD_MASK,
+    BAD_OBSERVATION,
+    LOAD_STATUS,
+    NON_FINITE_OUTPUT,
+    OK,
+    ROOT,
+    act,
+    compile_program,
+    run,
+    verdicts,
+)
 
 from trpo_fast import TRPO, TRPOFastError, save_policy
 from trpo_fast.export.deployment import Deployment
@@ -51,12 +63,7 @@ def test_acts_as_python_does(name, build, dtype, probes, tmp_path):
     assert (acted.status == OK).all()
     assert (sampled.status == OK).all()
     assert_agrees(policy, theta, observations, acted.actions)
-    sample = expected(policy, theta, observations, noise.astype(dtype))
-    if policy.codec.is_box:
-        assert (np.abs(sampled.actions - sample) <= 1e-5 * np.maximum(1.0, np.abs(sample))).all()
-    else:
-        assert (sampled.actions != sample).any(axis=1).mean() < 1e-3  # noise at the edge of a choice
-    assert (sample != acted.actions).any()
+    assert_sampled(policy, theta, observations, noise, sampled.actions)
 
 
 @pytest.mark.parametrize("bad", [np.nan, INF, -INF, 2e18, -2e18])
@@ -90,6 +97,20 @@ def test_before_there_is_a_last_action_it_is_zero_within_the_bounds(careful_prob
     acted, _ = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, np.zeros((1, 3)))
     assert acted.status == [BAD_OBSERVATION]
     np.testing.assert_array_equal(acted.actions[0], np.float32([0.0, 0.0, 0.2]))
+
+
+@pytest.mark.parametrize(
+    ("name", "zero"), [("Box bounded", [0.0, 0.0, 0.2]), ("Discrete", [-2.0]), ("MultiBinary", 9 * [0.0])]
+)
+def test_the_fallback_may_be_zero(name, zero, careful_probe, tmp_path):
+    policy, _ = made(name, "float32", tmp_path / "policy.safetensors")
+    observations = observed(policy, 40, np.random.default_rng(2))
+    observations[1::2, 3] = np.nan
+    content, noise = (tmp_path / "policy.safetensors").read_bytes(), np.zeros((40, len(zero)))
+    acted, _ = act(careful_probe, content, observations, noise, "zero")
+    assert acted.status.tolist() == [OK, BAD_OBSERVATION] * 20
+    assert (acted.actions[1::2] == np.float32(zero)).all()
+    assert (acted.actions[::2] != np.float32(zero)).any()
 
 
 @pytest.mark.parametrize("bad", [0.5, 2.0, -1.0, np.nan, "nothing"])
@@ -181,6 +202,29 @@ def test_broken_files_get_the_verdicts_that_python_gives(model_path, careful_pro
     labels, files = zip(*broken_files(model_path.read_bytes()), strict=True)
     n_good, n = assert_same_verdicts(careful_probe, model_path, labels, files)
     assert 2 <= n_good < n - 500
+
+
+@pytest.mark.parametrize("status", LOAD_STATUS)
+def test_a_load_says_what_is_wrong(status, careful_probe, tmp_path):
+    path = tmp_path / "policy.safetensors"
+    policy, theta = made("linear", "float64", path)
+    content = path.read_bytes()
+    if status == "unreadable":
+        path.unlink()
+        assert run([careful_probe, "load", tmp_path]) == b"%d\n" % LOAD_STATUS.index(status)  # a folder
+    elif status == "malformed":
+        path.write_bytes(content[:100])
+    elif status == "damaged":
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif status == "unsupported":
+        policy.unflatten(theta)["layers.0.bias"][0] = 1e300
+        save_policy(path, policy, theta)
+    elif status == "unfit":
+        size = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + size])
+        metadata = json.loads(header["__metadata__"]["trpo_fast"])
+        path.write_bytes(signed(header, content[8 + size :], {**metadata, "observation_space": {"type": "Sound"}}))
+    assert run([careful_probe, "load", path]) == b"%d\n" % LOAD_STATUS.index(status)
 
 
 @pytest.mark.filterwarnings("ignore")

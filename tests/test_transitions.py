@@ -111,6 +111,33 @@ def test_a_forgotten_action_cuts_the_episode_off():
     np.testing.assert_array_equal(cut[10:], plain[10:])
 
 
+def steps(model, transitions, rewards, ends=()):
+    """Adds a transition a reward; those numbered in ``ends`` end an episode."""
+    for k, reward in enumerate(rewards):
+        transitions.act(observation_of(model))
+        transitions.add(reward, observation_of(model), terminated=k in ends)
+
+
+@pytest.mark.parametrize("gap", ["none", "forgotten action", "dropped end", "dropped middle"])
+def test_episodes_on_both_sides_of_a_gap_are_not_one(gap):
+    """Ten rewards of 1 before the collect, five of 100 behind it, which end an episode."""
+    model = spaces_model(normalize_reward=True)
+    transitions = model.transitions()
+    steps(model, transitions, 10 * [1.0])
+    batch = model.collect(transitions)
+    if gap == "forgotten action":
+        transitions.act(observation_of(model, -1.0))
+    elif gap != "none":
+        steps(model, transitions, 3 * [7.0], ends=[1] if gap == "dropped end" else [])
+        model.update(batch)
+        assert len(transitions) == 0
+    steps(model, transitions, 5 * [100.0], ends=[4])
+    model.collect(transitions)
+    (episode,) = model.ep_info_buffer
+    is_one = gap in ("none", "dropped middle")
+    assert (episode["r"], episode["l"]) == ((510.0, 15) if is_one else (500.0, 5))
+
+
 def test_misuse_is_named_and_adds_nothing():
     model = spaces_model()
     transitions = model.transitions()
@@ -196,13 +223,19 @@ def test_predict_beside_updates_sees_whole_policies_only():
     space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float64)
     model = TRPO("MlpPolicy", (space, space), policy_kwargs={"net_arch": ()}, target_kl=0.5, dtype="float64", seed=0)
     model.update(some_batch(np.random.default_rng(0)))
-    answers, stop, observation = set(), threading.Event(), np.array([0.7])
+    answers, stop, observation = (set(), set()), threading.Event(), np.array([0.7])
 
-    def control_loop():
+    def by_predict():
         while not stop.is_set():
-            answers.add(float(model.predict(observation, deterministic=True)[0][0]))
+            answers[0].add(float(model.predict(observation, deterministic=True)[0][0]))
 
-    threads = [threading.Thread(target=control_loop) for _ in range(3)]
+    def by_actor():
+        out = np.empty((1, 1))
+        while not stop.is_set():
+            model.actor.act(observation[None], None, out)
+            answers[1].add(float(out[0, 0]))
+
+    threads = [threading.Thread(target=loop) for loop in (by_predict, by_predict, by_actor)]
     committed = {float(model.predict(observation, deterministic=True)[0][0])}
     for thread in threads:
         thread.start()
@@ -213,8 +246,9 @@ def test_predict_beside_updates_sees_whole_policies_only():
     for thread in threads:
         thread.join()
     assert len(committed) > 20
-    assert answers <= committed
-    assert len(answers) > 10
+    for seen in answers:
+        assert seen <= committed
+        assert len(seen) > 10
 
 
 def some_batch(rng, shift=0.0):

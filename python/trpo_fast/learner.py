@@ -219,6 +219,14 @@ class TRPO:
         return _read_only(self._theta)
 
     @property
+    def actor(self) -> Actor:
+        """The committed policy, ready to act, for control loops: of an update all or nothing, also beside one.
+
+        An actor stays what it is; after another update there is another one here.
+        """
+        return self._actor
+
+    @property
     def value_theta(self) -> npt.NDArray[Any]:
         """A read-only copy of the critic's parameters, (P,)."""
         return _read_only(self._critic.theta)
@@ -463,7 +471,7 @@ class TRPO:
         if self.n_envs != 1:
             expected = "a tuple of spaces, or one environment"
             raise InvalidArgumentError("env", expected, f"{self.n_envs} environments")
-        return Transitions(self.policy, lambda: self._actor, lambda: self._training.collector.noise_streams[0])
+        return Transitions(self.policy, lambda: self.actor, lambda: self._training.collector.noise_streams[0])
 
     def collect(self, transitions: Transitions) -> Batch:
         """The transitions as a batch, with the critic's advantages and returns; ``update`` learns from it.
@@ -482,7 +490,7 @@ class TRPO:
         config = self.config.at(self.progress_remaining, training.radius)
         lesson = lesson_of(rollout, self.policy, self.value_function, self._critic, training.rewards, config)
         self.num_timesteps += rollout.num_transitions
-        training.collector.count_episodes(rollout.trajectories)
+        training.collector.count_episodes(rollout)
         training.rewards = lesson.rewards
         transitions.clear()
         return lesson.batch

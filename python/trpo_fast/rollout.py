@@ -33,7 +33,7 @@ class Rollout(NamedTuple):
     actions: npt.NDArray[Any]
     seconds: Seconds
     branches: Branches | None = None  # of a vine
-    begun_anew: Sequence[int] = ()  # environments that were lost, and whose episodes began with this rollout
+    begun_anew: Sequence[int] = ()  # environments whose episodes of before are lost: others began with this rollout
 
     @property
     def num_transitions(self) -> int:
@@ -223,13 +223,14 @@ class RolloutCollector:
         if rollout is not None:
             self.num_steps += n_steps
             self._observations = rollout.trajectories.observations[-1].copy()
-            for i in rollout.begun_anew:
-                self._returns[i] = self._lengths[i] = 0
-            self.count_episodes(rollout.trajectories)
+            self.count_episodes(rollout)
         return rollout
 
-    def count_episodes(self, trajectories: Trajectories) -> None:
+    def count_episodes(self, rollout: Rollout) -> None:
         """Add the rewards and transitions of a rollout to the episodes they belong to."""
+        trajectories = rollout.trajectories
+        for i in rollout.begun_anew:
+            self._returns[i] = self._lengths[i] = 0
         begins = np.zeros(len(self._returns), dtype=np.int64)
         self.latest_episodes = []
 

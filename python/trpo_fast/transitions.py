@@ -23,7 +23,8 @@ class Transitions:
     Attributes
     ----------
     n_dropped : int
-        Transitions that were dropped in all. Their rewards are in no episode's return.
+        Transitions that were dropped in all. Their rewards are in no episode's return; an episode whose end was among
+        them is not counted, and the one that began there counts from the first transition that was kept.
     """
 
     def __init__(self, policy: Policy, actor: Callable[[], Actor], noise: Callable[[], np.random.Generator]) -> None:
@@ -120,11 +121,13 @@ class Transitions:
         trajectories.terminated[:, 0], trajectories.truncated[:, 0] = np.transpose(self._ends)
         trajectories.final_observations.update(self._finals)
         actions = np.stack(self._taken)[:, None]
-        return Rollout(trajectories, actions, Seconds(0.0, 0.0))
+        return Rollout(trajectories, actions, Seconds(0.0, 0.0), begun_anew=(0,) if self._is_after_gap else ())
 
     def _cut_off(self) -> None:
         """The latest transition, if it does not terminate its episode, is the last that is known of it."""
-        if self._ends and not self._ends[-1][0]:
+        if not self._ends:
+            self._is_after_gap = True
+        elif not self._ends[-1][0]:
             self._ends[-1] = False, True
             self._finals[len(self._ends) - 1, 0] = self._next_observation
 
@@ -133,7 +136,9 @@ class Transitions:
         actor = self._latest_actor()
         if actor is not self._actor:
             self.n_dropped += len(self._rewards)
+            is_after_gap = self._is_after_gap or any(map(any, self._ends))
             self.clear()
+            self._is_after_gap = is_after_gap
             self._acted_on = None
             self._actor = actor
         return actor
@@ -144,6 +149,7 @@ class Transitions:
         self._taken: list[npt.NDArray[Any]] = []
         self._rewards: list[float] = []
         self._ends: list[tuple[bool, bool]] = []  # terminated, truncated
+        self._is_after_gap = False  # the first of them is of another episode than those of the last ``collect``
         self._finals: dict[tuple[int, int], npt.NDArray[np.float64]] = {}
 
     def _row(self, observation: Any, action_masks: Any) -> npt.NDArray[np.float64]:

@@ -16,7 +16,7 @@ class Export:
     model: tyro.conf.Positional[Path]
     """A file that trpo_fast saved, with or without its suffix."""
     format: Literal["onnx", "c", "cpp", "json"] = "onnx"
-    """onnx needs the extra of that name's package; c stands alone; cpp needs trpo_fast's headers (--includedir)."""
+    """onnx needs the extra export; c stands alone; cpp needs trpo_fast's headers (--includedir)."""
     out: Path | None = None
     """Where to; beside the model if not given. Its stem is the policy's name in C and C++."""
     observation_names: tuple[str, ...] | None = None

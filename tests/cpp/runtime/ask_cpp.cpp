@@ -1,16 +1,27 @@
-// Observations on standard input, statuses and actions of an exported policy.hpp on standard output.
+// Observations, each with its noise behind, on standard input; on standard output the statuses and actions of an
+// exported policy.hpp: of act(), then of sample().
 #include <cstdint>
 #include <cstdio>
 
 #include "policy.hpp"
 
+namespace {
+
+void write_result(trpo_fast::runtime::ActStatus status, const float* action) {
+  const auto number = static_cast<std::int32_t>(status);
+  std::fwrite(&number, sizeof number, 1, stdout);
+  std::fwrite(action, sizeof(float), policy_policy::kActionSize, stdout);
+}
+
+}  // namespace
+
 int main() {
-  policy_policy acting;
-  float observation[policy_policy::kObservationSize], action[policy_policy::kActionSize];
-  while (std::fread(observation, sizeof observation, 1, stdin) == 1) {
-    const auto status = static_cast<std::int32_t>(acting.act(observation, action));
-    std::fwrite(&status, sizeof status, 1, stdout);
-    std::fwrite(action, sizeof action, 1, stdout);
+  policy_policy acting, sampling;
+  float observation[policy_policy::kObservationSize], noise[policy_policy::kActionSize];
+  float action[policy_policy::kActionSize];
+  while (std::fread(observation, sizeof observation, 1, stdin) == 1 && std::fread(noise, sizeof noise, 1, stdin) == 1) {
+    write_result(acting.act(observation, action), action);
+    write_result(sampling.sample(observation, noise, action), action);
   }
   return 0;
 }

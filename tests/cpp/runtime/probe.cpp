@@ -1,8 +1,15 @@
-// What the runtime makes of files, for tests in Python. Standard input, again and again: size and bytes of a file,
-// number of observations, and for each its numbers and its noise, if the file is a policy. Standard output: the load's
-// status; of a policy its sizes, and for each observation the status of act() and its action, then those of sample().
+// What the runtime makes of files, for tests in Python.
+//
+//   probe              of contents, as below; policies fall back on the last action
+//   probe zero         the same, and they fall back on zero
+//   probe load PATH    the status of loading a file, as a number
+//
+// Standard input, again and again: size and bytes of a file, number of observations, and for each its numbers and its
+// noise, if the file is a policy. Standard output: the load's status; of a policy its sizes, and for each observation
+// the status of act() and its action, then those of sample().
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -30,12 +37,17 @@ void write_result(ActStatus status, const float* action, std::size_t action_size
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc == 3) {
+    std::printf("%d\n", static_cast<int>(load_policy(argv[2]).problem.status));
+    return 0;
+  }
+  const Fallback fallback = argc == 2 && std::strcmp(argv[1], "zero") == 0 ? Fallback::zero : Fallback::hold_last;
   std::uint64_t size = 0, num_observations = 0;
   while (read(&size, 1)) {
     std::string content(size, '\0');
     if (!read(content.data(), size) || !read(&num_observations, 1)) return 1;
-    LoadedPolicy loaded = load_policy(content.data(), content.size());
+    LoadedPolicy loaded = load_policy(content.data(), content.size(), fallback);
     const auto status = static_cast<std::int32_t>(loaded.problem.status);
     write(&status, 1);
     if (loaded.policy) {
