@@ -19,7 +19,7 @@ def move(state: np.ndarray, force: float) -> np.ndarray:
     return np.array([position + speed * PERIOD, speed])
 
 
-model = TRPO("MlpPolicy", (SENSORS, MOTOR), gamma=0.95, target_kl=0.02, policy_kwargs={"net_arch": (32,)}, seed=0)
+model = TRPO("MlpPolicy", (SENSORS, MOTOR), gamma=0.95, policy_kwargs={"net_arch": (32,)}, seed=0)
 transitions = model.transitions()
 rng = np.random.default_rng(0)
 state, ticks = rng.uniform(-1.0, 1.0, 2), 0
@@ -36,7 +36,7 @@ with ThreadPoolExecutor(max_workers=1) as learner:
         costs.append(-reward)
         if is_over:
             state = rng.uniform(-1.0, 1.0, 2)
-        if (update is None or update.done()) and len(transitions) >= 1000:  # in this order: done() may drop some
+        if (update is None or update.done()) and len(transitions) >= 2000:  # in this order: done() may drop some
             if update is not None:
                 update.result()  # what went wrong in the other thread is raised here
             update = learner.submit(model.update, model.collect(transitions))

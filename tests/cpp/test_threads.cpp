@@ -174,7 +174,7 @@ TEST(acting_beside_updates_sees_whole_policies) {
 
   std::shared_ptr<Actor<float>> committed = make_actor(0);
   std::atomic<bool> stop{false};
-  std::atomic<int> num_strange{0};
+  std::atomic<int> num_strange{0}, num_acts{0};
   std::vector<std::thread> loops;
   for (int i = 0; i < 2; ++i) {
     loops.emplace_back([&] {
@@ -182,12 +182,15 @@ TEST(acting_beside_updates_sees_whole_policies) {
         const RowMatrix<float> action = act(*std::atomic_load(&committed));
         const auto is_action = [&](const RowMatrix<float>& other) { return same_arrays(action, other); };
         if (std::none_of(expected.begin(), expected.end(), is_action)) ++num_strange;
+        ++num_acts;
       }
     });
   }
   for (int k = 1; k <= kNumUpdates; ++k) {
+    const int before = num_acts;
     update_results(p, 3);
     std::atomic_store(&committed, make_actor(k));
+    while (num_acts < before + 4) std::this_thread::yield();  // a loop acted, on this policy too
   }
   stop = true;
   for (std::thread& loop : loops) loop.join();

@@ -46,7 +46,8 @@ bool is_possible(const std::string& content, const std::vector<float>& action) {
 }
 
 void load_and_act(const std::string& content) {
-  LoadedPolicy loaded = load_policy(content.data(), content.size());
+  const std::vector<char> exact(content.begin(), content.end());  // a string has a 0 behind it that may be read
+  LoadedPolicy loaded = load_policy(exact.data(), exact.size());
   if (loaded.policy.has_value() != (loaded.problem.status == LoadStatus::ok)) std::abort();
   if (!loaded.policy) return;
   std::vector<float> observation(static_cast<std::size_t>(loaded.policy->observation_size()), 1.0f);

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <string>
 #include <vector>
 
 #include "trpo_fast/policy.hpp"
@@ -45,7 +44,7 @@ int main(int argc, char** argv) {
   const Fallback fallback = argc == 2 && std::strcmp(argv[1], "zero") == 0 ? Fallback::zero : Fallback::hold_last;
   std::uint64_t size = 0, num_observations = 0;
   while (read(&size, 1)) {
-    std::string content(size, '\0');
+    std::vector<char> content(size);  // without the 0 that is behind a string
     if (!read(content.data(), size) || !read(&num_observations, 1)) return 1;
     LoadedPolicy loaded = load_policy(content.data(), content.size(), fallback);
     const auto status = static_cast<std::int32_t>(loaded.problem.status);
