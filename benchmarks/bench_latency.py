@@ -3,12 +3,14 @@
     python -m benchmarks.bench_latency      # 10 million calls in C++, 200,000 in Python; writes results/latency.json
 
 Needs a C++ compiler and Eigen's headers (pip install cmeel-eigen), onnx and onnxruntime; torch if it is installed.
-Quantiles are raw, with those of an empty loop of the same length beside them: what the machine itself does to a loop.
-Every contender's action is compared with Python's before it is timed.
+Quantiles are raw, with those of an empty loop beside them, and of a wait that takes as long as an action but touches no
+memory: what the machine itself does to a loop, and to a call of that length. All of it is held to one core. Every
+contender's action is compared with Python's before it is timed.
 """
 
 import argparse
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -23,7 +25,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.bars import judge
+from benchmarks.bars import POLICY, judge
 from benchmarks.machine import MAX_OTHERS, Others
 from benchmarks.measure import DisagreementError, Row
 from benchmarks.problems import save
@@ -32,6 +34,9 @@ from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
 
 ROOT = Path(__file__).parent.parent
 FLAGS = ["-O3", "-std=c++17", "-march=native", "-DNDEBUG", "-w"]
+AVX512_LANES = 16
+CONTROLS = ("empty loop", "a wait as long")
+CHECKED_CALLS = 50  # of each contender, before any is timed
 BOX = gym.spaces.Box
 CASES = {  # observation size, widths, activation, action space
     "17-64-64-6": (17, (64, 64), "tanh", BOX(-1.0, 1.0, (6,), np.float32)),
@@ -57,8 +62,8 @@ def make_policy(case: str, path: Path) -> tuple[Policy, np.ndarray, np.ndarray]:
     return policy, observation, np.asarray(policy.codec.to_env(row)).reshape(-1).astype(np.float64)
 
 
-def in_cpp(folder: Path, observation: np.ndarray, calls: int) -> Iterator[Row]:
-    """The contenders of benchmarks/cpp/latency.cpp."""
+def build_cpp(folder: Path) -> Path:
+    """The program benchmarks/cpp/latency.cpp, with the policy's constants in it."""
     export_policy(folder / "policy", format="cpp")
     compiler = shutil.which("c++") or "g++"
     eigen = Path(sysconfig.get_path("purelib")) / "cmeel.prefix" / "include" / "eigen3"
@@ -67,7 +72,12 @@ def in_cpp(folder: Path, observation: np.ndarray, calls: int) -> Iterator[Row]:
     sources = [str(path) for path in (ROOT / "benchmarks" / "cpp" / "latency.cpp", tests / "counted_new.cpp")]
     command = [compiler, *FLAGS, *includes, "-isystem", str(eigen), *sources, "-o", str(folder / "latency")]
     subprocess.run(command, check=True)
-    command = [folder / "latency", folder / "policy.safetensors", str(calls)]
+    return folder / "latency"
+
+
+def in_cpp(program: Path, observation: np.ndarray, calls: int) -> Iterator[Row]:
+    """Its contenders."""
+    command = [program, program.with_name("policy.safetensors"), str(calls)]
     answer = subprocess.run(command, input=observation.tobytes(), capture_output=True, check=True).stdout
     yield from map(json.loads, answer.splitlines())
 
@@ -124,7 +134,6 @@ def in_torch(folder: Path, observation: np.ndarray) -> Callable[[], Any]:
 
 def in_python(name: str, act: Callable[[], Any], calls: int) -> Row:
     """Quantiles of nanoseconds a call."""
-    action = act()
     taken = np.empty(calls, np.int64)
     for _ in range(1000):
         act()
@@ -134,35 +143,43 @@ def in_python(name: str, act: Callable[[], Any], calls: int) -> Row:
         act()
         taken[i] = clock() - begin
     quantiles = {key: float(np.quantile(taken, q)) for key, q in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999))}
-    return {
-        "contender": name,
-        "calls": calls,
-        **quantiles,
-        "max": int(taken.max()),
-        "action": np.ravel(action.numpy()).tolist(),
-    }
+    return {"contender": name, "calls": calls, **quantiles, "max": int(taken.max())}
+
+
+def check(contender: str, action: Any, expected: np.ndarray) -> None:
+    if not np.abs(np.ravel(action) - expected).max() <= 1e-5:
+        raise DisagreementError(f"{contender}: expected {expected}, got {action}")
 
 
 def measure(case: str, calls: int, python_calls: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         policy, observation, expected = make_policy(case, folder / "policy.safetensors")
-        others = Others()
-        rows = list(in_cpp(folder, observation, calls))
-        rows.append(in_python("ONNX Runtime", in_onnxruntime(folder, observation, policy.codec.size), python_calls))
+        program = build_cpp(folder)
+        for row in in_cpp(program, observation, CHECKED_CALLS):
+            if row["contender"] not in CONTROLS:
+                check(row["contender"], row["action"], expected)
+        contenders = {"ONNX Runtime": in_onnxruntime(folder, observation, policy.codec.size)}
         try:
-            rows.append(in_python("PyTorch", in_torch(folder, observation), python_calls))
+            contenders["PyTorch"] = in_torch(folder, observation)
         except ImportError:
             print("not installed, left out: torch")
-        control, policy_row = rows[:2]
+        for name, act in contenders.items():
+            check(name, act().numpy(), expected)
+
+        others = Others()
+        rows = list(in_cpp(program, observation, calls))
+        rows += [in_python(name, act, python_calls) for name, act in contenders.items()]
+        by_name = {row["contender"]: row for row in rows}
+        empty, act_row = by_name["empty loop"], by_name[POLICY]
         for row in rows:
-            action = np.array(row.pop("action"))
-            if row["contender"] != "empty loop" and not np.abs(action - expected).max() <= 1e-5:
-                raise DisagreementError(f"{row['contender']}: expected {expected}, got {action}")
+            row.pop("action", None)
             compared = {
-                "ratio": row["p50"] / policy_row["p50"],
-                "tail": (row["p99.9"] - control["p99.9"]) / row["p50"],
+                "ratio": row["p50"] / act_row["p50"],
+                "tail": (row["p99.9"] - empty["p99.9"]) / row["p50"],
             }
+            if row.get("lanes") == AVX512_LANES:
+                compared["p50 with AVX-512"] = row["p50"]
             yield {"case": case, **row, **compared, "threads": 1, "avx2": False, "others": others.cores()}
 
 
@@ -171,6 +188,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=10_000_000, help="in C++ (%(default)s)")
     parser.add_argument("--python-calls", type=int, default=200_000, help="in Python (%(default)s)")
     options = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     rows = [row for case in CASES for row in measure(case, options.calls, options.python_calls)]
     busy = max(row["others"] for row in rows)
     if busy > MAX_OTHERS:

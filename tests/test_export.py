@@ -131,6 +131,16 @@ def test_the_self_test_passes_and_finds_a_weight_that_is_wrong(kind, deployed, t
 
 
 @pytest.mark.parametrize("kind", ["c", "cpp"])
+def test_the_self_test_is_a_function_for_a_program_of_ones_own(kind, tmp_path):
+    made("Discrete", "float32", tmp_path / "policy.safetensors")
+    *others, test = export_policy(tmp_path / "policy", format=kind)
+    own = tmp_path / f"own.{kind}"
+    own.write_text("int policy_self_test(void);\nint main(void) { return policy_self_test(); }\n")
+    sources = [str(path) for path in (test, *others) if path.suffix == f".{kind}"]
+    run(compile_program(own, tmp_path / "own", "-I", str(tmp_path), "-DPOLICY_NO_MAIN", *sources))
+
+
+@pytest.mark.parametrize("kind", ["c", "cpp"])
 @pytest.mark.parametrize("name", ["Box bounded", "Discrete masked"])
 def test_sources_refuse_what_must_not_be_acted_on(name, kind, tmp_path):
     policy, _ = made(name, "float32", tmp_path / "policy.safetensors")

@@ -3,7 +3,8 @@
 //   latency FILE CALLS < observation      one observation, float32
 //
 // Prints a line of JSON for each contender: its action, allocations in all calls, and quantiles of nanoseconds a call,
-// with those of an empty loop beside them. Compiled with the policy exported to C++ as policy.hpp.
+// with those of an empty loop beside them, and of a wait that takes as long as act() and touches no memory: what the
+// machine itself does to a call of that length. Compiled with the policy exported to C++ as policy.hpp.
 #include <Eigen/Core>
 #include <algorithm>
 #include <chrono>
@@ -22,7 +23,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace trpo_fast::runtime;
 
-// What somebody writes by hand on Eigen, with memory prepared.
+// What somebody writes by hand on Eigen, with memory prepared, for a box or a single choice.
 class ByEigen {
  public:
   explicit ByEigen(const PolicyParts& parts) : is_elu_(parts.activation == Activation::elu) {
@@ -30,8 +31,10 @@ class ByEigen {
     const Eigen::Map<const Eigen::VectorXd> var(parts.var.data(), parts.num_features);
     mean_ = mean.cast<float>();
     inv_std_ = (var.array() + 1e-8).rsqrt().cast<float>();
-    low_ = Eigen::Map<const Eigen::VectorXf>(parts.low.data(), parts.action_size);
-    high_ = Eigen::Map<const Eigen::VectorXf>(parts.high.data(), parts.action_size);
+    if (parts.action_kind == ActionKind::box) {
+      low_ = Eigen::Map<const Eigen::VectorXf>(parts.low.data(), parts.action_size);
+      high_ = Eigen::Map<const Eigen::VectorXf>(parts.high.data(), parts.action_size);
+    }
     x_.push_back(mean_);
     for (const DenseParts& layer : parts.layers) {
       using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -55,7 +58,13 @@ class ByEigen {
         z = z.tanh();
       }
     }
-    Eigen::Map<Eigen::VectorXf>(action, low_.size()) = x_.back().cwiseMax(low_).cwiseMin(high_);
+    if (low_.size() > 0) {
+      Eigen::Map<Eigen::VectorXf>(action, low_.size()) = x_.back().cwiseMax(low_).cwiseMin(high_);
+    } else {
+      Eigen::Index choice = 0;
+      x_.back().maxCoeff(&choice);
+      *action = static_cast<float>(choice);
+    }
   }
 
  private:
@@ -116,6 +125,39 @@ class Contender {
   long allocations_ = 0;
 };
 
+// Arithmetic that touches no memory, each step of which waits for the one before.
+float chain(int num_links) {
+  volatile float begin = 1.0f;
+  float sum = begin;
+  for (int i = 0; i < num_links; ++i) sum = sum * 0.5f + 0.5f;
+  return sum;
+}
+
+template <class Function>
+double median_nanoseconds(Function&& f) {
+  std::vector<double> times(2001);
+  for (double& time : times) {
+    const auto begin = Clock::now();
+    f();
+    time = static_cast<double>(std::chrono::nanoseconds(Clock::now() - begin).count());
+  }
+  std::nth_element(times.begin(), times.begin() + 1000, times.end());
+  return times[1000];
+}
+
+// A chain that takes as long as act().
+int links_as_long_as(Policy& policy, const std::vector<float>& observation, std::size_t action_size) {
+  std::vector<float> action(action_size);
+  volatile float last = 0.0f;
+  const auto act = [&] { policy.act(observation.data(), action.data()); };
+  for (int i = 0; i < 100; ++i) median_nanoseconds(act);  // until the clock of the processor is up
+  int num_links = 1;
+  while (median_nanoseconds([&] { last = chain(num_links); }) < median_nanoseconds(act)) {
+    num_links += std::max(1, num_links / 50);
+  }
+  return num_links;
+}
+
 template <class... Contenders>
 void measure(Contenders... contenders) {
   for (std::size_t turn = 0; turn < kTurns; ++turn) (contenders.take_turn(), ...);
@@ -143,11 +185,6 @@ int main(int, char** argv) {
   const auto empty = [](const float*, float* action) { *const_cast<volatile float*>(action) = 0.0f; };
   const auto by_policy = [&](const float* x, float* action) { dynamic.act(x, action); };
   const auto by_constants = [&](const float* x, float* action) { fixed.act(x, action); };
-  if (dynamic.action_kind() != ActionKind::box) {
-    measure(contender("empty loop", empty), contender("trpo_fast Policy", by_policy),
-            contender("trpo_fast FixedPolicy", by_constants));
-    return 0;
-  }
   std::string content;
   if (std::FILE* file = std::fopen(argv[1], "rb")) {
     for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) content += static_cast<char>(c);
@@ -159,7 +196,10 @@ int main(int, char** argv) {
   if (!read_policy_file(content, file, problem) || !read_policy_parts(file, parts, problem)) return 1;
   ByEigen eigen(parts);
   const auto by_eigen = [&](const float* x, float* action) { eigen.act(x, action); };
-  measure(contender("empty loop", empty), contender("trpo_fast Policy", by_policy),
-          contender("trpo_fast FixedPolicy", by_constants), contender("Eigen by hand", by_eigen));
+  const int num_links = links_as_long_as(dynamic, observation, action_size);
+  const auto waiting = [num_links](const float*, float* action) { *action = chain(num_links); };
+  measure(contender("empty loop", empty), contender("a wait as long", waiting),
+          contender("trpo_fast Policy", by_policy), contender("trpo_fast FixedPolicy", by_constants),
+          contender("Eigen by hand", by_eigen));
   return 0;
 }

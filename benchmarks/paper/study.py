@@ -1,6 +1,6 @@
 """Run the study: every method on every task, several seeds, one JSON a run; then a table and a figure.
 
-    python -m benchmarks.paper.study                    # everything, about three hours on two cores
+    python -m benchmarks.paper.study                    # everything, five to six hours on two cores
     python -m benchmarks.paper.study --tasks hopper --methods vine --seeds 0 1 2
     python -m benchmarks.paper.study --tasks hopper --methods PPO A2C      # peers, on demand
 
