@@ -12,10 +12,10 @@ struct PolicyAt {
   ConstVectorView<Scalar> theta;
   ConstMatrixView<Scalar> x;
 
-  PolicyAt(const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
-           const py::object& x)
-      : theta(vector_in<Scalar>(theta, "theta", network.num_params())),
-        x(matrix_in<Scalar>(x, "x", kAnySize, network.input_size())) {
+  PolicyAt(const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta_in,
+           const py::object& x_in)
+      : theta(vector_in<Scalar>(theta_in, "theta", network.num_params())),
+        x(matrix_in<Scalar>(x_in, "x", kAnySize, network.input_size())) {
     expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
   }
 };
