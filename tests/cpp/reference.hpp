@@ -143,7 +143,7 @@ T reference_log_prob(const Factors& factors, const T* phi, const Scalar* action)
       const T a(action[j]);
       if (f.kind == Kind::gaussian) {
         const T z = (a - phi[j]) * exp(T(0) - phi[f.size + j]);
-        sum = sum - z * z / T(2) - phi[f.size + j] - static_cast<T>(0.918938533204672741780329736405617640L);
+        sum = sum - z * z / T(2) - phi[f.size + j] - T(0.91893853320467274178);
       } else if (f.kind == Kind::categorical) {
         sum = sum + log_softmax(phi, f.size, static_cast<Index>(action[j]));
       } else {
@@ -188,7 +188,7 @@ T reference_entropy(const Factors& factors, const T* q) {
   for (const Factor& f : factors) {
     for (Index j = 0; j < f.size; ++j) {
       if (f.kind == Kind::gaussian) {
-        entropy = entropy + q[f.size + j] + static_cast<T>(1.418938533204672741780329736405617640L);
+        entropy = entropy + q[f.size + j] + T(1.41893853320467274178);
       } else if (f.kind == Kind::categorical) {
         const T log_q = log_softmax(q, f.size, j);
         if (T(-1e30) < log_q) entropy = entropy - exp(log_q) * log_q;
