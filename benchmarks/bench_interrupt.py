@@ -1,6 +1,6 @@
 """How soon Ctrl-C ends a long C++ call: from the signal to KeyboardInterrupt, at random moments.
 
-python benchmarks/bench_interrupt.py
+python -m benchmarks.bench_interrupt
 """
 
 import signal
@@ -11,8 +11,8 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from problems import save
 
+from benchmarks.problems import save
 from trpo_fast import FisherOperator, Policy, SurrogateObjective, ValueFunction, conjugate_gradient
 
 TRIALS = 30

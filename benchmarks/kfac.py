@@ -4,7 +4,7 @@ The batches are those that TRPO meets on HalfCheetah-v5 and Hopper-v5 after 20 a
 of 16384 steps after that. Iterations are counted in float64 by q(x) = gᵀx - xᵀ(F + damping)x/2, of which the solution's
 q* is the largest, and by the true residual; times are those of float32, the least of calls in turn.
 
-    python benchmarks/kfac.py
+    python -m benchmarks.kfac
 """
 
 import dataclasses
@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from problems import save
 
 import trpo_fast.learner
+from benchmarks.problems import save
 from trpo_fast import (
     TRPO,
     Batch,

@@ -1,7 +1,7 @@
 """Does it learn? Many seeds of many tasks in parallel processes, one JSON a run, a table and a figure.
 
-    python benchmarks/learning.py                     # everything: 9 tasks, 5 seeds
-    python benchmarks/learning.py --tasks Hopper-v5 --seeds 0 1 2 --processes 2
+    python -m benchmarks.learning                     # everything: 9 tasks, 5 seeds
+    python -m benchmarks.learning --tasks Hopper-v5 --seeds 0 1 2 --processes 2
 
 Needs the extras mujoco and plot.
 A run whose JSON exists is not run again, so an interrupted study goes on where it stopped. Settings are the package's

@@ -126,6 +126,6 @@ def critic_problem(inputs: np.ndarray, n_epochs: int = 10, seed: int = 7) -> Cri
 def save(name: str, rows: list[dict[str, Any]], command: str | None = None) -> None:
     """Write the rows, with the machine and the command, to results/NAME.json."""
     machine = {"processor": processor(), "cores": os.cpu_count(), "load": os.getloadavg()[0], **versions()}
-    result = {"command": command or f"python benchmarks/{name}.py", "machine": machine, "rows": rows}
+    result = {"command": command or f"python -m benchmarks.{name}", "machine": machine, "rows": rows}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")

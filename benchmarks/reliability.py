@@ -1,7 +1,7 @@
 """What survives: trainings killed at random moments, kills inside a save, and files with flipped bits.
 
-    python benchmarks/reliability.py                      # everything, about ten minutes on two cores
-    python benchmarks/reliability.py saves flips --out /tmp/reliability.json
+    python -m benchmarks.reliability                      # everything, about ten minutes on two cores
+    python -m benchmarks.reliability saves flips --out /tmp/reliability.json
 
 Writes benchmarks/results/reliability.json: how many of how many came through. Needs the extra mujoco, and Linux.
 """

@@ -6,15 +6,15 @@ the squared length of its mean, which is the number of steps after which signal 
 numbers: the variance of the difference between two actions' Q over repetitions, without them over with them. Workers:
 wall-clock of vine rollouts of four environments, in this process and by two workers, turn by turn.
 
-    python benchmarks/vine.py
+    python -m benchmarks.vine
 """
 
 import time
 from typing import Any
 
 import numpy as np
-from problems import save
 
+from benchmarks.problems import save
 from trpo_fast import TRPO, SurrogateObjective, VineObjective
 from trpo_fast.environment_interface import Trajectories
 from trpo_fast.environments import make_environments

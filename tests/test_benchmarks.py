@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -18,6 +19,17 @@ from benchmarks.act import model_problem
 from benchmarks.critic import expected_fit
 from benchmarks.measure import OURS, Contender
 from benchmarks.update import CONFIG
+
+PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+PROGRAMS = sorted({name for page in PAGES for name in re.findall(r"python -m (benchmarks[\w.]*)", page.read_text())})
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_the_docs_name_can_be_started(name):
+    if name == "benchmarks.paper.study":
+        pytest.importorskip("cma")
+    module = importlib.import_module("benchmarks.__main__" if name == "benchmarks" else name.rstrip("."))
+    assert callable(module.main)
 
 
 def sleeper(name, milliseconds, form="", count=1):
