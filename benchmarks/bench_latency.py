@@ -30,7 +30,7 @@ from benchmarks.machine import MAX_OTHERS, Others
 from benchmarks.measure import DisagreementError, Row
 from benchmarks.problems import save
 from trpo_fast import Policy, export_policy, save_policy
-from trpo_fast.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 
 ROOT = Path(__file__).parent.parent
 FLAGS = ["-O3", "-std=c++17", "-march=native", "-DNDEBUG", "-w"]

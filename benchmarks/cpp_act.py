@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.measure import OURS, DisagreementError, NotMeasuredError, Row, relative_error, spread
 from benchmarks.problems import PolicyProblem
-from trpo_fast._ext import ISA
+from trpo_fast._core.modules import ISA
 
 ROOT = Path(__file__).parent.parent
 FLAGS = ["-O3", "-std=c++17", "-ffp-contract=off", "-DEIGEN_FAST_MATH=0", "-DEIGEN_DONT_PARALLELIZE", "-pthread", "-w"]

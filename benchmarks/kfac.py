@@ -14,20 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import trpo_fast.learner
+import trpo_fast.training.iteration
 from benchmarks.problems import save
-from trpo_fast import (
-    TRPO,
-    Batch,
-    FisherOperator,
-    KFACPreconditioner,
-    Policy,
-    SurrogateObjective,
-    conjugate_gradient,
-    get_num_threads,
-)
-from trpo_fast.advantages import normalize_advantages
+from trpo_fast import TRPO, Batch, FisherOperator, KFACPreconditioner, Policy, SurrogateObjective, get_num_threads
 from trpo_fast.trpo import KFAC_SUB_SAMPLING
+from trpo_fast.update import conjugate_gradient
+from trpo_fast.update.batches import normalize_advantages
 
 ITERATIONS, N_STEPS, LARGE = (20, 40), 2048, 16384
 DAMPINGS = (0.1, 0.01, 0.001)
@@ -71,18 +63,18 @@ class Problem(NamedTuple):
 def problems(env_id: str) -> list[Problem]:
     """What the updates of a training run were given."""
     updates = []
-    update = trpo_fast.iteration.trpo_update
+    update = trpo_fast.training.iteration.trpo_update
 
     def recorded(policy: Policy, theta: np.ndarray, batch: Batch, config: Any) -> Any:
         updates.append(Problem("", policy, theta.copy(), batch).to("float32"))
         return update(policy, theta, batch, config)
 
-    trpo_fast.iteration.trpo_update = recorded
+    trpo_fast.training.iteration.trpo_update = recorded
     model = TRPO("MlpPolicy", env_id, seed=0, n_steps=N_STEPS)
     model.learn(ITERATIONS[-1] * N_STEPS)
     model.config = dataclasses.replace(model.config, n_steps=LARGE)
     model.learn(LARGE, reset_num_timesteps=False)
-    trpo_fast.iteration.trpo_update = update
+    trpo_fast.training.iteration.trpo_update = update
     model.env.close()
     names = {i: f"{env_id}, iteration {i}" for i in ITERATIONS} | {ITERATIONS[-1] + 1: f"{env_id}, {LARGE} steps"}
     return [updates[i - 1]._replace(name=name) for i, name in names.items()]

@@ -25,7 +25,7 @@ import gymnasium as gym
 import numpy as np
 
 import trpo_fast
-from trpo_fast.diagnostics import versions
+from trpo_fast._core.diagnostics import versions
 
 RESULTS = Path(__file__).parent / "results" / "learning"
 MARKS = (250_000, 500_000, 750_000, 1_000_000)

@@ -7,9 +7,11 @@ import numpy as np
 
 from benchmarks.measure import OURS, Contender
 from benchmarks.problems import CriticProblem, PolicyProblem, Spaces
-from trpo_fast import TRPO, Batch, FisherOperator, Policy, TRPOConfig, conjugate_gradient, trpo_update
-from trpo_fast.environments import make_environments
-from trpo_fast.rollout import InProcess, RolloutCollector
+from trpo_fast import TRPO, Batch, FisherOperator, Policy, TRPOConfig, trpo_update
+from trpo_fast.environments.make import make_environments
+from trpo_fast.sampling.collector import RolloutCollector
+from trpo_fast.sampling.sampler import SerialSampler
+from trpo_fast.update import conjugate_gradient
 
 
 def fisher_product(p: PolicyProblem, v: np.ndarray) -> list[Contender]:
@@ -71,7 +73,7 @@ def collect(task: str, n_envs: int, n_steps: int, seed: int) -> list[Contender]:
     """Rollouts from ``seed``: the actions as the environments got them, and the rewards, (n_steps, n_envs, ...)."""
     environments = make_environments(task, n_envs)
     policy = Policy(environments.observation_space, environments.action_space)
-    collector = RolloutCollector(InProcess(environments, policy), policy, np.random.SeedSequence(seed), 100)
+    collector = RolloutCollector(SerialSampler(environments, policy), policy, np.random.SeedSequence(seed), 100)
     theta = policy.initial_parameters(seed)
 
     def call() -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.machine import processor
 from trpo_fast import CriticState, Policy, ValueFunction
-from trpo_fast.diagnostics import versions
+from trpo_fast._core.diagnostics import versions
 
 sys.path.insert(0, str(Path(__file__).parent / "baselines"))
 

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from trpo_fast import TRPO, PolicyFileError
-from trpo_fast.checkpoints import NAME, PREVIOUS, latest_checkpoint
-from trpo_fast.diagnostics import versions
-from trpo_fast.policy_file import load_policy_file
+from trpo_fast._core.diagnostics import versions
+from trpo_fast.storage.checkpoints import NAME, PREVIOUS, latest_checkpoint
+from trpo_fast.storage.policy_file import load_policy_file
 
 RESULTS = Path(__file__).parent / "results" / "reliability.json"
 COMMAND = [sys.executable, "-c", "from trpo_fast.cli import main; main()"]

@@ -14,7 +14,7 @@ from benchmarks.measure import Options, Row, compare
 from benchmarks.peers import contenders
 from benchmarks.problems import PolicyProblem, critic_problem, numpy_trpo, policy_problem
 from trpo_fast import TRPOConfig
-from trpo_fast.trpo import trust_region
+from trpo_fast.trpo import joint_radius_and_damping
 
 SETTINGS = (Setting(1), Setting(2))
 CONFIG = TRPOConfig(kl_reduction="mean", step_norm="damped", normalize_returns=False)
@@ -31,7 +31,7 @@ def measure(setting: Setting, options: Options) -> Iterator[Row]:
 def expected_step(p: PolicyProblem) -> np.ndarray:
     """theta_new - theta by the oracle in float64."""
     theta, inputs, actions = (a.astype(np.float64) for a in (p.theta, p.inputs, p.actions))
-    radius, damping = trust_region(p.policy, CONFIG)
+    radius, damping = joint_radius_and_damping(p.policy, CONFIG)
     theta_new, _ = numpy_trpo.trpo_update(
         p.oracle, theta, inputs, actions, p.advantages,
         target_kl=radius, cg_damping=damping, cg_max_steps=CONFIG.cg_max_steps, step_norm=CONFIG.step_norm,

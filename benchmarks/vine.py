@@ -16,10 +16,10 @@ import numpy as np
 
 from benchmarks.problems import save
 from trpo_fast import TRPO, SurrogateObjective, VineObjective
-from trpo_fast.environment_interface import Trajectories
-from trpo_fast.environments import make_environments
-from trpo_fast.rollout import to_batch
-from trpo_fast.vine import follow
+from trpo_fast.environments.interface import Trajectories
+from trpo_fast.environments.make import make_environments
+from trpo_fast.sampling.vine import rollout_branch
+from trpo_fast.training.batching import to_batch
 
 STAGES = {"CartPole-v1": (0, 20_000), "Hopper-v5": (0, 100_000)}
 REPETITIONS = 60
@@ -92,7 +92,7 @@ def common_random_numbers(model: TRPO, env_id: str, horizon: int) -> float:
     shape = observations.shape[1:]
     stream = np.random.default_rng(SEED)
     actor, codec, size = model.policy.actor(model.theta), model.policy.codec, model.policy.codec.size
-    alone = environments.alone(0, ago=0)
+    alone = environments.single(0, ago=0)
     own, common, value = 0.0, 0.0, values_of(model)
     for _ in range(PAIRS):
         for _ in range(20):  # to another state
@@ -111,7 +111,7 @@ def common_random_numbers(model: TRPO, env_id: str, horizon: int) -> float:
             noise_of_branch = stream.standard_normal((horizon, 1, size), np.float32)
             for k in range(2):
                 environments.restore(0, snapshot)
-                branch = follow(alone, actor, codec, firsts[k], noise_of_branch, shape, model.config.gamma)
+                branch = rollout_branch(alone, actor, codec, firsts[k], noise_of_branch, shape, model.config.gamma)
                 q[k, draw] = branch.rewards @ model.config.gamma ** np.arange(branch.n_steps)
                 q[k, draw] += branch.discount * float(value(branch.tail[None])[0])
         environments.restore(0, snapshot)

@@ -1,7 +1,8 @@
 """Watch a training: evaluation, early stopping, a schedule, an adaptive trust region and numbers of your own."""
 
 from trpo_fast import TRPO, AdaptiveRadius, LinearSchedule
-from trpo_fast.callbacks import BaseCallback, EvalCallback, StopTrainingOnRewardThreshold
+from trpo_fast.callbacks.base import BaseCallback
+from trpo_fast.callbacks.evaluation import EvalCallback, StopTrainingOnRewardThreshold
 
 
 class CountSteps(BaseCallback):

@@ -31,6 +31,6 @@ for iteration in range(15):
         to_go = [discounted := reward + 0.99 * discounted for reward in reversed(rewards)]
         returns += reversed(to_go)
     returns = np.array(returns)
-    batch = Batch(np.array(observations), policy.codec.to_batch(np.array(rows)), returns - returns.mean(), returns)
+    batch = Batch(np.array(observations), policy.codec.decode(np.array(rows)), returns - returns.mean(), returns)
     theta, report = trpo_update(policy, theta, batch, config)
     print(f"{iteration}: length {np.mean(lengths):.0f}, {report.status.value}, KL {report.mean_kl:.4f}")

@@ -1,7 +1,7 @@
 """A training that is interrupted goes on bit for bit."""
 
 from trpo_fast import TRPO, Checkpoints
-from trpo_fast.checkpoints import latest_checkpoint
+from trpo_fast.storage.checkpoints import latest_checkpoint
 
 settings = {"n_steps": 512, "seed": 0}
 whole = TRPO("MlpPolicy", "Pendulum-v1", **settings).learn(10_240)

@@ -135,7 +135,7 @@ def make_case(
     policy.act(theta, observations, noise, rows)
     reference = ORACLES.get(space, oracle.Policy)(OBS_DIM, oracle_distribution(action_space), net_arch, activation)
     advantages = rng.standard_normal(n)
-    return Case(policy, theta, observations, policy.codec.to_batch(rows), advantages, reference, rng)
+    return Case(policy, theta, observations, policy.codec.decode(rows), advantages, reference, rng)
 
 
 def all_cases(**fixed: Any) -> Any:

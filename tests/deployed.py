@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 
 from trpo_fast import Policy, save_policy
-from trpo_fast.normalization import RunningMeanStd
+from trpo_fast.policies.normalization import RunningMeanStd
 
 N = 10_000
 INF = float("inf")

@@ -31,7 +31,7 @@ from benchmarks.paper.methods import GRADIENTS, METHODS, PEERS, SEARCHES, make_m
 from benchmarks.paper.report import plot, table
 from benchmarks.paper.tasks import TASKS, Task, play
 from trpo_fast import evaluate_policy, set_num_threads
-from trpo_fast.diagnostics import versions
+from trpo_fast._core.diagnostics import versions
 
 RESULTS = Path(__file__).parents[1] / "results" / "paper"
 STEPS = 1_000_000

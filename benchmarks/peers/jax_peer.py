@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.measure import Contender
 from benchmarks.problems import CriticProblem, PolicyProblem
 from trpo_fast import TRPOConfig
-from trpo_fast.trpo import trust_region
+from trpo_fast.trpo import joint_radius_and_damping
 
 jax.config.update("jax_enable_x64", True)  # arrays keep the dtype of the problem
 PRODUCTS = 10  # in one jit
@@ -163,7 +163,7 @@ def fit_critic(c: CriticProblem) -> list[Contender]:
 
 def policy_step(p: PolicyProblem, config: TRPOConfig, form: Any, theta: Array, x: Array, a: Array, adv: Array) -> Array:
     """The step that the line search accepts, or zeros."""
-    radius, damping = trust_region(p.policy, config)
+    radius, damping = joint_radius_and_damping(p.policy, config)
     adv = (adv - adv.mean()) / (adv.std() + 1e-8)
     old = jax.lax.stop_gradient(dist_params(p.sizes, theta, x))
 

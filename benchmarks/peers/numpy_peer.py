@@ -12,7 +12,7 @@ from numpy_trpo import MAX_LOG_RATIO, backtracking_line_search, conjugate_gradie
 from benchmarks.measure import GEMM, GEMM_SIZE, Contender
 from benchmarks.problems import CriticProblem, PolicyProblem
 from trpo_fast import TRPOConfig
-from trpo_fast.trpo import trust_region
+from trpo_fast.trpo import joint_radius_and_damping
 
 
 class Network:
@@ -203,7 +203,7 @@ def fit_critic(c: CriticProblem) -> list[Contender]:
 
 
 def update(p: PolicyProblem, c: CriticProblem, config: TRPOConfig) -> list[Contender]:
-    radius, damping = trust_region(p.policy, config)
+    radius, damping = joint_radius_and_damping(p.policy, config)
     policy = GaussianPolicy(p, damping)
     (fit,) = fit_critic(c)
 

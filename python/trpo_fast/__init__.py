@@ -6,12 +6,10 @@
 >>> model.save("cartpole")
 """
 
+from trpo_fast._core.diagnostics import show_config
+from trpo_fast._core.threads import get_num_threads, set_num_threads, use_environment_variable
 from trpo_fast._version import __version__
-from trpo_fast.batches import Batch, VineBatch
-from trpo_fast.checkpoints import Checkpoints
 from trpo_fast.config import TRPOConfig
-from trpo_fast.conjugate_gradient import CGResult, CGStatus, conjugate_gradient
-from trpo_fast.diagnostics import show_config
 from trpo_fast.errors import (
     EnvironmentFaultError,
     InvalidArgumentError,
@@ -22,23 +20,23 @@ from trpo_fast.errors import (
     TRPOFastError,
     UnsupportedSpaceError,
 )
-from trpo_fast.evaluation import evaluate_policy
 from trpo_fast.export import export_policy
-from trpo_fast.fisher import FisherOperator
-from trpo_fast.kfac import KFACPreconditioner
 from trpo_fast.learner import TRPO
-from trpo_fast.line_search import LineSearchResult, backtracking_line_search
-from trpo_fast.objective import SurrogateValue
-from trpo_fast.policy import Policy
-from trpo_fast.policy_content import load_policy, save_policy
+from trpo_fast.policies.policy import Policy
+from trpo_fast.policies.value_function import CriticState, PendingFit, ValueFit, ValueFitStatus, ValueFunction
+from trpo_fast.sampling.evaluation import evaluate_policy
+from trpo_fast.sampling.transitions import Transitions
 from trpo_fast.schedules import AdaptiveRadius, LinearSchedule
-from trpo_fast.surrogate import SurrogateObjective
-from trpo_fast.threads import get_num_threads, set_num_threads, use_environment_variable
-from trpo_fast.transitions import Transitions
+from trpo_fast.storage.checkpoints import Checkpoints
+from trpo_fast.storage.policy_content import load_policy, save_policy
 from trpo_fast.trpo import trpo_update
-from trpo_fast.update_report import UpdateReport, UpdateStatus
-from trpo_fast.value_function import CriticState, PendingFit, ValueFit, ValueFitStatus, ValueFunction
-from trpo_fast.vine_objective import VineObjective
+from trpo_fast.update.batches import Batch, VineBatch
+from trpo_fast.update.conjugate_gradient import CGResult, CGStatus, conjugate_gradient
+from trpo_fast.update.fisher import FisherOperator
+from trpo_fast.update.kfac import KFACPreconditioner
+from trpo_fast.update.line_search import LineSearchResult, backtracking_line_search
+from trpo_fast.update.objectives import SurrogateObjective, SurrogateValue, VineObjective
+from trpo_fast.update.report import UpdateReport, UpdateStatus
 
 __all__ = [
     "TRPO",

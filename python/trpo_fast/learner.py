@@ -13,32 +13,37 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.batches import Batch
-from trpo_fast.callbacks import as_callback, step_locals
+from trpo_fast.callbacks.base import as_callback, step_locals
 from trpo_fast.config import TRPOConfig
-from trpo_fast.environment_interface import Environments, Trajectories
-from trpo_fast.environments import EnvLike, NoEnvironments, is_pair_of_spaces, make_environments
+from trpo_fast.environments.absent import SpacesOnly
+from trpo_fast.environments.interface import Environments, Trajectories
+from trpo_fast.environments.make import EnvLike, is_pair_of_spaces, make_environments
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError, ResumeWarning
-from trpo_fast.iteration import Learned, Lesson, learn, lesson_from, lesson_of
-from trpo_fast.logger import Logger
-from trpo_fast.metrics import Clock, Metrics, Sink, format_table, rollout_metrics
-from trpo_fast.model_file import check_content, model_content, restore
-from trpo_fast.networks import activation_name, make_networks
-from trpo_fast.normalization import RunningMeanStd
-from trpo_fast.plain_values import from_json
-from trpo_fast.policy import Actor
-from trpo_fast.policy_file import existing_path, load_policy_file, save_policy_file, target_path
-from trpo_fast.progress import progress
-from trpo_fast.rollout import Episode, InProcess, Rollout, Stepper
-from trpo_fast.spaces import Spaces, same_spaces
-from trpo_fast.tensorboard import TensorBoard, free_folder
-from trpo_fast.training import Training
-from trpo_fast.transitions import Transitions
-from trpo_fast.update_report import UpdateReport
+from trpo_fast.monitoring.logger import Logger
+from trpo_fast.monitoring.metrics import Clock, Sink, format_table
+from trpo_fast.monitoring.progress import progress
+from trpo_fast.monitoring.tensorboard import TensorBoard, free_folder
+from trpo_fast.policies.factory import activation_name, make_networks
+from trpo_fast.policies.normalization import RunningMeanStd
+from trpo_fast.policies.policy import Actor
+from trpo_fast.policies.value_function import CriticState
+from trpo_fast.protocols import Metrics
+from trpo_fast.sampling.rollouts import Episode, Rollout
+from trpo_fast.sampling.sampler import Sampler, SerialSampler
+from trpo_fast.sampling.transitions import Transitions
+from trpo_fast.sampling.vine import proposal_of
+from trpo_fast.sampling.workers import ParallelSampler, make_parallel_sampler
+from trpo_fast.spaces.kinds import Spaces, same_spaces
+from trpo_fast.storage.model_file import check_content, model_content, restore
+from trpo_fast.storage.plain_values import from_json
+from trpo_fast.storage.policy_file import existing_path, load_policy_file, save_policy_file, target_path
+from trpo_fast.training.batching import IterationBatch, iteration_batch_of_arrays, make_iteration_batch
+from trpo_fast.training.iteration import Learned, learn
+from trpo_fast.training.metrics import rollout_metrics
+from trpo_fast.training.state import Training
+from trpo_fast.update.batches import Batch
+from trpo_fast.update.report import UpdateReport
 from trpo_fast.validation import check_choice, check_integer, describe, float_array
-from trpo_fast.value_function import CriticState
-from trpo_fast.vine import proposal_of
-from trpo_fast.workers import WorkerEnvironments, make_worker_environments
 
 
 class TRPO:
@@ -118,7 +123,7 @@ class TRPO:
     def __init__(
         self,
         policy: str,
-        env: EnvLike | Spaces | NoEnvironments,
+        env: EnvLike | Spaces | SpacesOnly,
         *,
         n_envs: int = 1,
         n_workers: int = 0,
@@ -145,11 +150,11 @@ class TRPO:
         self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0)
         self.n_workers = check_integer("n_workers", n_workers, at_least=0)
         if is_pair_of_spaces(env):
-            env = NoEnvironments(*env, num_envs=1)
-        if isinstance(env, NoEnvironments):
-            self.env: Environments | WorkerEnvironments | NoEnvironments = env
+            env = SpacesOnly(*env, num_envs=1)
+        if isinstance(env, SpacesOnly):
+            self.env: Environments | ParallelSampler | SpacesOnly = env
         elif n_workers:
-            self.env = make_worker_environments(
+            self.env = make_parallel_sampler(
                 env, n_envs, env_kwargs, n_workers=n_workers, timeout=worker_timeout, restarts=worker_restarts
             )
         else:
@@ -183,14 +188,14 @@ class TRPO:
         self._actor: Actor
         theta, critic = self.policy.initial_parameters(policy_seed), self.value_function.initial_state(critic_seed)
         self._commit(Learned(theta, critic, self.policy.normalizer), self.policy.actor(theta))
-        if isinstance(self.env, WorkerEnvironments):
+        if isinstance(self.env, ParallelSampler):
             self.env.start(self.config.rollout_steps, self.policy, networks)
-            stepper: Stepper = self.env
+            sampler: Sampler = self.env
         else:
-            stepper = InProcess(self.env, self.policy)
+            sampler = SerialSampler(self.env, self.policy)
         if self.config.method == "vine":
             self._check_vine()
-        self._training = Training(self.env, stepper, self.policy, self.seed, stats_window_size)
+        self._training = Training(self.env, sampler, self.policy, self.seed, stats_window_size)
         self.progress_remaining = 1.0
         self.num_timesteps = 0
         self.report: UpdateReport | None = None
@@ -206,10 +211,10 @@ class TRPO:
                 raise InvalidArgumentError(
                     "vine_states", f"at most {most}, the steps of all trunks", self.config.vine_states
                 )
-            if not isinstance(self.env, NoEnvironments):
+            if not isinstance(self.env, SpacesOnly):
                 self.env.check_restorable()
         except Exception:
-            if isinstance(self.env, WorkerEnvironments):
+            if isinstance(self.env, ParallelSampler):
                 self.env.close()
             raise
 
@@ -290,15 +295,15 @@ class TRPO:
         got = environments.observation_space, environments.action_space, environments.num_envs
         if got != expected:
             raise InvalidArgumentError("env", "{} and {}, {} of them".format(*expected), "{} and {}, {}".format(*got))
-        state = self.get_training_state() if isinstance(self.env, NoEnvironments) else {}
+        state = self.get_training_state() if isinstance(self.env, SpacesOnly) else {}
         if self.config.method == "vine":
             environments.check_restorable()
         if self.policy.action_masks is not None:
             environments.use_masks()
         self.env = environments
-        self._training.change_environments(environments, InProcess(environments, self.policy))
+        self._training.change_environments(environments, SerialSampler(environments, self.policy))
         if state.get("rollouts") is not None:
-            self._training.take_up(state["rollouts"], state["environments"])
+            self._training.resume(state["rollouts"], state["environments"])
 
     def set_parameters(self, parameters: dict[str, dict[str, npt.NDArray[Any]]]) -> None:
         """Replace parameters by those of another model's ``get_parameters``; statistics and Adam's moments stay.
@@ -353,7 +358,7 @@ class TRPO:
 
     def get_env(self) -> Any:
         """The environments; None for a model that was loaded without."""
-        return None if isinstance(self.env, NoEnvironments) else self.env
+        return None if isinstance(self.env, SpacesOnly) else self.env
 
     def get_vec_normalize_env(self) -> None:
         """None: observations are normalised inside the policy."""
@@ -488,7 +493,7 @@ class TRPO:
             raise InvalidArgumentError("method", '"single_path" for transitions from outside', self.config.method)
         rollout, training = transitions.rollout(), self._training
         config = self.config.at(self.progress_remaining, training.radius)
-        lesson = lesson_of(rollout, self.policy, self.value_function, self._critic, training.rewards, config)
+        lesson = make_iteration_batch(rollout, self.policy, self.value_function, self._critic, training.rewards, config)
         self.num_timesteps += rollout.num_transitions
         training.collector.count_episodes(rollout)
         training.rewards = lesson.rewards
@@ -516,7 +521,7 @@ class TRPO:
         if not isinstance(batch, Batch):
             raise InvalidArgumentError("batch", "a Batch", describe(batch))
         training = self._training
-        lesson = lesson_from(batch, self.policy, self.value_function, self._critic, training.rewards)
+        lesson = iteration_batch_of_arrays(batch, self.policy, self.value_function, self._critic, training.rewards)
         report, metrics = self._learn(lesson, Clock(self.num_timesteps))
         training.n_iterations += 1
         counts = {"time/iterations": training.n_iterations, "time/total_timesteps": self.num_timesteps}
@@ -586,9 +591,9 @@ class TRPO:
         """Write all that the model is, and what training needs to go on, to one checksummed safetensors file.
 
         Between two rollouts (after ``learn``, or in a sink's ``write``) that includes the state of the environments,
-        if it is known (``trpo_fast.snapshots``): ``load(path, env).learn(n, reset_num_timesteps=False)`` then goes
-        on bit for bit. ``previous`` is a path where a file that ``path`` replaces is kept. ".safetensors" is added to a
-        path without a suffix. See ``policy_file`` for the format.
+        if it is known (``trpo_fast.environments.snapshots``): ``load(path, env).learn(n, reset_num_timesteps=False)``
+        then continues bit-identically. ``previous`` is a path where a file that ``path`` replaces is kept.
+        ".safetensors" is added to a path without a suffix. See ``policy_file`` for the format.
 
         Raises
         ------
@@ -622,7 +627,7 @@ class TRPO:
         """
         tensors, metadata = load_policy_file(existing_path(path))
         content = check_content(metadata, tensors)
-        environments: Any = NoEnvironments(*content.spaces, content.n_envs) if env is None else env
+        environments: Any = SpacesOnly(*content.spaces, content.n_envs) if env is None else env
         n_envs = {"n_envs": content.n_envs} if isinstance(env, str) else {}
         model = cls("MlpPolicy", environments, **{**content.arguments, **n_envs, **kwargs})
         if not same_spaces((model.observation_space, model.action_space), content.spaces):
@@ -648,11 +653,13 @@ class TRPO:
     def _learn_from(self, rollout: Rollout, clock: Clock) -> Metrics:
         config = self.config.at(self.progress_remaining, self._training.radius)
         with clock.phase("critic"):
-            lesson = lesson_of(rollout, self.policy, self.value_function, self._critic, self._training.rewards, config)
+            lesson = make_iteration_batch(
+                rollout, self.policy, self.value_function, self._critic, self._training.rewards, config
+            )
         _, metrics = self._learn(lesson, clock)
         return metrics
 
-    def _learn(self, lesson: Lesson, clock: Clock) -> tuple[UpdateReport, Metrics]:
+    def _learn(self, lesson: IterationBatch, clock: Clock) -> tuple[UpdateReport, Metrics]:
         """Learn from a lesson, and commit it: all, or nothing."""
         parts = self.policy, self.value_function, self._theta, self._critic
         new = learn(lesson, *parts, self._training, self.config, self.progress_remaining, clock)
@@ -668,7 +675,7 @@ class TRPO:
             commit()
         finally:  # parameters and statistics belong together: Ctrl-C between two assignments must not part them
             commit()
-        restarts = {"rollout/worker_restarts": self.env.n_restarts} if isinstance(self.env, WorkerEnvironments) else {}
+        restarts = {"rollout/worker_restarts": self.env.n_restarts} if isinstance(self.env, ParallelSampler) else {}
         collector = self._training.collector
         of_episodes = rollout_metrics(collector.episodes, collector.num_episodes)
         return new.report, {**of_episodes, **new.metrics, **restarts}

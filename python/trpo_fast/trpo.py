@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.batches import Batch, VineBatch
 from trpo_fast.config import TRPOConfig
-from trpo_fast.conjugate_gradient import CGResult, conjugate_gradient
-from trpo_fast.curvature import Identity, curvature
-from trpo_fast.fisher import FisherOperator
-from trpo_fast.kfac import KFACPreconditioner
-from trpo_fast.policy import Policy
-from trpo_fast.trust_regions import TRUST_REGIONS, LocalModel
-from trpo_fast.update_report import UpdateReport, UpdateStatus
+from trpo_fast.policies.policy import Policy
+from trpo_fast.update.batches import Batch, VineBatch
+from trpo_fast.update.conjugate_gradient import CGResult, conjugate_gradient
+from trpo_fast.update.curvature import metric_operator
+from trpo_fast.update.fisher import FisherOperator
+from trpo_fast.update.kfac import KFACPreconditioner
+from trpo_fast.update.operators import Identity
+from trpo_fast.update.report import UpdateReport, UpdateStatus
+from trpo_fast.update.trust_regions import TRUST_REGIONS, LocalModel
 
 KFAC_SUB_SAMPLING = 4  # more rows of the Fisher matrix hardly make a better preconditioner (docs/algorithm.md)
 
@@ -49,7 +50,7 @@ def trpo_update(
         return theta, UpdateReport(UpdateStatus.NON_FINITE_INPUT)
     if not batch.has_signal() and config.ent_coef == 0.0:
         return theta, UpdateReport(UpdateStatus.NO_SIGNAL)
-    target_kl, damping = trust_region(policy, config)
+    target_kl, damping = joint_radius_and_damping(policy, config)
 
     objective = batch.objective(policy, theta, normalize=config.normalize_advantage, ent_coef=config.ent_coef)
     start = objective.evaluate(theta)
@@ -67,7 +68,7 @@ def trpo_update(
     if not g.any():
         return theta, report(UpdateStatus.ZERO_GRADIENT)
 
-    F = curvature(objective, batch, damping, config)
+    F = metric_operator(objective, batch, damping, config)
     M = _preconditioner(policy, theta, batch, damping, config)
     cg = conjugate_gradient(  # x ≈ F⁻¹ g
         F, g, max_iter=config.cg_max_steps, preconditioner=M, progress_rtol=config.cg_progress_rtol
@@ -94,7 +95,7 @@ def trpo_update(
     )
 
 
-def trust_region(policy: Policy, config: TRPOConfig) -> tuple[float, float]:
+def joint_radius_and_damping(policy: Policy, config: TRPOConfig) -> tuple[float, float]:
     """The joint KL radius and damping that ``config`` means.
 
     sb3-contrib averages the KL of a Box or MultiBinary action over its d dimensions: its radius 0.01 and damping 0.1

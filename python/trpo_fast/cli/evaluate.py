@@ -8,10 +8,10 @@ import numpy as np
 import tyro
 
 from trpo_fast.cli.env_kwargs import parse_env_kwargs
-from trpo_fast.environments import factories_of, make_environments
-from trpo_fast.evaluation import evaluate_environments
+from trpo_fast.environments.make import factories_of, make_environments
 from trpo_fast.learner import TRPO
-from trpo_fast.video import FrameRecorder, write_video
+from trpo_fast.monitoring.video import FrameRecorder, write_video
+from trpo_fast.sampling.evaluation import evaluate_environments
 
 
 @dataclass

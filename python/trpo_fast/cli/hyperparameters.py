@@ -13,7 +13,7 @@ import yaml
 
 from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.networks import POLICY_KWARGS, activation_name
+from trpo_fast.policies.factory import POLICY_KWARGS, activation_name
 from trpo_fast.schedules import AdaptiveRadius, LinearSchedule
 from trpo_fast.validation import check_real, describe
 

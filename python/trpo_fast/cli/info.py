@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from trpo_fast.policy_file import existing_path, load_policy_file
+from trpo_fast.storage.policy_file import existing_path, load_policy_file
 
 
 @dataclass

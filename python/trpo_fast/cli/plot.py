@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from trpo_fast.plots import plot_curves, plot_diagnostics, read_run
+from trpo_fast.monitoring.plots import plot_curves, plot_diagnostics, read_run
 
 
 @dataclass

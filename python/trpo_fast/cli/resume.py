@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from trpo_fast.checkpoints import latest_checkpoint
 from trpo_fast.cli.settings import SETTINGS, read_settings
 from trpo_fast.cli.train import Train
 from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.storage.checkpoints import latest_checkpoint
 
 
 @dataclass

@@ -7,18 +7,20 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from trpo_fast.callbacks import BaseCallback, CheckpointCallback, EvalCallback
-from trpo_fast.checkpoints import Checkpoints
+from trpo_fast._core.diagnostics import versions
+from trpo_fast.callbacks.base import BaseCallback
+from trpo_fast.callbacks.checkpoint import CheckpointCallback
+from trpo_fast.callbacks.evaluation import EvalCallback
 from trpo_fast.cli.env_kwargs import parse_env_kwargs
 from trpo_fast.cli.hyperparameters import parse_params, read_hyperparameters, shipped_hyperparameters
 from trpo_fast.cli.settings import SETTINGS, write_settings
 from trpo_fast.config import TRPOConfig
-from trpo_fast.csv_files import CSVFile, MonitorFile
-from trpo_fast.diagnostics import versions
-from trpo_fast.environments import factories_of
+from trpo_fast.environments.make import factories_of
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.learner import TRPO
-from trpo_fast.policy import LOG_STD_INIT
+from trpo_fast.monitoring.csv_files import CSVFile, MonitorFile
+from trpo_fast.policies.policy import LOG_STD_INIT
+from trpo_fast.storage.checkpoints import Checkpoints
 from trpo_fast.validation import check_integer
 
 

@@ -9,7 +9,7 @@ from trpo_fast.export.deployment import Deployment
 from trpo_fast.export.golden import golden_vectors, write_golden_json
 from trpo_fast.export.sources import write_c, write_cpp
 from trpo_fast.export.structured import write_json, write_onnx
-from trpo_fast.policy_file import existing_path
+from trpo_fast.storage.policy_file import existing_path
 from trpo_fast.validation import check_choice
 
 SUFFIXES = {"onnx": ".onnx", "c": ".c", "cpp": ".hpp", "json": ".json"}

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from trpo_fast._version import __version__
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.normalization import CLIP
-from trpo_fast.policy import MAX_LOG_STD, MIN_LOG_STD, Policy
-from trpo_fast.policy_content import read_policy
-from trpo_fast.policy_file import load_policy_file
+from trpo_fast.policies.normalization import CLIP
+from trpo_fast.policies.policy import MAX_LOG_STD, MIN_LOG_STD, Policy
+from trpo_fast.storage.policy_content import read_policy
+from trpo_fast.storage.policy_file import load_policy_file
 from trpo_fast.validation import describe
 
 MAX_EXACT = 1 << 24  # up to here, float32 holds every integer

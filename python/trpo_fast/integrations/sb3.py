@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.environments import EnvLike
+from trpo_fast.environments.make import EnvLike
 from trpo_fast.errors import PolicyFileError
 from trpo_fast.learner import TRPO
-from trpo_fast.normalization import CLIP, EPSILON, RunningMeanStd
+from trpo_fast.policies.normalization import CLIP, EPSILON, RunningMeanStd
 
 _DAMAGE = (
     pickle.UnpicklingError, zipfile.BadZipFile, AttributeError, EOFError, ImportError, IndexError, KeyError,

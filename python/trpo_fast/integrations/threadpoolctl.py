@@ -6,8 +6,8 @@
 
 import threadpoolctl
 
+from trpo_fast._core.threads import get_num_threads, set_num_threads
 from trpo_fast._version import __version__
-from trpo_fast.threads import get_num_threads, set_num_threads
 
 
 class TrpoFastController(threadpoolctl.LibController):  # type: ignore[misc]  # it has no types

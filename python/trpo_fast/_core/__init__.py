@@ -1,0 +1,1 @@
+"""The compiled core: its modules, threads and what runs here."""

@@ -1,0 +1,49 @@
+"""How many threads a call may use. Results do not depend on it, bit for bit."""
+
+import os
+
+from trpo_fast._core.modules import core
+from trpo_fast.validation import check_integer
+
+MAX_THREADS = 256
+
+
+def set_num_threads(n: int) -> None:
+    """Let calls use at most ``n`` threads, the caller's included, from now on.
+
+    At first it is ``TRPO_FAST_NUM_THREADS``, or the number of processors that this process may run on.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``n`` is not an integer in 1..256.
+    """
+    core.set_num_threads(check_integer("n", n, at_least=1, at_most=MAX_THREADS))
+
+
+def get_num_threads() -> int:
+    """The most threads a call may use."""
+    return int(core.get_num_threads())
+
+
+def resolve_threads(n_threads: int | None) -> int:
+    """``n_threads`` of a call, checked; None stands for ``get_num_threads()``."""
+    if n_threads is None:
+        return get_num_threads()
+    return check_integer("n_threads", n_threads, at_least=1, at_most=MAX_THREADS)
+
+
+def use_environment_variable() -> None:
+    """Take ``TRPO_FAST_NUM_THREADS``, if it is set.
+
+    Raises
+    ------
+    ImportError
+        If it is no integer in 1..256.
+    """
+    value = os.environ.get("TRPO_FAST_NUM_THREADS", "").strip()
+    if not value:
+        return
+    if not (value.isdecimal() and 1 <= int(value) <= MAX_THREADS):
+        raise ImportError(f"TRPO_FAST_NUM_THREADS: expected an integer in 1..{MAX_THREADS}, got {value!r}")
+    set_num_threads(int(value))

@@ -1,0 +1,30 @@
+"""A callback that saves the model at regular steps."""
+
+from pathlib import Path
+
+from trpo_fast.callbacks.base import BaseCallback
+from trpo_fast.validation import check_integer
+
+
+class CheckpointCallback(BaseCallback):
+    """Saves the model every ``save_freq`` steps of the environments as ``name_prefix_STEPS_steps.safetensors``.
+
+    Amid a rollout: such a file is a policy to keep, not a training to go on with bit for bit (``Checkpoints``).
+    """
+
+    def __init__(self, save_freq: int, save_path: str | Path, name_prefix: str = "rl_model", verbose: int = 0) -> None:
+        super().__init__(verbose)
+        self.save_freq = check_integer("save_freq", save_freq, at_least=1)
+        self.save_path = Path(save_path)
+        self.name_prefix = name_prefix
+
+    def _on_training_start(self) -> None:
+        self.n_calls = self.model.num_steps
+
+    def _init_callback(self) -> None:
+        self.save_path.mkdir(parents=True, exist_ok=True)
+
+    def _on_step(self) -> bool:
+        if self.n_calls % self.save_freq == 0:
+            self.model.save(self.save_path / f"{self.name_prefix}_{self.num_timesteps}_steps")
+        return True

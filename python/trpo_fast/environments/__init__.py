@@ -1,0 +1,1 @@
+"""Environments: what steps them, one or many, and their snapshots."""

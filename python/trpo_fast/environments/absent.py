@@ -1,0 +1,47 @@
+"""The spaces of a model without environments."""
+
+from typing import Any, NoReturn
+
+import gymnasium as gym
+import numpy.typing as npt
+
+from trpo_fast.environments.interface import Trajectories
+from trpo_fast.errors import InvalidArgumentError, SnapshotError
+
+
+class SpacesOnly:
+    """The spaces of a model without environments: predict works, and learning from transitions that come from outside.
+
+    ``learn`` says what is missing.
+    """
+
+    def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], num_envs: int) -> None:
+        self.observation_space = observation_space
+        self.action_space = action_space
+        self.num_envs = num_envs
+        self._state: dict[str, Any] | None = None  # of the environments that are missing, to be saved again
+
+    def use_masks(self) -> None:
+        pass
+
+    def reset(self, seed: int | None) -> NoReturn:
+        raise InvalidArgumentError(
+            "env", "an environment to learn in: load(path, env=...), or collect() and update()", "none"
+        )
+
+    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> NoReturn:
+        self.reset(0)
+
+    def check_restorable(self) -> None:
+        pass
+
+    def get_state(self) -> dict[str, Any]:
+        if self._state is None:
+            raise SnapshotError("it was loaded without environments")
+        return self._state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._state = state
+
+    def close(self) -> None:
+        pass

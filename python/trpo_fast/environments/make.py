@@ -1,0 +1,98 @@
+"""Environments from an id, an Env, factories, a VectorEnv or a VecEnv."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeGuard
+
+import gymnasium as gym
+
+from trpo_fast.environments.interface import Environments
+from trpo_fast.environments.sb3_vec_env import SB3Environments
+from trpo_fast.environments.single import SingleEnvironments
+from trpo_fast.environments.vector import VectorEnvironments
+from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.spaces.kinds import Spaces
+from trpo_fast.validation import check_integer, describe
+
+EnvFactory = Callable[[], gym.Env[Any, Any]]
+
+
+EnvLike = str | gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any] | Sequence[EnvFactory]
+
+
+def make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None = None) -> Environments:
+    """An id, an Env, a list of factories, a VectorEnv or Stable-Baselines3's VecEnv as Environments.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``env`` is none of these, or ``n_envs`` or ``env_kwargs`` do not go with it.
+    """
+    factories = factories_of(env, n_envs, env_kwargs)
+    if factories is not None:
+        return SingleEnvironments(make_from_factories(factories))
+    if n_envs != 1:
+        raise InvalidArgumentError("n_envs", "1 unless env is an id", n_envs)
+    if is_vector(env):
+        return VectorEnvironments(env)
+    if all(hasattr(env, name) for name in ("step_async", "step_wait", "num_envs")):
+        return SB3Environments(env)
+    if isinstance(env, gym.Env):
+        return SingleEnvironments([env])
+    raise InvalidArgumentError("env", "an id, an Env, a VectorEnv, a VecEnv or a list of factories", describe(env))
+
+
+def factories_of(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None) -> list[EnvFactory] | None:
+    """What makes the environments, where ``env`` is an id or a list of factories; otherwise None.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``env`` is a list of something else, or ``n_envs`` or ``env_kwargs`` do not go with it.
+    """
+    check_integer("n_envs", n_envs, at_least=1)
+    if env_kwargs is not None and not isinstance(env_kwargs, dict):
+        raise InvalidArgumentError("env_kwargs", "a dict", describe(env_kwargs))
+    if isinstance(env, str):
+        return [partial(_make_from_id, env, env_kwargs or {})] * n_envs
+    if env_kwargs:
+        raise InvalidArgumentError("env_kwargs", "None unless env is an id", describe(env_kwargs))
+    if not isinstance(env, Sequence) or is_vector(env):
+        return None
+    if not env or not all(callable(make) for make in env):
+        raise InvalidArgumentError("env", "a non-empty list of environment factories", describe(env))
+    if n_envs not in (1, len(env)):
+        raise InvalidArgumentError("n_envs", f"{len(env)}, the number of factories", n_envs)
+    return list(env)
+
+
+def is_pair_of_spaces(env: Any) -> TypeGuard[Spaces]:
+    """Whether ``env`` is an observation and an action space, and no environment."""
+    return isinstance(env, tuple) and len(env) == 2 and all(isinstance(part, gym.Space) for part in env)
+
+
+def is_vector(env: Any) -> bool:
+    """Whether ``env`` steps several environments at a time."""
+    return isinstance(env, gym.vector.VectorEnv) or hasattr(env, "single_observation_space")
+
+
+def _make_from_id(env_id: str, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
+    try:
+        return gym.make(env_id, **env_kwargs)
+    except Exception as error:  # gymnasium's own, an ImportError of the id's module, a TypeError of env_kwargs
+        expected = "an id and env_kwargs that gymnasium can make an environment of"
+        raise InvalidArgumentError("env", expected, f"{env_id!r}, {env_kwargs}: {error!r}") from error
+
+
+def make_from_factories(factories: Sequence[EnvFactory]) -> list[gym.Env[Any, Any]]:
+    """An environment of each.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If what they make is no environment, or the same one twice.
+    """
+    envs = [make() for make in factories]
+    if not all(isinstance(env, gym.Env) for env in envs) or len({id(env) for env in envs}) < len(envs):
+        raise InvalidArgumentError("env", "factories that each make a gymnasium.Env of its own", describe(envs))
+    return envs

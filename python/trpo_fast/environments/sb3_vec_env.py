@@ -1,0 +1,52 @@
+"""Vector environments of Stable-Baselines3."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.environments.interface import Trajectories, take_observation
+from trpo_fast.environments.vector import UserVectorEnv, check_flags, take_observations, take_rewards
+from trpo_fast.errors import EnvironmentFaultError
+
+
+class SB3Environments(UserVectorEnv):
+    """A ``VecEnv`` of Stable-Baselines3: it resets within the step that ends an episode, however that ends."""
+
+    def __init__(self, env: Any) -> None:
+        super().__init__(env, env.observation_space, env.action_space)
+
+    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
+        if seed is not None:
+            self._env.seed(seed)
+        observations = np.empty((self.num_envs, *self._codec.shape))
+        try:
+            raw = self._env.reset()
+        except Exception as error:
+            raise EnvironmentFaultError(None, self._steps, "reset", "observations", repr(error)) from error
+        take_observations(self._codec, raw, observations, self._steps, "reset observation")
+        self._take_masks(self._offered_masks(), observations, range(self.num_envs))
+        return observations
+
+    def _offered_masks(self) -> Any:
+        return None if self._masks is None else self._ask_for_masks(self._env.env_method)
+
+    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
+        self._steps += 1
+        try:
+            raw, rewards, dones, infos = self._env.step(actions)
+        except Exception as error:
+            raise EnvironmentFaultError(None, self._steps, "step", "four values", repr(error)) from error
+        take_observations(self._codec, raw, into.observations[t + 1], self._steps, "observation")
+        self._take_masks(self._offered_masks(), into.observations[t + 1], range(self.num_envs))
+        take_rewards(rewards, into.rewards[t], self._steps)
+        dones = check_flags(dones, self.num_envs, self._steps, "terminated")
+        for i in np.flatnonzero(dones).tolist():
+            truncated = bool(infos[i].get("TimeLimit.truncated", False))
+            into.terminated[t, i], into.truncated[t, i] = not truncated, truncated
+            if truncated:
+                out = np.empty_like(into.observations[t + 1, i])
+                final = infos[i].get("terminal_observation")
+                into.final_observations[t, i] = take_observation(
+                    self._codec, final, out, i, self._steps, "final observation"
+                )

@@ -1,0 +1,126 @@
+"""Single environments, stepped one after the other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.environments import snapshots
+from trpo_fast.environments.interface import Trajectories, check_flag, check_reward, take_observation
+from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
+from trpo_fast.spaces.masks import ActionMasks
+from trpo_fast.spaces.observations import ObservationCodec
+
+
+class SingleEnvironments:
+    """gymnasium.Env objects stepped one after the other; each is reset as soon as its episode ends.
+
+    Parameters
+    ----------
+    envs : sequence of gymnasium.Env
+    first_index : int
+        The number of the first one, where they are a share of more.
+    position : memoryview of int64, optional
+        Receives step and number of the environment that is called, for somebody who watches.
+    """
+
+    def __init__(
+        self, envs: Sequence[gym.Env[Any, Any]], first_index: int = 0, position: "memoryview[int] | None" = None
+    ) -> None:
+        first = envs[0]
+        for i, env in enumerate(envs):
+            if env.observation_space != first.observation_space or env.action_space != first.action_space:
+                expected = f"the spaces of environment 0, {first.observation_space} and {first.action_space}"
+                got = f"{env.observation_space} and {env.action_space} of environment {i}"
+                raise InvalidArgumentError("env", expected, got)
+        self._envs = list(envs)
+        self._first_index = first_index
+        self._position = memoryview(bytearray(16)).cast("q") if position is None else position
+        self._steps = 0
+        self.num_envs = len(envs)
+        self.observation_space = first.observation_space
+        self._codec = ObservationCodec(self.observation_space)
+        self._masks: ActionMasks | None = None
+        self.action_space = first.action_space
+
+    def use_masks(self) -> None:
+        self._masks = ActionMasks(self.action_space)
+        self._codec = ObservationCodec(self.observation_space, self._masks.size)
+
+    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
+        observations = np.empty((self.num_envs, *self._codec.shape))
+        for i, out in enumerate(observations):
+            self._reset_one(i, None if seed is None else seed + i, out)
+        return observations
+
+    def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
+        self._steps += 1
+        step, observations, rewards = self._steps, into.observations[t + 1], into.rewards[t]
+        codec, self._position[0], number = self._codec, step, self._first_index
+        for i, env in enumerate(self._envs):
+            self._position[1] = number
+            try:
+                observation, reward, terminated, truncated, info = env.step(actions[i])
+            except Exception as error:
+                raise EnvironmentFaultError(number, step, "step", "five values", repr(error)) from error
+            terminated = check_flag(terminated, number, step, "terminated")
+            truncated = check_flag(truncated, number, step, "truncated")
+            field = "final observation" if terminated or truncated else "observation"
+            out = take_observation(codec, observation, observations[i], number, step, field)
+            rewards[i] = check_reward(reward, number, step)
+            if terminated or truncated:
+                into.terminated[t, i], into.truncated[t, i] = terminated, truncated
+                if truncated:
+                    into.final_observations[t, i] = out.copy()
+                self._reset_one(i, None, out)
+            elif self._masks is not None:
+                self._masks.take_from(env, info, out[codec.num_features :], number, step)
+            number += 1
+
+    def check_restorable(self) -> None:
+        for env in self._envs:
+            snapshots.check(env)
+
+    def capture(self, i: int) -> snapshots.State:
+        """The state of environment ``i`` of these; SnapshotError if it is not known."""
+        return snapshots.capture(self._envs[i])
+
+    def restore(self, i: int, state: snapshots.State) -> None:
+        """Put environment ``i`` of these where it was when ``capture`` gave ``state``."""
+        snapshots.restore(self._envs[i], state)
+
+    def single(self, i: int, ago: int) -> "SingleEnvironments":
+        """Environment ``i`` of these, the same object, by itself; its steps count on from ``ago`` steps before now."""
+        single = SingleEnvironments(self._envs[i : i + 1], self._first_index + i, self._position)
+        if self._masks is not None:
+            single.use_masks()
+        single._steps = self._steps - ago
+        return single
+
+    def get_state(self) -> dict[str, Any]:
+        return {"steps": self._steps, "environments": [snapshots.capture(env) for env in self._envs]}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        states = state["environments"]
+        if len(states) != self.num_envs:
+            raise SnapshotError(f"snapshot: expected {self.num_envs} environments, got {len(states)}")
+        for env, its_state in zip(self._envs, states, strict=True):
+            snapshots.restore(env, its_state)
+        self._steps = state["steps"]
+
+    def close(self) -> None:
+        for env in self._envs:
+            env.close()
+
+    def _reset_one(self, i: int, seed: int | None, out: npt.NDArray[np.float64]) -> None:
+        self._position[1] = number = self._first_index + i
+        try:
+            observation, info = self._envs[i].reset(seed=seed)
+        except Exception as error:
+            expected = "an observation and an info"
+            raise EnvironmentFaultError(number, self._steps, "reset", expected, repr(error)) from error
+        take_observation(self._codec, observation, out, number, self._steps, "reset observation")
+        if self._masks is not None:
+            self._masks.take_from(self._envs[i], info, out[self._codec.num_features :], number, self._steps)

@@ -1,0 +1,1 @@
+"""Monitoring: metrics and where they go."""

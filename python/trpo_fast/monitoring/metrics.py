@@ -1,0 +1,65 @@
+"""What every iteration reports: metrics, their sinks, the clock, and a table for the terminal."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from trpo_fast.protocols import Metrics
+from trpo_fast.sampling.rollouts import Seconds
+
+
+class Sink(Protocol):
+    """Receives the metrics of every iteration."""
+
+    def write(self, metrics: Metrics) -> None:
+        """Take one iteration's metrics; the keys are the same every time."""
+
+
+PHASES = ("environments", "policy", "update", "critic")
+
+
+class Clock:
+    """Times of a run, in seconds since ``learn`` was called, and what an iteration spent its time on."""
+
+    def __init__(self, num_timesteps: int) -> None:
+        self._start = self._read_at = time.perf_counter()
+        self._first = num_timesteps
+        self._spent = dict.fromkeys(PHASES, 0.0)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count what happens within as time of a phase."""
+        begin = time.perf_counter()
+        yield
+        self._spent[name] += time.perf_counter() - begin
+
+    def read(self, iteration: int, num_timesteps: int, seconds: Seconds) -> Metrics:
+        """Of an iteration with a rollout of ``seconds``: counts, and what part of its time each phase took."""
+        now = time.perf_counter()
+        spent = {**self._spent, "policy": seconds.policy, "environments": seconds.environments}
+        shares = {f"time/share_of_{name}": spent[name] / (now - self._read_at) for name in PHASES}
+        self._read_at = now
+        self._spent = dict.fromkeys(PHASES, 0.0)
+        return {
+            "time/fps": int((num_timesteps - self._first) / (now - self._start)),
+            "time/iterations": iteration,
+            "time/time_elapsed": now - self._start,
+            "time/total_timesteps": num_timesteps,
+            **shares,
+        }
+
+
+def format_table(metrics: Metrics) -> str:
+    """Metrics as text, one section a group."""
+    rows: list[tuple[str, str]] = []
+    section = ""
+    for name, value in metrics.items():
+        group, _, key = name.partition("/")
+        if group != section:
+            rows.append((f"{group}/", ""))
+            section = group
+        rows.append((f"   {key}", f"{value:.4g}" if isinstance(value, float) else str(value)))
+    left, right = (max(len(row[column]) for row in rows) for column in (0, 1))
+    rule = "-" * (left + right + 7)
+    return "\n".join([rule, *(f"| {name:<{left}} | {text:<{right}} |" for name, text in rows), rule])

@@ -1,0 +1,48 @@
+"""TensorBoard, written by tensorboardX, from the ``tensorboard`` extra."""
+
+import importlib
+import math
+from pathlib import Path
+
+from trpo_fast.errors import MissingExtraError
+from trpo_fast.protocols import Metrics
+
+
+class TensorBoard:
+    """A sink that writes every number of an iteration as a scalar, at time/total_timesteps.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the event file.
+
+    Raises
+    ------
+    MissingExtraError
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            writer = importlib.import_module("tensorboardX").SummaryWriter
+        except ImportError as error:
+            raise MissingExtraError("tensorboard_log", "tensorboard") from error
+        self._writer = writer(str(folder))
+
+    def write(self, metrics: Metrics) -> None:
+        """Write an iteration."""
+        step = metrics["time/total_timesteps"]
+        for name, value in metrics.items():
+            if isinstance(value, int | float) and math.isfinite(value):
+                self._writer.add_scalar(name, value, step)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Close the event file."""
+        self._writer.close()
+
+
+def free_folder(parent: Path, name: str, *, go_on: bool) -> Path:
+    """parent/name_k with the next free k, or with the last one to go on in it; as SB3 names its folders."""
+    numbers = [int(p.name.rpartition("_")[2]) for p in parent.glob(f"{name}_*") if p.name.rpartition("_")[2].isdigit()]
+    latest = max(numbers, default=0)
+    return parent / f"{name}_{latest if go_on and latest else latest + 1}"

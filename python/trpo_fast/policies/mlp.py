@@ -1,0 +1,169 @@
+"""The multilayer perceptron behind policies and value functions: layers, flat order of theta, initialisation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast._core.modules import kernels
+from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.policies.normalization import EPSILON, ObservationNormalizer
+from trpo_fast.validation import check_choice, check_flag, check_integer, describe, float_dtype
+
+ACTIVATIONS = ("tanh", "relu", "elu", "silu", "identity")
+
+
+class MLP:
+    """Dense layers from rows of ``num_inputs`` to ``output_size`` linear outputs, and what follows them.
+
+    Parameters
+    ----------
+    num_inputs : int
+    output_size : int
+    net_arch : sequence of int
+        Widths of the hidden layers.
+    activation_fn : str
+        Activation of the hidden layers: tanh, relu, elu, silu or identity.
+    output_gain : float
+        Gain of the last layer at initialisation.
+    log_std : {"none", "parameter", "output"}
+        What follows: nothing; a log standard deviation for every output, a parameter of its own; or nothing but a clamp
+        of the second half of the outputs, which are log standard deviations.
+    is_masked : bool
+        Rows of inputs have a column more for each output at their end, 0 where that is to be -Inf.
+    """
+
+    def __init__(
+        self,
+        num_inputs: int,
+        output_size: int,
+        *,
+        net_arch: Sequence[int],
+        activation_fn: str,
+        ortho_init: bool,
+        output_gain: float,
+        dtype: npt.DTypeLike,
+        log_std: str = "none",
+        is_masked: bool = False,
+    ) -> None:
+        if isinstance(net_arch, str) or not isinstance(net_arch, Sequence):
+            raise InvalidArgumentError("net_arch", "a sequence of layer widths", describe(net_arch))
+        widths = [check_integer("net_arch", width, at_least=1) for width in net_arch]
+        check_choice("activation_fn", activation_fn, ACTIVATIONS)
+        self.dtype = float_dtype("dtype", dtype)
+        self._ortho_init = check_flag("ortho_init", ortho_init)
+        self._output_gain = output_gain
+        sizes = [num_inputs, *widths, output_size]
+        core = kernels(self.dtype)
+        layers = [
+            core.Dense(sizes[i], sizes[i + 1], activation_fn if i < len(widths) else "identity")
+            for i in range(len(widths) + 1)
+        ]
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        for i in range(len(layers)):
+            self.shapes[f"layers.{i}.weight"] = (sizes[i + 1], sizes[i])
+            self.shapes[f"layers.{i}.bias"] = (sizes[i + 1],)
+        self.last_layer = f"layers.{len(layers) - 1}"
+        if log_std == "parameter":
+            layers.append(core.AppendLogStd(output_size))
+            self.shapes["log_std"] = (output_size,)
+        elif log_std == "output":
+            layers.append(core.ClampLogStd(output_size // 2))
+        self.network = core.Network(layers, is_masked)
+        self.num_inputs = int(self.network.input_size)
+
+    @property
+    def num_params(self) -> int:
+        """Length P of theta."""
+        return int(self.network.num_params)
+
+    def check_theta(self, theta: Any, name: str = "theta") -> npt.NDArray[Any]:
+        """``theta`` as a contiguous (P,) array; its dtype must be this network's: theta is never rounded silently."""
+        expected = f"a {self.dtype} array of shape ({self.num_params},)"
+        fits = isinstance(theta, np.ndarray) and theta.dtype == self.dtype and theta.shape == (self.num_params,)
+        if not fits:
+            raise InvalidArgumentError(name, expected, describe(theta))
+        return np.require(theta, requirements=["C", "ALIGNED"])
+
+    def initial_parameters(self, rng: np.random.Generator) -> npt.NDArray[Any]:
+        """A fresh theta (P,); "log_std" is left at 0."""
+        theta = np.zeros(self.num_params, dtype=self.dtype)
+        initialize(self.unflatten(theta), rng, output_gain=self._output_gain, ortho_init=self._ortho_init)
+        return theta
+
+    def unflatten(self, theta: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """Views of a flat (P,) array by name, in flat order."""
+        if not isinstance(theta, np.ndarray) or theta.shape != (self.num_params,):
+            raise InvalidArgumentError("theta", f"an array of shape ({self.num_params},)", describe(theta))
+        views, begin = {}, 0
+        for name, shape in self.shapes.items():
+            size = int(np.prod(shape))
+            views[name] = theta[begin : begin + size].reshape(shape)
+            begin += size
+        return views
+
+    def renormalized(
+        self, theta: npt.NDArray[Any], old: ObservationNormalizer, new: ObservationNormalizer
+    ) -> npt.NDArray[Any]:
+        """The theta that computes under ``new`` what ``theta`` computes under ``old``, but for the clip.
+
+        W' = W std'/std,  b' = b + W (mean' - mean)/std  keep  z = W (x - mean)/std + b.  Statistics that had seen
+        nothing are no old scale to keep: then ``theta`` itself comes back.
+        """
+        before, after = old.statistics, new.statistics
+        if not new.enabled or before.count == 0.0:
+            return theta
+        theta = theta.copy()
+        first = self.unflatten(theta)
+        weight = first["layers.0.weight"].astype(np.float64)
+        columns = slice(weight.shape[1])  # without those of a mask
+        varied = before.var[columns] > EPSILON  # a column that was constant had input 0: it has no scale to keep either
+        ratio, shift = after.std / before.std, (after.mean - before.mean) / before.std
+        first["layers.0.weight"][:] = weight * np.where(varied, ratio[columns], 1.0)
+        shift = np.where(varied, shift[columns], 0.0)
+        first["layers.0.bias"][:] += (weight @ shift).astype(self.dtype)
+        return theta
+
+    def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Outputs (N, K) at network inputs (N, num_inputs)."""
+        out = np.empty((len(inputs), self.network.output_size), dtype=self.dtype)
+        self.network.forward(theta, inputs, out)
+        return out
+
+
+def orthogonal(rng: np.random.Generator, shape: tuple[int, ...], gain: float) -> npt.NDArray[np.float64]:
+    """A (rows, cols) matrix with orthonormal rows or columns, times ``gain``."""
+    rows, cols = shape
+    gaussian = rng.standard_normal((max(shape), min(shape)))
+    q, r = np.linalg.qr(gaussian)
+    q *= np.sign(np.diag(r))  # makes the distribution uniform over orthogonal matrices
+    return gain * (q if rows >= cols else q.T)
+
+
+def initialize(
+    parameters: dict[str, npt.NDArray[Any]],
+    rng: np.random.Generator,
+    *,
+    output_gain: float,
+    ortho_init: bool,
+) -> None:
+    """Fill the views of a flat parameter vector, in place.
+
+    Hidden weights get gain sqrt(2), the last layer ``output_gain``, biases 0. Without ``ortho_init`` weights are
+    uniform in +-1/sqrt(fan_in), the last layer's scaled by ``output_gain``. "log_std" is left alone.
+
+    Parameters
+    ----------
+    parameters : dict
+        "layers.0.weight" (out, in), "layers.0.bias" (out,), ...: as ``Policy.unflatten`` gives them.
+    """
+    weights = [name for name in parameters if name.endswith("weight")]
+    for name in weights:
+        view = parameters[name]
+        last = name == weights[-1]
+        if ortho_init:
+            view[:] = orthogonal(rng, view.shape, output_gain if last else np.sqrt(2.0))
+        else:
+            view[:] = rng.uniform(-1.0, 1.0, view.shape) / np.sqrt(view.shape[1]) * (output_gain if last else 1.0)
+        parameters[name.replace("weight", "bias")][:] = 0.0

@@ -1,0 +1,300 @@
+"""Policy: a network that puts out distribution parameters, the distribution, and the observation normaliser."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast._core.modules import core, kernels
+from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.policies.mlp import MLP
+from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.spaces.actions import ActionCodec
+from trpo_fast.spaces.masks import ActionMasks
+from trpo_fast.spaces.observations import ObservationCodec
+from trpo_fast.validation import check_flag, check_real, describe, float_array, float_dtype
+
+LOG_STD_INIT = -0.5  # a standard deviation of 0.6
+MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0  # the kernels' clamp
+
+Actor: TypeAlias = core.float32.Actor | core.float64.Actor
+
+
+class Policy:
+    """pi(a | s; theta): Network composed with Distribution. theta is an argument of every method.
+
+    Parameters
+    ----------
+    observation_space : gymnasium.spaces.Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of them
+        Observations are flattened; choices become one-hot vectors (``observations.py``).
+    action_space : gymnasium.spaces.Box, Discrete, MultiDiscrete or MultiBinary
+    net_arch : sequence of int
+        Widths of the hidden layers.
+    activation_fn : {"tanh", "relu", "elu", "silu", "identity"}
+    log_std_init : float
+        Initial log standard deviation of a Box action, in -20..2.
+    state_dependent_std : bool
+        The standard deviation of a Box action is an output of the network, not a parameter of its own.
+    squash : bool
+        Actions of a bounded Box are stretched over its bounds by tanh, not clipped at them. Batches hold them before
+        that; KL and entropy are those of the Gaussian before it.
+    use_masking : bool
+        Discrete or MultiDiscrete actions: a mask says which are possible (``action_masks.py``). It stands behind an
+        observation in the same row: wherever observations are asked for, they are (N, obs_dim + K) then, K that of
+        ``action_masks.size``.
+    ortho_init : bool
+        Orthogonal initialisation, the last layer scaled by 0.01; otherwise uniform in +-1/sqrt(fan_in).
+    normalize_observations : bool
+        Normalise observations by running statistics kept in ``normalizer``, but for choices.
+    dtype : {"float32", "float64"}
+        Of theta and of the kernels.
+
+    Attributes
+    ----------
+    policy_kwargs : dict
+        The arguments from ``net_arch`` to ``ortho_init``, but for ``use_masking``.
+    observation_codec : ObservationCodec
+        How observations become rows.
+    action_masks : ActionMasks or None
+        With ``use_masking``.
+    normalizer : ObservationNormalizer
+        Immutable; training replaces it between iterations.
+
+    Raises
+    ------
+    UnsupportedSpaceError, InvalidArgumentError
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        *,
+        net_arch: Sequence[int] = (64, 64),
+        activation_fn: str = "tanh",
+        log_std_init: float = LOG_STD_INIT,
+        state_dependent_std: bool = False,
+        squash: bool = False,
+        use_masking: bool = False,
+        ortho_init: bool = True,
+        normalize_observations: bool = True,
+        dtype: npt.DTypeLike = "float32",
+    ) -> None:
+        self.observation_space = observation_space
+        self.action_space = action_space
+        self.dtype = float_dtype("dtype", dtype)
+        self.log_std_init = check_real("log_std_init", log_std_init, at_least=MIN_LOG_STD, at_most=MAX_LOG_STD)
+        self.codec = ActionCodec(action_space, self.dtype, check_flag("squash", squash))
+        if check_flag("state_dependent_std", state_dependent_std) and not self.codec.is_box:
+            raise InvalidArgumentError(
+                "state_dependent_std", "False, unless actions are a Box", f"True for {action_space}"
+            )
+        self.action_masks = ActionMasks(action_space) if check_flag("use_masking", use_masking) else None
+        self.observation_codec = ObservationCodec(observation_space, self.action_masks.size if self.action_masks else 0)
+        self._log_std = "none" if not self.codec.is_box else "output" if state_dependent_std else "parameter"
+        num_dist_params = int(self.codec.distribution.num_dist_params)
+        self._mlp = MLP(
+            self.observation_codec.num_features,
+            self.codec.size if self._log_std == "parameter" else num_dist_params,
+            net_arch=net_arch,
+            activation_fn=activation_fn,
+            ortho_init=ortho_init,
+            output_gain=0.01,
+            dtype=self.dtype,
+            log_std=self._log_std,
+            is_masked=use_masking,
+        )
+        self.policy_kwargs: dict[str, Any] = {
+            "net_arch": [int(width) for width in net_arch],
+            "activation_fn": activation_fn,
+            "log_std_init": self.log_std_init,
+            "state_dependent_std": bool(state_dependent_std),
+            "squash": self.codec.squash,
+            "ortho_init": bool(ortho_init),
+        }
+        self.normalizer = ObservationNormalizer(
+            RunningMeanStd.initial(self.observation_codec.size),
+            enabled=check_flag("normalize_observations", normalize_observations),
+            columns=self.observation_codec.is_continuous,
+        )
+        self.network = self._mlp.network
+        self.distribution = self.codec.distribution
+
+    @property
+    def num_params(self) -> int:
+        """Length P of theta."""
+        return self._mlp.num_params
+
+    def initial_parameters(self, seed: int | np.random.SeedSequence) -> npt.NDArray[Any]:
+        """A fresh theta, shape (P,), of the policy's dtype."""
+        theta = self._mlp.initial_parameters(np.random.default_rng(seed))
+        if self._log_std == "parameter":
+            self.unflatten(theta)["log_std"][:] = self.log_std_init
+        elif self._log_std == "output":
+            self.unflatten(theta)[f"{self._mlp.last_layer}.bias"][self.codec.size :] = self.log_std_init
+        return theta
+
+    def unflatten(self, theta: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """Views of theta (P,) by name: "layers.0.weight" (out, in), "layers.0.bias", ..., and "log_std" of a Box.
+
+        The views are writable if theta is.
+        """
+        return self._mlp.unflatten(theta)
+
+    def check_theta(self, theta: Any, name: str = "theta") -> npt.NDArray[Any]:
+        """``theta`` as a contiguous (P,) array of the policy's dtype; anything else raises InvalidArgumentError."""
+        return self._mlp.check_theta(theta, name)
+
+    def check_observations(self, observations: Any) -> npt.NDArray[np.float64]:
+        """``observations`` as a contiguous (N, obs_dim) float64 array; InvalidArgumentError if they are none."""
+        rows = float_array("observations", observations, (None, self._mlp.num_inputs), np.float64)
+        if self.action_masks is not None:
+            self.action_masks.check_rows(rows[:, -self.action_masks.size :])
+        return rows
+
+    def rows(self, observation: Any, action_masks: Any = None) -> tuple[npt.NDArray[np.float64], bool]:
+        """One observation, or a batch as vector environments make it, as kernel rows (n, obs_dim); whether it is one.
+
+        ``action_masks`` are those of a masked policy: one mask, or one a row of a batch; all actions if not given.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the observation is none of the space, has values that are not finite or above 1e18, or masks are none.
+        """
+        rows, is_batch = self.observation_codec.rows(observation)
+        if action_masks is None:
+            return rows, is_batch
+        if self.action_masks is None:
+            raise InvalidArgumentError("action_masks", "None without use_masking", describe(action_masks))
+        masks = action_masks if is_batch else [action_masks]
+        fit = isinstance(masks, Sequence | np.ndarray) and len(masks) == len(rows)
+        if not fit or not all(map(self.action_masks.take, masks, rows[:, -self.action_masks.size :])):
+            expected = f"{len(rows)} masks of {self.action_masks.size} zeros and ones, one at least for each choice"
+            raise InvalidArgumentError("action_masks", expected, describe(masks))
+        return rows, is_batch
+
+    def check_transitions(
+        self, observations: Any, actions: npt.NDArray[Any], rows: slice | npt.NDArray[Any] | None = None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
+        """Observations (N, obs_dim) and the actions taken there as kernel rows (N, A); only some ``rows`` of them.
+
+        InvalidArgumentError if they are none, or do not go together.
+        """
+        observations = self.check_observations(observations)
+        action_rows = self.codec.encode(actions, len(observations))
+        self.check_possible(action_rows, observations)
+        if rows is None:
+            return observations, action_rows
+        return observations[rows], np.ascontiguousarray(action_rows[rows])
+
+    def check_possible(self, rows: npt.NDArray[Any], observations: npt.NDArray[np.float64]) -> None:
+        """InvalidArgumentError if actions, as kernel rows (N, A), are impossible by the masks of ``observations``."""
+        if self.action_masks is not None:
+            self.action_masks.check_actions(rows, observations[:, -self.action_masks.size :])
+
+    def normalize(self, observations: Any, normalizer: ObservationNormalizer | None = None) -> npt.NDArray[Any]:
+        """Raw observations (N, obs_dim) as network inputs (N, obs_dim) of the policy's dtype.
+
+        ``normalizer`` stands in for the policy's own.
+        """
+        raw = self.check_observations(observations)
+        inputs = np.empty(raw.shape, dtype=self.dtype)
+        kernels(self.dtype).normalize((normalizer or self.normalizer).kernel, raw, inputs)
+        return inputs
+
+    def features(self, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Network inputs without the masks behind them, which a critic does not see."""
+        return inputs if self.action_masks is None else np.ascontiguousarray(inputs[:, : -self.action_masks.size])
+
+    def renormalized(self, theta: npt.NDArray[Any], normalizer: ObservationNormalizer) -> npt.NDArray[Any]:
+        """The theta that is under ``normalizer`` the policy that ``theta`` is under the present one."""
+        return self._mlp.renormalized(self.check_theta(theta), self.normalizer, normalizer)
+
+    def actor(self, theta: npt.NDArray[Any], normalizer: ObservationNormalizer | None = None) -> Actor:
+        """The policy ``theta`` ready to act. Later changes of theta or of the policy's normaliser do not reach it.
+
+        ``actor.act(observations, noise, out, env_actions=None)`` is ``Policy.act`` with nothing to prepare and nothing
+        allocated. It also fills ``env_actions``, an (n, A) view of what ``codec.empty_env_actions`` gave.
+        ``normalizer`` stands in for the policy's own.
+
+        Raises
+        ------
+        InvalidArgumentError
+        """
+        kernel = (normalizer or self.normalizer).kernel
+        parts = self.network, self.distribution, kernel, self.codec.range
+        actor: Actor = kernels(self.dtype).Actor(*parts, self.check_theta(theta))
+        return actor
+
+    def act(
+        self,
+        theta: npt.NDArray[Any],
+        observations: npt.NDArray[np.float64],
+        noise: npt.NDArray[Any] | None,
+        out: npt.NDArray[Any],
+    ) -> None:
+        """Normalise, forward and sample once; for more calls with one theta, make an ``actor``. Converts nothing.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (P,)
+        observations : ndarray of float64, shape (n, obs_dim), raw
+        noise : ndarray of the policy's dtype, shape (n, A), standard normal; None for the most probable action
+        out : ndarray of the policy's dtype, shape (n, A)
+            Receives kernel rows (``codec`` turns them into actions).
+
+        Raises
+        ------
+        InvalidArgumentError, TypeError, ValueError
+            If an array has another type, dtype, shape or layout.
+        """
+        self.actor(theta).act(observations, noise, out)
+
+    def dist_params(
+        self, theta: npt.NDArray[Any], observations: Any, normalizer: ObservationNormalizer | None = None
+    ) -> npt.NDArray[Any]:
+        """Distribution parameters phi (N, K): [mean, log_std] of a Box, logits otherwise.
+
+        ``normalizer`` stands in for the policy's own.
+        """
+        return self.forward(theta, self.normalize(observations, normalizer))
+
+    def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Distribution parameters phi (N, K) at network inputs (N, obs_dim), as ``normalize`` gives them."""
+        inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
+        return self._mlp.forward(self.check_theta(theta), inputs)
+
+    def log_prob(
+        self, theta: npt.NDArray[Any], observations: Any, actions: npt.NDArray[Any]
+    ) -> npt.NDArray[np.float64]:
+        """log pi(a_n | s_n; theta), shape (N,), in nats.
+
+        ``actions`` are those of a batch; of squashed ones it is the density where the environment has them.
+        """
+        phi = self.dist_params(theta, observations)
+        out = np.empty(len(phi))
+        rows = self.codec.encode(actions, len(phi))
+        self.distribution.log_prob(phi, rows, out)
+        return out - self.codec.log_slope(rows)
+
+    def kl_divergence(self, p: npt.NDArray[Any], q: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """KL(pi(.|p_n) || pi(.|q_n)), shape (N,), in nats, between distribution parameters (N, K)."""
+        size = int(self.distribution.num_dist_params)
+        p = float_array("p", p, (None, size), self.dtype)
+        q = float_array("q", q, (len(p), size), self.dtype)
+        out = np.empty(len(p))
+        self.distribution.kl_divergence(p, q, out)
+        return out
+
+    def mean_std(
+        self, theta: npt.NDArray[Any], observations: npt.NDArray[np.float64], normalizer: ObservationNormalizer
+    ) -> float:
+        """The mean standard deviation of a Box action at raw observations (N, obs_dim); NaN for other actions."""
+        if not self.codec.is_box:
+            return float("nan")
+        rows = observations if self._log_std == "output" else observations[:1]  # a parameter is the same everywhere
+        phi = self.dist_params(theta, rows, normalizer)
+        return float(np.exp(phi[:, self.codec.size :].astype(np.float64)).mean())

@@ -1,0 +1,198 @@
+"""ValueFunction: the critic, a network of its own, fitted by minibatch Adam."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast._core.modules import kernels
+from trpo_fast._core.threads import get_num_threads
+from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.policies.mlp import MLP
+from trpo_fast.policies.normalization import RunningMeanStd
+from trpo_fast.spaces.observations import ObservationCodec
+from trpo_fast.validation import check_integer, check_real, describe, float_array
+
+
+@dataclass(frozen=True)
+class CriticState:
+    """Everything the critic learns; immutable, so that it commits whole or not at all.
+
+    Parameters
+    ----------
+    theta, first_moment, second_moment : ndarray, shape (P,)
+        Parameters, and Adam's moments of their gradient.
+    n_steps : int
+        Adam steps taken.
+    target_statistics : RunningMeanStd
+        Of the returns seen, one column; used with ``normalize_returns``.
+    """
+
+    theta: npt.NDArray[Any]
+    first_moment: npt.NDArray[Any]
+    second_moment: npt.NDArray[Any]
+    n_steps: int
+    target_statistics: RunningMeanStd
+
+
+class ValueFitStatus(Enum):
+    """How a fit of the critic ended."""
+
+    COMMITTED = "committed"
+    NON_FINITE = "non_finite"  # a target, the loss or a parameter was not finite: the state is the old one
+
+
+class ValueFit(NamedTuple):
+    """The critic after a fit, and the evidence: mean squared error over the last pass, in squared units of returns."""
+
+    state: CriticState
+    status: ValueFitStatus
+    loss: float
+
+
+class ValueFunction:
+    """V(s; theta), in units of the return.
+
+    Parameters
+    ----------
+    observation_space : gymnasium.Space
+        As for ``Policy``.
+    net_arch, activation_fn, ortho_init, dtype
+        As for ``Policy``; the last layer has gain 1.
+    normalize_returns : bool
+        Fit to targets normalised by their running mean and standard deviation.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        *,
+        net_arch: Sequence[int] = (64, 64),
+        activation_fn: str = "tanh",
+        ortho_init: bool = True,
+        normalize_returns: bool = True,
+        dtype: npt.DTypeLike = "float32",
+    ) -> None:
+        self._mlp = MLP(
+            ObservationCodec(observation_space).size,
+            1,
+            net_arch=net_arch,
+            activation_fn=activation_fn,
+            ortho_init=ortho_init,
+            output_gain=1.0,
+            dtype=dtype,
+        )
+        self.dtype = self._mlp.dtype
+        self.normalize_returns = normalize_returns
+
+    @property
+    def num_params(self) -> int:
+        """Length P of theta."""
+        return self._mlp.num_params
+
+    def initial_state(self, seed: int | np.random.SeedSequence) -> CriticState:
+        """A fresh critic with Adam's moments at 0."""
+        theta = self._mlp.initial_parameters(np.random.default_rng(seed))
+        return CriticState(theta, np.zeros_like(theta), np.zeros_like(theta), 0, RunningMeanStd.initial(1))
+
+    def unflatten(self, theta: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """Views of theta (P,) by name, as ``Policy.unflatten``."""
+        return self._mlp.unflatten(theta)
+
+    def predict(self, state: CriticState, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Values (N,) at network inputs (N, obs_dim), which ``Policy.normalize`` makes from observations."""
+        inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
+        values = self._mlp.forward(self._mlp.check_theta(state.theta), inputs)[:, 0].astype(np.float64)
+        if self.normalize_returns:
+            values = values * state.target_statistics.std[0] + state.target_statistics.mean[0]
+        return values
+
+    def fit(
+        self,
+        state: CriticState,
+        inputs: npt.NDArray[Any],
+        returns: npt.NDArray[np.float64],
+        order: npt.NDArray[np.int64],
+        *,
+        batch_size: int,
+        learning_rate: float,
+    ) -> ValueFit:
+        """Minibatch Adam on mean((V - return)^2); the state that comes back is new, or the old one if not finite.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, obs_dim)
+            Network inputs.
+        returns : ndarray, shape (N,)
+        order : ndarray of int64, shape (n_critic_updates, N)
+            For every pass the order of the rows; consecutive ``batch_size`` of them are a minibatch.
+        """
+        return self.begin_fit(
+            state, inputs, returns, order, batch_size=batch_size, learning_rate=learning_rate
+        ).result()
+
+    def begin_fit(
+        self,
+        state: CriticState,
+        inputs: npt.NDArray[Any],
+        returns: npt.NDArray[np.float64],
+        order: npt.NDArray[np.int64],
+        *,
+        batch_size: int,
+        learning_rate: float,
+    ) -> "PendingFit":
+        """``fit`` on another thread, if the package may use one (``set_num_threads``); parameters as there."""
+        check_integer("batch_size", batch_size, at_least=1)
+        check_real("learning_rate", learning_rate, above=0.0)
+        inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
+        returns = float_array("returns", returns, (len(inputs),), np.float64)
+        is_order = isinstance(order, np.ndarray) and order.dtype == np.int64 and order.ndim == 2 and order.size > 0
+        if not is_order or order.shape[1] != len(inputs):
+            expected = f"an int64 array of shape (n_critic_updates, {len(inputs)})"
+            raise InvalidArgumentError("order", expected, describe(order))
+        order = np.require(order, requirements=["C", "ALIGNED"])
+        if not np.isfinite(returns).all():
+            return PendingFit(state, None, state.target_statistics, 1.0)
+        scale, statistics = 1.0, state.target_statistics
+        if self.normalize_returns:
+            statistics = statistics.updated(returns[:, None])
+            scale = float(statistics.std[0])
+            returns = (returns - statistics.mean[0]) / scale
+        with np.errstate(over="ignore"):
+            targets = returns.astype(self.dtype)
+        task = kernels(self.dtype).ValueFit(
+            self._mlp.network, inputs, targets, order, batch_size, learning_rate,
+            state.theta, state.first_moment, state.second_moment, state.n_steps,
+        )  # fmt: skip
+        if get_num_threads() > 1:
+            task.start()
+        return PendingFit(state, task, statistics, scale)
+
+
+class PendingFit:
+    """A fit of the critic that another thread may be doing; ``result`` is what ``ValueFunction.fit`` returns.
+
+    The state it began with is not touched. Dropping it ends the fit at its next minibatch.
+    """
+
+    def __init__(self, state: CriticState, task: Any, statistics: RunningMeanStd, scale: float) -> None:
+        self._state = state
+        self._task = task
+        self._statistics = statistics
+        self._scale = scale  # of the targets, in units of returns
+
+    def result(self) -> ValueFit:
+        """Wait for the end of the fit, or do it here if no other thread has begun."""
+        if self._task is None:
+            return ValueFit(self._state, ValueFitStatus.NON_FINITE, float("nan"))
+        self._task.finish()
+        theta, m, v = (np.empty_like(self._state.theta) for _ in range(3))
+        loss, n_steps, finite = self._task.read(theta, m, v)
+        loss *= self._scale**2
+        if not finite or not np.isfinite(loss):
+            return ValueFit(self._state, ValueFitStatus.NON_FINITE, loss)
+        return ValueFit(CriticState(theta, m, v, n_steps, self._statistics), ValueFitStatus.COMMITTED, loss)

@@ -1,0 +1,1 @@
+"""Sampling: rollouts, vines and evaluations of a policy in environments."""

@@ -1,0 +1,166 @@
+"""RolloutCollector: rollouts with action noise of its own, and the episodes in them."""
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.policies.policy import Policy
+from trpo_fast.sampling.rollouts import Episode, Rollout
+from trpo_fast.sampling.sampler import Sampler
+from trpo_fast.sampling.stepping import AfterStep
+from trpo_fast.sampling.vine import VinePlan
+from trpo_fast.validation import float_array
+
+
+class RolloutCollector:
+    """Steps n environments with one policy call a step.
+
+    Parameters
+    ----------
+    sampler : Sampler
+    policy : Policy
+    seeds : numpy.random.SeedSequence
+        Every environment draws its action noise from a stream of its own.
+    stats_window_size : int
+        Finished episodes that ``episodes`` remembers.
+
+    Attributes
+    ----------
+    episodes : deque of Episode
+        The latest ones that ended.
+    latest_episodes : list of Episode
+        Those that ended in the latest rollout.
+    num_episodes : int
+        How many ended in all.
+    num_steps : int
+        Steps of every environment, without those of branches.
+    """
+
+    def __init__(self, sampler: Sampler, policy: Policy, seeds: np.random.SeedSequence, stats_window_size: int) -> None:
+        n = sampler.num_envs
+        self.sampler = sampler
+        self._policy = policy
+        self.seed_noise(seeds)
+        self._observations: npt.NDArray[np.float64] | None = None
+        self._returns = np.zeros(n)
+        self._lengths = np.zeros(n, dtype=np.int64)
+        self.episodes: deque[Episode] = deque(maxlen=stats_window_size)
+        self.latest_episodes: list[Episode] = []
+        self.num_episodes = 0
+        self.num_steps = 0
+
+    def seed_noise(self, seeds: np.random.SeedSequence) -> None:
+        """Begin the noise of every environment anew."""
+        self._noise_streams = [np.random.default_rng(child) for child in seeds.spawn(self.sampler.num_envs)]
+
+    def forget_episodes(self) -> None:
+        """Let the statistics of episodes begin anew."""
+        self.episodes.clear()
+        self.num_episodes = self.num_steps = 0
+
+    def reset(self, seed: int | None) -> None:
+        """Start an episode in every environment, i with ``seed`` + i; with None its random stream goes on."""
+        self._observations = self.sampler.reset(seed)
+        self._returns[:] = 0.0
+        self._lengths[:] = 0
+
+    @property
+    def noise_streams(self) -> list[np.random.Generator]:
+        """What the actions of each environment are drawn with."""
+        return self._noise_streams
+
+    @noise_streams.setter
+    def noise_streams(self, streams: list[np.random.Generator]) -> None:
+        if len(streams) == self.sampler.num_envs:  # those of other environments are of no use
+            self._noise_streams = list(streams)
+
+    def get_state(self) -> dict[str, Any]:
+        """Where the unfinished episodes are between two rollouts, as plain values."""
+        return {
+            "observations": self._observations,
+            "returns": self._returns,
+            "lengths": self._lengths,
+        }
+
+    def get_episodes(self) -> dict[str, Any]:
+        """The episodes that have ended, as plain values."""
+        latest = np.array(self.episodes, dtype=np.float64).reshape(-1, 2)
+        return {"episodes": latest, "num_episodes": self.num_episodes, "steps": self.num_steps}
+
+    def set_episodes(self, state: dict[str, Any]) -> None:
+        """Count on from where ``get_episodes`` gave ``state``."""
+        episodes = [Episode(float(episode_return), int(length)) for episode_return, length in state["episodes"]]
+        self.num_episodes, self.num_steps = int(state["num_episodes"]), int(state["steps"])
+        self.episodes.clear()
+        self.episodes.extend(episodes)
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on where ``get_state`` gave ``state``.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it is the state of another number or kind of environments.
+        """
+        n, shape = self.sampler.num_envs, self._policy.observation_codec.shape
+        observations = float_array("observations", state["observations"], (n, *shape), np.float64)
+        returns = float_array("returns", state["returns"], (n,), np.float64)
+        lengths = np.broadcast_to(state["lengths"].astype(np.int64), (n,)).copy()
+        self._observations, self._returns, self._lengths = observations, returns, lengths
+
+    def collect(
+        self,
+        theta: npt.NDArray[Any],
+        n_steps: int,
+        after_step: AfterStep | None = None,
+        plan: VinePlan | None = None,
+    ) -> Rollout | None:
+        """``n_steps`` steps of every environment with the policy ``theta``.
+
+        Parameters
+        ----------
+        after_step : callable, optional
+            Called after every step; False ends the rollout, and None is returned.
+        plan : VinePlan, optional
+            Where branches leave the rollout.
+
+        Raises
+        ------
+        EnvironmentFaultError
+            If an environment raises or returns something unfit; nothing of the rollout is kept.
+        """
+        if self._observations is None:
+            raise RuntimeError("collect: expected reset() before it")
+        size, dtype = (n_steps, self._policy.codec.size), self._policy.dtype
+        noise = np.stack([stream.standard_normal(size, dtype=dtype) for stream in self._noise_streams], axis=1)
+        rollout = self.sampler.collect(theta, noise, self._observations, after_step, plan)
+        if rollout is not None:
+            self.num_steps += n_steps
+            self._observations = rollout.trajectories.observations[-1].copy()
+            self.count_episodes(rollout)
+        return rollout
+
+    def count_episodes(self, rollout: Rollout) -> None:
+        """Add the rewards and transitions of a rollout to the episodes they belong to."""
+        trajectories = rollout.trajectories
+        for i in rollout.reset_envs:
+            self._returns[i] = self._lengths[i] = 0
+        begins = np.zeros(len(self._returns), dtype=np.int64)
+        self.latest_episodes = []
+
+        def add(i: int, end: int) -> None:
+            steps = slice(begins[i], end), i
+            self._returns[i] += trajectories.rewards[steps].sum()
+            self._lengths[i] += np.count_nonzero(trajectories.valid[steps])
+            begins[i] = end
+
+        for t, i in np.argwhere(trajectories.terminated | trajectories.truncated).tolist():
+            add(i, t + 1)
+            self.latest_episodes.append(Episode(float(self._returns[i]), int(self._lengths[i])))
+            self._returns[i] = self._lengths[i] = 0
+        for i in range(len(begins)):
+            add(i, len(trajectories.rewards))
+        self.episodes.extend(self.latest_episodes)
+        self.num_episodes += len(self.latest_episodes)

@@ -1,0 +1,36 @@
+"""Worker processes that step the environments."""
+
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+
+from trpo_fast.environments.make import factories_of
+from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.sampling.workers.pool import ParallelSampler
+from trpo_fast.validation import check_integer, check_real, describe
+
+__all__ = ["ParallelSampler", "make_parallel_sampler"]
+
+
+def make_parallel_sampler(
+    env: Any, n_envs: int, env_kwargs: dict[str, Any] | None, *, n_workers: int, timeout: float, restarts: int
+) -> ParallelSampler:
+    """An id or a list of factories as environments in ``n_workers`` processes, which are yet to be started.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``env`` is neither, or another argument is out of its range.
+    """
+    check_real("worker_timeout", timeout, above=0.0)
+    check_integer("worker_restarts", restarts, at_least=0)
+    factories = factories_of(env, n_envs, env_kwargs)
+    if factories is None:
+        raise InvalidArgumentError("env", "an id or a list of factories with n_workers > 0", describe(env))
+    if isinstance(env, str):  # may be registered by the user's script, which workers do not run
+        first = factories[0]()
+        if first.spec is not None:
+            factories = [partial(gym.make, first.spec)] * n_envs
+        first.close()
+    return ParallelSampler(factories, n_workers, timeout=timeout, restarts=restarts)

@@ -1,0 +1,148 @@
+"""What a worker process does: it steps its share of the environments through whole rollouts.
+
+Commands come as pickles on standard input, answers go out on standard output; both ends are ours. When the input ends,
+because the parent closed it or died, the process is gone at once, whatever it is doing.
+"""
+
+import os
+import pickle
+import queue
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple, TypeAlias
+
+import cloudpickle
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.environments.interface import Trajectories
+from trpo_fast.environments.make import EnvFactory, make_from_factories
+from trpo_fast.environments.single import SingleEnvironments
+from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
+from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.policies.policy import Policy
+from trpo_fast.sampling.rollouts import Branches, Seconds
+from trpo_fast.sampling.stepping import step_through
+from trpo_fast.sampling.vine import VinePlan, sample_vine
+from trpo_fast.sampling.workers.shared_arrays import BY_ENVIRONMENT, Layout, map_arrays, trajectories_of
+
+FinalObservations: TypeAlias = dict[tuple[int, int], npt.NDArray[np.float64]]  # by step and environment
+
+
+class Setup(NamedTuple):
+    """What a worker is told first: its number, its share of the factories and what they share."""
+
+    worker: int
+    factories: Sequence[EnvFactory]
+    first_index: int
+    path: Path
+    layout: Layout
+    make_networks: Callable[[], tuple[Policy, Any]]
+
+
+class Worker:
+    """The share of one process; its methods are the commands that it obeys."""
+
+    def __init__(self, setup: Setup) -> None:
+        arrays = map_arrays(setup.path, setup.layout)
+        share = slice(setup.first_index, setup.first_index + len(setup.factories))
+        self._shared = arrays
+        self._arrays = {name: arrays[name][:, share] for name in BY_ENVIRONMENT}
+        position = memoryview(arrays["positions"][setup.worker])
+        self._environments = SingleEnvironments(make_from_factories(setup.factories), setup.first_index, position)
+        self._policy, _ = setup.make_networks()
+        if self._policy.action_masks is not None:
+            self._environments.use_masks()
+        spaces = self._environments.observation_space, self._environments.action_space
+        expected = self._policy.observation_space, self._policy.action_space
+        if spaces != expected:
+            raise InvalidArgumentError("env", "the spaces of environment 0, {} and {}".format(*expected), spaces)
+
+    def reset(self, request: int, seed: int | None) -> None:
+        """Start an episode in every environment; the observations are those of step 0."""
+        self._arrays["observations"][0] = self._environments.reset(seed)
+
+    def collect(self, request: int, plan: VinePlan | None) -> tuple[FinalObservations, Seconds | None, Branches | None]:
+        """A rollout, in the shared arrays but for the final observations of truncated episodes, times and branches."""
+        policy, arrays, shared = self._policy, self._arrays, self._shared
+        arrays["terminated"][...] = arrays["truncated"][...] = False
+        arrays["valid"][...] = True
+        trajectories = trajectories_of(arrays, {})
+        statistics = RunningMeanStd(shared["mean"], shared["var"])
+        actor = policy.actor(shared["theta"], ObservationNormalizer(statistics, policy.normalizer.enabled))
+
+        def go_on(trajectories: Trajectories, t: int) -> bool:
+            return bool(shared["cancelled"][0] < request)
+
+        noise, actions = arrays["noise"], arrays["actions"]
+        what = actor, policy.codec, noise, trajectories, actions, go_on
+        if plan is None:
+            return trajectories.final_observations, step_through(self._environments, *what), None
+        grown = sample_vine(self._environments, plan, *what, lambda: bool(shared["cancelled"][0] >= request))
+        return trajectories.final_observations, *(grown or (None, None))
+
+    def check_restorable(self, request: int) -> str | None:
+        """Why the state of the share cannot be read or set, if that is known."""
+        try:
+            self._environments.check_restorable()
+        except SnapshotError as error:
+            return str(error)
+        return None
+
+    def get_state(self, request: int) -> dict[str, Any] | str:
+        """The state of the share, or why it is not known."""
+        try:
+            return self._environments.get_state()
+        except SnapshotError as error:
+            return str(error)
+
+    def set_state(self, request: int, state: dict[str, Any]) -> str | None:
+        """Go on where ``get_state`` gave ``state``; otherwise, why not."""
+        try:
+            self._environments.set_state(state)
+        except SnapshotError as error:
+            return str(error)
+        return None
+
+    def close(self, request: int) -> None:
+        """Free what the environments hold."""
+        self._environments.close()
+
+
+def main() -> None:
+    """Obey commands until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    commands: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what environments print goes to standard error
+    threading.Thread(target=_read, args=(os.fdopen(os.dup(0), "rb"), commands), daemon=True).start()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    worker: Any = None
+    while True:
+        request, name, arguments = 0, "", ()
+        try:
+            request, name, payload = pickle.loads(commands.get())
+            arguments = cloudpickle.loads(payload)
+            if name == "setup":
+                worker = Worker(*arguments)
+                answer: Any = ("done", None)
+            else:
+                answer = ("done", getattr(worker, name)(request, *arguments))
+        except EnvironmentFaultError as error:
+            answer = ("fault", error.args[:-1])
+        except InvalidArgumentError as error:
+            answer = ("invalid", error.args)
+        except BaseException as error:  # SystemExit of an environment too
+            answer = ("error", f"{type(error).__name__}: {error}")
+        pickle.dump((request, *answer), answers)
+        answers.flush()
+
+
+def _read(stream: IO[bytes], commands: "queue.SimpleQueue[bytes]") -> None:
+    while True:
+        size = stream.read(8)
+        if len(size) < 8:
+            os._exit(0)
+        commands.put(stream.read(int.from_bytes(size, "little")))

@@ -1,0 +1,91 @@
+"""Arrays that processes share: a file in memory, mapped by each of them."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.environments.interface import Trajectories
+
+TRAJECTORIES = ("observations", "rewards", "terminated", "truncated", "valid")
+BY_ENVIRONMENT = (*TRAJECTORIES, "noise", "actions")
+_LINE = 64  # bytes; arrays begin on cache lines
+
+
+class Layout(NamedTuple):
+    """Shapes and dtypes of what a rollout of T steps of n environments shares; actions have A columns, theta P."""
+
+    n_steps: int
+    n_envs: int
+    observation_shape: tuple[int, ...]
+    action_size: int
+    num_params: int
+    dtype: str  # of theta, noise and actions
+    n_workers: int
+
+    def arrays(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and dtype by name."""
+        size = (self.n_steps, self.n_envs)
+        obs_dim = int(np.prod(self.observation_shape))
+        return {
+            "theta": ((self.num_params,), self.dtype),
+            "mean": ((obs_dim,), "float64"),
+            "var": ((obs_dim,), "float64"),
+            "observations": ((self.n_steps + 1, self.n_envs, *self.observation_shape), "float64"),
+            "rewards": (size, "float64"),
+            "terminated": (size, "bool"),
+            "truncated": (size, "bool"),
+            "valid": (size, "bool"),
+            "noise": ((*size, self.action_size), self.dtype),
+            "actions": ((*size, self.action_size), self.dtype),
+            "positions": ((self.n_workers, _LINE // 8), "int64"),  # step and environment where each worker is
+            "cancelled": ((1,), "int64"),  # the latest request that nobody waits for any more
+        }
+
+
+def map_arrays(path: Path, layout: Layout) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of ``layout`` in the file ``path``, which is theirs."""
+    arrays, offset = {}, 0
+    for name, (shape, dtype) in layout.arrays().items():
+        array: npt.NDArray[Any] = np.memmap(path, dtype, "r+", offset, shape)
+        arrays[name] = array.view(np.ndarray)
+        offset += -(-array.nbytes // _LINE) * _LINE
+    return arrays
+
+
+def trajectories_of(
+    arrays: dict[str, npt.NDArray[Any]], finals: dict[tuple[int, int], npt.NDArray[np.float64]]
+) -> Trajectories:
+    """Those of the arrays that trajectories are made of."""
+    observations, rewards, terminated, truncated, valid = (arrays[name] for name in TRAJECTORIES)
+    return Trajectories(observations, rewards, terminated, truncated, valid, finals)
+
+
+class SharedFile:
+    """A file of zeros with room for ``layout``: in memory and without a name in any folder, where the system has such.
+
+    Attributes
+    ----------
+    path : Path
+        Opens it, for as long as it is not closed.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        sizes = (np.dtype(dtype).itemsize * int(np.prod(shape)) for shape, dtype in layout.arrays().values())
+        if sys.platform == "linux":
+            self._fd = os.memfd_create("trpo_fast")
+            self.path = Path(f"/proc/{os.getpid()}/fd/{self._fd}")
+        else:
+            self._fd, name = tempfile.mkstemp(prefix="trpo_fast_")
+            self.path = Path(name)
+        os.truncate(self._fd, sum(-(-size // _LINE) * _LINE for size in sizes))
+
+    def close(self) -> None:
+        """Let it go."""
+        os.close(self._fd)
+        if sys.platform != "linux":
+            self.path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Spaces: how observations and actions become numbers."""

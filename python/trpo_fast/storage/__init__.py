@@ -1,0 +1,1 @@
+"""Files: policies, models and checkpoints."""

@@ -1,0 +1,124 @@
+"""A model as the tensors and metadata of a policy file, and back."""
+
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.config import TRPOConfig
+from trpo_fast.errors import PolicyFileError
+from trpo_fast.policies.normalization import ObservationNormalizer
+from trpo_fast.policies.value_function import CriticState
+from trpo_fast.schedules import AdaptiveRadius, LinearSchedule, value_at
+from trpo_fast.spaces.kinds import Spaces
+from trpo_fast.storage.plain_values import to_json
+from trpo_fast.storage.policy_content import (
+    check_sizes,
+    fill,
+    policy_arguments,
+    policy_metadata,
+    read_arguments,
+    read_normalizer,
+    read_statistics,
+    statistics_tensors,
+)
+from trpo_fast.storage.policy_file import Tensors
+from trpo_fast.validation import check_integer, describe
+
+if TYPE_CHECKING:
+    from trpo_fast.learner import TRPO
+
+# what a file may set: never what environments are made of
+_SCHEDULED = ("learning_rate", "target_kl")
+_ARGUMENTS = {f.name for f in fields(TRPOConfig)}
+_ARGUMENTS |= {"policy_kwargs", "normalize_observations", "use_masking", "dtype", "seed"}
+
+
+class ModelContent(NamedTuple):
+    """What metadata says of a model: constructor arguments, (observation, action) spaces and where training is."""
+
+    arguments: dict[str, Any]
+    spaces: Spaces
+    n_envs: int
+    num_timesteps: int
+    training: Any  # JSON of plain values, of arrays that are tensors
+    functions: set[str]  # settings that were functions, and are numbers now
+
+
+def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
+    """Tensors by name ("policy.layers.0.weight", ..., "normalizer.mean", ...) and metadata of a model."""
+    tensors = {f"{part}.{name}": a for part, named in model.get_parameters().items() for name, a in named.items()}
+    tensors.update(statistics_tensors("normalizer", model.policy.normalizer.statistics))
+    tensors.update(statistics_tensors("returns", model.return_statistics))
+    training = to_json(model.get_training_state(), tensors, "training")
+    metadata = {
+        **policy_metadata(model.policy),
+        "arguments": {
+            **_config_to_json(model.config, model.progress_remaining),
+            "policy_kwargs": model.policy_kwargs,
+            **policy_arguments(model.policy),
+            "seed": model.seed,
+        },
+        "n_envs": model.n_envs,
+        "num_timesteps": model.num_timesteps,
+        "functions": [n for n in _SCHEDULED if _is_lost(getattr(model.config, n))],
+        "training": training,
+    }
+    return tensors, metadata
+
+
+def _config_to_json(config: TRPOConfig, progress_remaining: float) -> dict[str, Any]:
+    """The settings, with the present value of functions that cannot be written down."""
+    values = {f.name: getattr(config, f.name) for f in fields(config)}
+    for name, value in values.items():
+        if isinstance(value, LinearSchedule | AdaptiveRadius):
+            values[name] = asdict(value)
+        elif _is_lost(value):
+            try:
+                values[name] = value_at(name, value, progress_remaining)
+            except Exception:  # a function that fails ends training; what was learned must be saved
+                values[name] = getattr(TRPOConfig(), name)
+    return values
+
+
+def _is_lost(value: Any) -> bool:
+    return callable(value) and not isinstance(value, LinearSchedule)
+
+
+def check_content(metadata: dict[str, Any], tensors: Tensors) -> ModelContent:
+    """The metadata of a model that this version can read.
+
+    Raises
+    ------
+    PolicyFileError
+    """
+    arguments, spaces = read_arguments(metadata)
+    try:
+        num_timesteps = int(metadata["num_timesteps"])
+        n_envs = check_integer("n_envs", metadata["n_envs"], at_least=1, at_most=len(tensors))  # each has a stream
+        training = metadata["training"]
+        functions = set(metadata["functions"]) & set(_SCHEDULED)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise PolicyFileError(f"policy file: expected the metadata of a model, got none for {error}") from error
+    if not arguments.keys() <= _ARGUMENTS:
+        raise PolicyFileError(f"policy file: expected arguments of a model, got {describe(arguments)}")
+    check_sizes(arguments, spaces, tensors, parts=("policy", "value_function"))
+    return ModelContent(arguments, spaces, n_envs, num_timesteps, training, functions)
+
+
+def restore(model: "TRPO", tensors: Tensors) -> tuple[npt.NDArray[Any], CriticState, ObservationNormalizer]:
+    """The policy's theta, critic and normaliser that ``tensors`` hold for a freshly made ``model``.
+
+    Raises
+    ------
+    PolicyFileError
+        If a tensor is missing, has another shape or dtype than the model's, or is not finite.
+    """
+    parts = model.get_parameters()
+    for part, views in parts.items():
+        fill(views, tensors, part)
+    theta, value_theta = (np.concatenate([v.ravel() for v in views.values()]) for views in parts.values())
+    critic = model.value_function.initial_state(model.seed)
+    critic = replace(critic, theta=value_theta, target_statistics=read_statistics(tensors, "returns", 1))
+    return theta, critic, read_normalizer(model.policy, tensors)

@@ -1,0 +1,221 @@
+"""What a policy file says of a policy: as much, and no more, than acting needs."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast._version import __version__
+from trpo_fast.errors import InvalidArgumentError, PolicyFileError
+from trpo_fast.policies.factory import make_policy
+from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.policies.policy import Policy
+from trpo_fast.spaces.actions import count_dist_params
+from trpo_fast.spaces.kinds import Spaces
+from trpo_fast.spaces.observations import leaves_of
+from trpo_fast.storage.policy_file import Tensors, existing_path, load_policy_file, save_policy_file, target_path
+from trpo_fast.storage.spaces_json import space_from_json, space_to_json
+from trpo_fast.validation import describe
+
+FORMAT = "trpo_fast.policy"
+VERSION = 3
+
+
+def load_policy(path: str | os.PathLike[str]) -> tuple[Policy, npt.NDArray[Any]]:
+    """The policy in a file that ``TRPO.save`` wrote, and its theta (P,): what acts, and nothing of what learns.
+
+    Parameters
+    ----------
+    path : path
+        The exact name, or the name without ".safetensors".
+
+    Raises
+    ------
+    PolicyFileError
+        If the file is damaged, or holds no policy.
+    InvalidArgumentError, UnsupportedSpaceError
+        If it holds one that cannot be.
+    FileNotFoundError
+    """
+    return read_policy(*load_policy_file(existing_path(path)))
+
+
+def save_policy(path: str | os.PathLike[str], policy: Policy, theta: npt.NDArray[Any]) -> None:
+    """Write ``policy`` with ``theta`` (P,) for ``load_policy``, the C++ runtime and ``trpo-fast export``.
+
+    For loops of your own; ``TRPO.save`` also writes what learning needs to go on, without which ``TRPO.load`` refuses
+    a file. ".safetensors" is added to a path without a suffix.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If theta is not one of the policy, or not finite.
+    OSError
+        If the file cannot be written; an old one is left as it was.
+    """
+    theta = policy.check_theta(theta)
+    if not np.isfinite(theta).all():
+        raise InvalidArgumentError("theta", "finite values", "NaN or Inf")
+    tensors = {f"policy.{name}": view for name, view in policy.unflatten(theta).items()}
+    tensors.update(statistics_tensors("normalizer", policy.normalizer.statistics))
+    arguments = {"policy_kwargs": policy.policy_kwargs, **policy_arguments(policy)}
+    save_policy_file(target_path(path), tensors, {**policy_metadata(policy), "arguments": arguments})
+
+
+def policy_arguments(policy: Policy) -> dict[str, Any]:
+    """Arguments of a model that are those of its policy, but for ``policy_kwargs``."""
+    return {
+        "normalize_observations": policy.normalizer.enabled,
+        "use_masking": policy.action_masks is not None,
+        "dtype": str(policy.dtype),
+    }
+
+
+def policy_metadata(policy: Policy) -> dict[str, Any]:
+    """What stands in every file."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "trpo_fast": __version__,
+        "observation_space": space_to_json(policy.observation_space),
+        "action_space": space_to_json(policy.action_space),
+    }
+
+
+def statistics_tensors(part: str, statistics: RunningMeanStd) -> Tensors:
+    """Running statistics as the tensors of a file."""
+    count = np.array([statistics.count])
+    return {f"{part}.mean": statistics.mean, f"{part}.var": statistics.var, f"{part}.count": count}
+
+
+def read_policy(tensors: Tensors, metadata: dict[str, Any]) -> tuple[Policy, npt.NDArray[Any]]:
+    """``load_policy`` of what a file holds."""
+    arguments, spaces = read_arguments(metadata)
+    try:
+        options = {name: arguments[name] for name in ("normalize_observations", "use_masking", "dtype")}
+        policy_kwargs = arguments["policy_kwargs"]
+    except KeyError as error:
+        raise PolicyFileError(f"policy file: expected the arguments of a policy, got none for {error}") from error
+    if not isinstance(policy_kwargs, dict) or options["dtype"] not in ("float32", "float64"):
+        raise PolicyFileError(f"policy file: expected the arguments of a policy, got {describe(arguments)}")
+    check_sizes(arguments, spaces, tensors, parts=("policy",))
+    policy = make_policy(*spaces, policy_kwargs, **options)
+    theta = np.zeros(policy.num_params, policy.dtype)
+    fill(policy.unflatten(theta), tensors, "policy")
+    policy.normalizer = read_normalizer(policy, tensors)
+    return policy, theta
+
+
+def read_arguments(metadata: dict[str, Any]) -> tuple[dict[str, Any], Spaces]:
+    """The arguments that a model was made with, and its (observation, action) spaces.
+
+    Raises
+    ------
+    PolicyFileError
+        If this version cannot read them.
+    """
+    is_known = (metadata.get("format"), metadata.get("version")) == (FORMAT, VERSION)
+    if not is_known or type(metadata["version"]) is not int:
+        got = f"{metadata.get('format')} version {metadata.get('version')}"
+        raise PolicyFileError(f"policy file: expected {FORMAT} version {VERSION}, got {got}")
+    try:
+        arguments = metadata["arguments"]
+        spaces = space_from_json(metadata["observation_space"]), space_from_json(metadata["action_space"])
+    except KeyError as error:
+        raise PolicyFileError(f"policy file: expected the metadata of a model, got none for {error}") from error
+    if not isinstance(arguments, dict):
+        raise PolicyFileError(f"policy file: expected arguments of a model, got {describe(arguments)}")
+    return arguments, spaces
+
+
+def check_sizes(arguments: dict[str, Any], spaces: Spaces, tensors: Tensors, parts: Sequence[str]) -> None:
+    """Refuse sizes that the tensors do not have, before anything is made of them."""
+    observation_space, action_space = spaces
+    kwargs = arguments.get("policy_kwargs")
+    arch = kwargs.get("net_arch", (64, 64)) if isinstance(kwargs, dict) else None
+    num_features = sum(leaf.columns.stop - leaf.columns.start for leaf in leaves_of(observation_space))
+    for part in parts:
+        widths = arch.get("pi" if part == "policy" else "vf") if isinstance(arch, dict) else arch
+        if not isinstance(widths, list | tuple):
+            raise PolicyFileError(f"policy file: expected widths of layers, got {describe(widths)}")
+        biases = [f"{part}.layers.{i}.bias" for i in range(len(widths) + 1)]
+        found = [np.size(tensors.get(f"{part}.layers.0.weight", ())) // max(_size(tensors, biases[0]), 1)]
+        found += [_size(tensors, name) for name in biases]
+        outputs = _num_outputs(action_space) if part == "policy" else {1}
+        if found[:-1] != [num_features, *widths] or found[-1] not in outputs:
+            expected = f"{num_features} features and layers of {[*widths, *sorted(outputs)[:1]]}"
+            raise PolicyFileError(f"policy file: expected {expected} in {part}, got {found}")
+
+
+def _size(tensors: Tensors, name: str) -> int:
+    return int(np.size(tensors.get(name, ())))
+
+
+def _num_outputs(action_space: gym.Space[Any]) -> set[int]:
+    """What a policy's last layer may put out: of a Box, means with or without log standard deviations."""
+    n = count_dist_params(action_space)
+    return {n // 2, n} if isinstance(action_space, gym.spaces.Box) else {n}
+
+
+def fill(views: dict[str, npt.NDArray[Any]], tensors: Tensors, part: str) -> None:
+    """Write the tensors of a part of a model into ``views`` of its parameters.
+
+    Raises
+    ------
+    PolicyFileError
+        If one is missing, has another shape or dtype, or is not finite.
+    """
+    for name, view in views.items():
+        view[...] = read_tensor(tensors, f"{part}.{name}", view.shape, view.dtype)
+
+
+def read_normalizer(policy: Policy, tensors: Tensors) -> ObservationNormalizer:
+    """The policy's normaliser with the statistics that ``tensors`` hold.
+
+    Raises
+    ------
+    PolicyFileError
+    """
+    statistics = read_statistics(tensors, "normalizer", policy.normalizer.statistics.mean.size)
+    choices = ~policy.observation_codec.is_continuous
+    if statistics.mean[choices].any() or (statistics.var[choices] != 1.0).any():
+        raise PolicyFileError("policy file: expected choices and masks that are not normalised, got statistics of them")
+    return replace(policy.normalizer, statistics=statistics)
+
+
+def read_statistics(tensors: Tensors, part: str, size: int) -> RunningMeanStd:
+    """Running statistics of ``size`` columns.
+
+    Raises
+    ------
+    PolicyFileError
+    """
+    mean, var, count = (
+        read_tensor(tensors, f"{part}.{name}", (n,), np.dtype(np.float64))
+        for name, n in (("mean", size), ("var", size), ("count", 1))
+    )
+    statistics = RunningMeanStd(mean, var, float(count[0]))
+    if not statistics.is_possible:
+        raise PolicyFileError(f"policy file: expected variances >= 0 in {part}, got others")
+    return statistics
+
+
+def read_tensor(tensors: Tensors, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """The tensor ``name``.
+
+    Raises
+    ------
+    PolicyFileError
+        If it is missing, has another shape or dtype, or is not finite.
+    """
+    tensor = tensors.get(name)
+    if tensor is None or tensor.shape != shape or tensor.dtype != dtype:
+        got = "none" if tensor is None else f"{tensor.dtype} {tensor.shape}"
+        raise PolicyFileError(f"policy file: expected {name} as {dtype} {shape}, got {got}")
+    if not np.isfinite(tensor).all():
+        raise PolicyFileError(f"policy file: expected finite values, got NaN or Inf in {name}")
+    return tensor

@@ -1,0 +1,146 @@
+"""Spaces as plain JSON, so that a policy file needs no pickle."""
+
+import re
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from trpo_fast.errors import PolicyFileError, UnsupportedSpaceError
+from trpo_fast.validation import MAX_DIMENSIONS, describe, is_shape
+
+MAX_CHOICES = 1 << 20  # of one part of a space in a file
+
+
+MAX_BOUND = 40  # digits and signs of a bound
+
+
+_FLOATS = ("float16", "float32", "float64")
+
+
+_KINDS = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict (with text keys) or Tuple of them"
+
+
+_DTYPES = (*_FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
+
+
+def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
+    """A space as a JSON object; bounds travel as text, exactly ("inf" too)."""
+    if isinstance(space, gym.spaces.Box):
+        number = float if str(space.dtype) in _FLOATS else int
+        bounds = {name: [repr(number(b)) for b in getattr(space, name).ravel()] for name in ("low", "high")}
+        return {"type": "Box", "shape": list(space.shape), "dtype": str(space.dtype), **bounds}
+    if isinstance(space, gym.spaces.Discrete):
+        return {"type": "Discrete", "n": int(space.n), "start": int(space.start), "dtype": str(space.dtype)}
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        choices = {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
+        return {"type": "MultiDiscrete", "dtype": str(space.dtype), **choices}
+    if isinstance(space, gym.spaces.MultiBinary):
+        sizes = np.ravel(space.n).tolist()
+        return {"type": "MultiBinary", "n": sizes if np.ndim(space.n) else sizes[0]}  # an int and a shape of one differ
+    if isinstance(space, gym.spaces.Dict) and all(isinstance(key, str) for key in space.spaces):
+        return {"type": "Dict", "spaces": [[key, space_to_json(part)] for key, part in space.spaces.items()]}
+    if isinstance(space, gym.spaces.Tuple):
+        return {"type": "Tuple", "spaces": [space_to_json(part) for part in space.spaces]}
+    raise UnsupportedSpaceError(f"space: expected {_KINDS}, got {space}")
+
+
+def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
+    """The space that ``space_to_json`` described.
+
+    Raises
+    ------
+    PolicyFileError
+        If ``data`` describes none.
+    """
+    try:
+        kind = data["type"]
+        if kind == "MultiBinary":
+            return gym.spaces.MultiBinary(_counts(data["n"]))
+        if kind == "Dict":
+            return gym.spaces.Dict(_parts(data["spaces"]))
+        if kind == "Tuple":
+            return gym.spaces.Tuple([space_from_json(part) for part in _list(data["spaces"])])
+        if data["dtype"] not in _DTYPES:
+            raise ValueError("unknown dtype")
+        dtype = np.dtype(data["dtype"]).type
+        if kind == "Box":
+            shape = [_integer(n) for n in _list(data["shape"])]
+            if not is_shape(shape):
+                raise ValueError("no shape")
+            low, high = (
+                np.array([_bound(b, data["dtype"]) for b in _list(data[name])], dtype=dtype).reshape(shape)
+                for name in ("low", "high")
+            )
+            if (low == np.inf).any() or (high == -np.inf).any():
+                raise ValueError("bounds between which nothing is")
+            return gym.spaces.Box(low, high, dtype=dtype)
+        if kind in ("Discrete", "MultiDiscrete") and data["dtype"] not in (*_FLOATS, "bool"):
+            name = "n" if kind == "Discrete" else "nvec"
+            counts, start = _counts(data[name]), _integers(data["start"])
+            if isinstance(counts, int) != (kind == "Discrete") or np.shape(start) != np.shape(counts):
+                raise ValueError("counts of another shape")
+            for number in (*np.ravel(counts), *np.ravel(start)):
+                _in_range(int(number), data["dtype"])
+            make = gym.spaces.Discrete if kind == "Discrete" else gym.spaces.MultiDiscrete
+            return make(counts, start=start, dtype=dtype)
+    except (KeyError, TypeError, ValueError, AssertionError, OverflowError, RecursionError) as error:
+        raise PolicyFileError(f"space: expected a description of a space, got {describe(data)}") from error
+    raise PolicyFileError(f"space: expected {_KINDS}, got {describe(data)}")
+
+
+def _parts(pairs: Any) -> list[tuple[str, gym.Space[Any]]]:
+    parts = [(key, space_from_json(part)) for key, part in _list(pairs)]
+    if not all(isinstance(key, str) for key, _ in parts) or len(dict(parts)) != len(parts):
+        raise ValueError("keys that are no text, or not unique")
+    return parts
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("expected a list")
+    return value
+
+
+def _integer(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError("expected an integer")
+    return _in_range(value, "int64")
+
+
+def _integers(value: Any) -> Any:
+    """``value``, if it is an integer or nested lists of them."""
+    return [_integers(item) for item in value] if isinstance(value, list) else _integer(value)
+
+
+def _counts(value: Any) -> Any:
+    """``value``, if it is numbers of choices that could have been learned on; flat or nested."""
+    counts = _integers(value)
+    has_shape = np.ndim(counts) <= MAX_DIMENSIONS and 0 < np.size(counts) <= MAX_CHOICES
+    if not has_shape or np.min(counts) < 1 or np.max(counts) > MAX_CHOICES:
+        raise ValueError(f"choices outside 1..{MAX_CHOICES}")
+    return counts
+
+
+def _in_range(number: int, dtype: str) -> int:
+    low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    if not low <= number <= high:
+        raise ValueError(f"what {dtype} cannot hold")
+    return number
+
+
+def _bound(text: Any, dtype: str) -> float | int:
+    """A bound as ``space_to_json`` writes it: a number of the dtype as JSON has it, or "inf"."""
+    if not isinstance(text, str) or len(text) > MAX_BOUND:
+        raise ValueError("a bound that is no text, or long")
+    if dtype not in _FLOATS:
+        if not re.fullmatch(r"-?(0|[1-9]\d*)", text, re.ASCII):
+            raise ValueError("a bound that is no integer")
+        return _in_range(int(text), dtype)
+    if not re.fullmatch(r"-?(inf|(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?)", text, re.ASCII):
+        raise ValueError("a bound that is no number")
+    with np.errstate(over="ignore"):
+        bound = float(np.dtype(dtype).type(float(text)))
+    if bound != float(text) or (np.isinf(bound) and "inf" not in text):
+        raise ValueError(f"what {dtype} cannot hold")
+    return bound

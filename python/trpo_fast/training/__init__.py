@@ -1,0 +1,1 @@
+"""Training: from rollouts to the next model state."""

@@ -1,0 +1,71 @@
+"""Advantages and returns from rewards and values. Rows are time, columns environments."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+def gae(
+    rewards: Array,
+    values: Array,
+    next_values: Array,
+    done: npt.NDArray[np.bool_],
+    gamma: float,
+    gae_lambda: float,
+) -> tuple[Array, Array]:
+    """Generalised advantage estimation (Schulman et al. 2016, Eq. 16) and its value targets.
+
+    deltaₜ = rₜ + γ V(sₜ₊₁) - V(sₜ),   Âₜ = deltaₜ + γλ (1 - doneₜ) Âₜ₊₁,   returns = Â + V
+
+    Parameters
+    ----------
+    rewards, values : ndarray, shape (T, n)
+    next_values : ndarray, shape (T, n)
+        V of the state each step led to: 0 if the episode terminated there, the value of the true final observation if
+        it was truncated.
+    done : ndarray of bool, shape (T, n)
+        The episode ended with this step, either way.
+
+    Returns
+    -------
+    advantages, returns : ndarray, shape (T, n)
+    """
+    deltas = rewards + gamma * next_values - values
+    advantages = _discounted_sums(deltas, gamma * gae_lambda * (1.0 - done))
+    return advantages, advantages + values
+
+
+def rewards_to_go(
+    rewards: Array,
+    values: Array,
+    next_values: Array,
+    done: npt.NDArray[np.bool_],
+    gamma: float,
+) -> tuple[Array, Array]:
+    """Monte-Carlo returns Gₜ = rₜ + γ Gₜ₊₁ and advantages Gₜ - V(sₜ).
+
+    Where an episode is cut (truncated, or by the end of the batch) ``next_values`` stands for the missing Gₜ₊₁.
+    Parameters and result as for ``gae``.
+    """
+    cut = done.copy()
+    cut[-1] = True
+    returns = _discounted_sums(rewards + gamma * np.where(cut, next_values, 0.0), gamma * (1.0 - cut))
+    return returns - values, returns
+
+
+def _discounted_sums(terms: Array, decay: npt.NDArray[Any]) -> Array:
+    """xₜ = termsₜ + decayₜ xₜ₊₁ with nothing after the last row, (T, n) each.
+
+    A loop over plain floats, one environment after the other: NumPy needs longer for a row of a few environments.
+    """
+    sums = np.empty_like(terms)
+    for i in range(terms.shape[1]):
+        tail, tails = 0.0, []
+        for term, factor in zip(terms[::-1, i].tolist(), decay[::-1, i].tolist(), strict=True):
+            tail = term + factor * tail
+            tails.append(tail)
+        sums[::-1, i] = tails
+    return sums

@@ -1,0 +1,77 @@
+"""Rewards in units of the standard deviation of the discounted return, as in VecNormalize of Stable-Baselines3."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.environments.interface import Trajectories
+from trpo_fast.policies.normalization import CLIP, RunningMeanStd
+from trpo_fast.validation import float_array
+
+
+@dataclass(frozen=True)
+class RewardNormalizer:
+    """clip(r / sqrt(Var[R] + 1e-8), -10, 10), with R_t = gamma R_{t-1} + r_t running through each episode.
+
+    Immutable: ``seen`` gives the next one. All of a rollout is scaled by the same number.
+
+    Parameters
+    ----------
+    statistics : RunningMeanStd
+        Of every R so far.
+    returns : ndarray of float64, shape (n,)
+        R of each environment's unfinished episode.
+    """
+
+    statistics: RunningMeanStd
+    returns: npt.NDArray[np.float64]
+
+    @classmethod
+    def initial(cls, num_envs: int) -> "RewardNormalizer":
+        """Nothing seen."""
+        return cls(RunningMeanStd.initial(1), np.zeros(num_envs))
+
+    def updated(self, trajectories: Trajectories, gamma: float) -> "RewardNormalizer":
+        """The normaliser that has seen a rollout too."""
+        discounted = np.empty_like(trajectories.rewards)
+        returns = self.returns.copy()
+        done = trajectories.terminated | trajectories.truncated
+        for t, rewards in enumerate(trajectories.rewards):
+            returns = gamma * returns + rewards
+            discounted[t] = returns
+            returns[done[t]] = 0.0
+        return RewardNormalizer(self.statistics.updated(discounted[trajectories.valid][:, None]), returns)
+
+    def scaled(self, rewards: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Rewards, of any shape, in these units."""
+        scaled: npt.NDArray[np.float64] = np.clip(rewards / self.statistics.std[0], -CLIP, CLIP)
+        return scaled
+
+    def reset_envs(self, environments: Any = slice(None)) -> "RewardNormalizer":
+        """The same where episodes begin anew in some ``environments`` (an index of them), or in all."""
+        returns = self.returns.copy()
+        returns[environments] = 0.0
+        return RewardNormalizer(self.statistics, returns)
+
+    def get_state(self) -> dict[str, Any]:
+        """As plain values."""
+        s = self.statistics
+        return {"mean": s.mean, "var": s.var, "count": s.count, "returns": self.returns}
+
+    def with_state(self, state: dict[str, Any]) -> "RewardNormalizer":
+        """The one that gave ``state``; of another number of environments, all their episodes begin anew.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If ``state`` is not one.
+        """
+        mean, var = (float_array(name, state[name], (1,), np.float64) for name in ("mean", "var"))
+        statistics = RunningMeanStd(mean, var, float(state["count"]))
+        returns = float_array("returns", state["returns"], (None,), np.float64)
+        if not (statistics.is_possible and np.isfinite(returns).all()):
+            raise ValueError("statistics of no rewards")
+        same = returns.shape == self.returns.shape
+        return RewardNormalizer(statistics, returns if same else np.zeros_like(self.returns))

@@ -1,0 +1,1 @@
+"""The parts of an update: batches, objectives, operators, solver, line search."""

@@ -1,0 +1,20 @@
+"""No trust region: a step of fixed size, and no line search.
+
+Along F⁻¹g that is the natural policy gradient (Kakade 2001), along g the plain one (Williams 1992).
+"""
+
+import numpy as np
+
+from trpo_fast.update.line_search import LineSearchResult
+from trpo_fast.update.trust_regions.local_model import LocalModel, Step
+
+
+def fixed_step(model: LocalModel) -> Step:
+    """``step_size`` x, taken if it ends at finite values."""
+    full = model.config.step_size * model.x
+    with np.errstate(over="ignore"):  # what is not finite is not taken
+        theta = (model.theta + full).astype(model.theta.dtype)
+    value = model.evaluate(theta)
+    if not (np.isfinite(theta).all() and np.isfinite(value).all()):
+        return Step(full, LineSearchResult(model.theta, model.start, False, 1))
+    return Step(full, LineSearchResult(theta, value, True, 0))

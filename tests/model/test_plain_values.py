@@ -1,0 +1,85 @@
+"""Plain values through JSON and arrays: what comes back has the same types and bits."""
+
+import json
+
+import numpy as np
+import pytest
+
+from trpo_fast import PolicyFileError
+from trpo_fast.storage.plain_values import from_json, to_json
+
+VALUES = [
+    None, True, -3, 2**100, "text", 0.1, -0.0, 5e-324, float("inf"), np.float32(0.1), np.float64(0.1), np.int64(-7),
+    np.bool_(True), np.array(2.5), np.arange(6, dtype=np.uint8).reshape(2, 3), np.array([np.nan, -np.inf]),
+    np.empty((0, 3)),
+    [], (), {}, [1, (2.0, [None, {"a b": (np.float32(1),)}])], {"float": 1.0, "array": {"list": ()}},
+]  # fmt: skip
+
+
+def same(a, b):
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray | np.generic):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    return repr(a) == repr(b)
+
+
+def through_json(value):
+    arrays = {}
+    text = json.dumps(to_json(value, arrays, "v"), allow_nan=False)
+    return from_json(json.loads(text), arrays)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_same_type_and_bits(value):
+    assert same(through_json(value), value)
+
+
+def test_what_comes_back_is_a_copy():
+    value = np.zeros(3)
+    through_json(value)[0] = 1.0
+    assert not value.any()
+
+
+def test_random_streams_go_on_where_they_were():
+    stream = np.random.default_rng(3)
+    stream.integers(0, 9, dtype=np.int32)  # leaves half a word for the next draw
+    restored = through_json({"rng": stream})["rng"]
+    for _ in range(3):
+        assert restored.integers(0, 9, dtype=np.int32) == stream.integers(0, 9, dtype=np.int32)
+        np.testing.assert_array_equal(restored.standard_normal(5), stream.standard_normal(5))
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        (object(), "v"),
+        ({"a": [1, {2}]}, r"v\.a\.1"),
+        ({1: 2}, "v"),
+        ((lambda: 0,), r"v\.0"),
+        (np.array(["a"]), "v"),
+        (np.array([None]), "v"),
+        ({"rng": np.random.Generator(np.random.MT19937())}, "PCG64"),
+        (1j, "v"),
+    ],
+)
+def test_what_is_not_plain_is_refused_with_its_place(value, where):
+    with pytest.raises((TypeError, ValueError), match=where):
+        to_json(value, {}, "v")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"float": "oops"}, {"float": 1.0}, {"array": "absent"}, {"array": ["v"]}, {"list": 3}, {"dict": []},
+        {"pickle": "x"}, {},
+        {"float": "0x1p0", "array": "v"}, {"stream": "v"}, {"float": "0x1p99999"},
+    ],
+)  # fmt: skip
+def test_other_json_is_refused(data):
+    with pytest.raises(PolicyFileError):
+        from_json(data, {"v": np.zeros(6, dtype=np.uint64)})

@@ -1,0 +1,326 @@
+"""Worker processes: the same bits for any number of them, and no fault of theirs that hangs or is not named."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import warnings
+from functools import partial
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from envs import CountingEnv, counting_factories
+
+from trpo_fast import TRPO, EnvironmentFaultError, InvalidArgumentError
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+FAST = {"n_steps": 40, "n_critic_updates": 2, "policy_kwargs": {"net_arch": (8,)}, "seed": 3}
+
+
+class Faulty(CountingEnv):
+    """Environment 2 does something bad in step 5."""
+
+    def __init__(self, env_id, bad):
+        super().__init__(env_id, lengths=(50,))
+        self.bad, self.n_steps = bad, 0
+
+    def step(self, action):
+        self.n_steps += 1
+        if self.env_id == 2 and self.n_steps == 5:
+            self.bad()
+        return super().step(action)
+
+
+class UnpicklableError(Exception):
+    def __init__(self, a, b):
+        super().__init__(f"{a} and {b}")
+        self.f = lambda: a
+
+    def __reduce__(self):
+        raise TypeError("no")
+
+
+def raises(error):
+    raise error
+
+
+FAULTS = {
+    "SIGKILL": (lambda: os.kill(os.getpid(), signal.SIGKILL), "killed by SIGKILL"),
+    "SIGSEGV": (lambda: os.kill(os.getpid(), signal.SIGSEGV), "killed by SIGSEGV"),
+    "SIGSTOP": (lambda: os.kill(os.getpid(), signal.SIGSTOP), "no answer"),
+    "exit": (lambda: os._exit(3), "exit code 3"),
+    "sys.exit": (lambda: sys.exit(4), "SystemExit: 4"),
+    "raise": (lambda: raises(RuntimeError("out of fuel")), "out of fuel"),
+    "unpicklable exception": (lambda: raises(UnpicklableError(1, 2)), "1 and 2"),
+    "sleep for ever": (lambda: time.sleep(1e6), "no answer"),
+}
+
+
+def children():
+    out = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True).stdout
+    return [line for line in out.splitlines() if "trpo_fast.sampling.workers" in line]
+
+
+def everything(model):
+    metrics = {name: value for name, value in model.metrics.items() if "/worker_" not in name and "time/" not in name}
+    return model.theta.tobytes(), model.value_theta.tobytes(), repr(metrics), model.num_timesteps
+
+
+def trained(env, n_workers, **arguments):
+    model = TRPO("MlpPolicy", env, n_workers=n_workers, **{**FAST, **arguments})
+    model.learn(240)
+    model.learn(240, reset_num_timesteps=False)
+    model.env.close()
+    return everything(model)
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+def test_the_same_bits_for_any_number_of_workers(env_id):
+    expected = trained(env_id, 0, n_envs=3)
+    for n_workers in (1, 2, 3, 7):
+        assert trained(env_id, n_workers, n_envs=3) == expected
+
+
+def test_the_same_bits_with_every_kind_of_end_of_episode():
+    expected = trained(counting_factories(4), 0)
+    assert trained(counting_factories(4), 3) == expected
+
+
+def test_the_same_bits_on_mujoco():
+    pytest.importorskip("mujoco")
+    assert trained("Hopper-v5", 2, n_envs=2) == trained("Hopper-v5", 0, n_envs=2)
+
+
+@pytest.mark.parametrize("order", [(0, 2), (2, 0), (2, 1)])
+def test_resume_with_another_number_of_workers(order, tmp_path):
+    before, after = order
+    arguments = {**FAST, "n_envs": 3}
+    whole = TRPO("MlpPolicy", "CartPole-v1", **arguments).learn(480)
+    model = TRPO("MlpPolicy", "CartPole-v1", n_workers=before, **arguments).learn(240)
+    model.save(tmp_path / "model")
+    model.env.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        resumed = TRPO.load(tmp_path / "model", "CartPole-v1", n_workers=after).learn(240, reset_num_timesteps=False)
+    resumed.env.close()
+    assert everything(resumed) == everything(whole)
+
+
+def test_a_callback_sees_every_step_and_can_stop():
+    model = TRPO("MlpPolicy", counting_factories(2), n_workers=2, **FAST)
+    seen = []
+    model.learn(10_000, callback=lambda locals_, globals_: seen.append(model.num_timesteps) or len(seen) < 50)
+    assert seen == list(range(2, 102, 2))
+    model.learn(80)
+    model.env.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_named_and_nothing_hangs(fault):
+    bad, cause = FAULTS[fault]
+    model = TRPO("MlpPolicy", [partial(Faulty, i, bad) for i in range(4)], n_workers=2, worker_timeout=2.0, **FAST)
+    before = model.theta
+    begin = time.monotonic()
+    with pytest.raises(EnvironmentFaultError, match=cause) as error:
+        model.learn(10_000)
+    assert time.monotonic() - begin < 6.0
+    assert (error.value.worker, error.value.env_index, error.value.step) == (1, 2, 5)
+    np.testing.assert_array_equal(model.theta, before)
+    begin = time.monotonic()
+    model.env.close()
+    assert time.monotonic() - begin < 2.0
+    assert not children()
+
+
+def test_training_can_begin_anew_after_a_worker_was_lost(tmp_path):
+    flag = tmp_path / "done"
+    bad = lambda: None if flag.exists() else (flag.touch(), os._exit(3))  # noqa: E731
+    model = TRPO("MlpPolicy", [partial(Faulty, i, bad) for i in range(4)], n_workers=2, **FAST)
+    with pytest.raises(EnvironmentFaultError, match="exit code 3"):
+        model.learn(160)
+    assert model.learn(160).num_timesteps == 160
+    model.env.close()
+
+
+@pytest.mark.parametrize("fault", ["SIGKILL", "raise", "sleep for ever"])
+def test_restarts(fault, tmp_path):
+    flag = tmp_path / "done"
+    bad = FAULTS[fault][0]
+    once = lambda: None if flag.exists() else (flag.touch(), bad())  # noqa: E731
+    factories = [partial(Faulty, i, once) for i in range(4)]
+    model = TRPO("MlpPolicy", factories, n_workers=2, worker_timeout=1.0, worker_restarts=1, **FAST)
+    with pytest.warns(RuntimeWarning, match=r"restart 1 of 1: worker 1, environment 2, step 5"):
+        model.learn(320)
+    assert model.num_timesteps == 320
+    assert model.metrics["rollout/worker_restarts"] == 1
+    model.env.close()
+
+
+def test_restarts_are_counted():
+    factories = [partial(Faulty, i, FAULTS["exit"][0]) for i in range(4)]
+    model = TRPO("MlpPolicy", factories, n_workers=2, worker_restarts=2, **FAST)
+    with pytest.warns(RuntimeWarning) as record, pytest.raises(EnvironmentFaultError, match="exit code 3"):
+        model.learn(320)
+    assert [str(warning.message)[:14] for warning in record] == ["restart 1 of 2", "restart 2 of 2"]
+    model.env.close()
+
+
+def test_close_returns_though_an_environment_does_not():
+    model = TRPO("MlpPolicy", [partial(Faulty, i, FAULTS["sleep for ever"][0]) for i in range(4)], n_workers=4, **FAST)
+    pids = {p._process.pid for p in model.env._workers}
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    old = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 1.0)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            model.learn(10_000)
+    finally:
+        signal.signal(signal.SIGALRM, old)
+    begin = time.monotonic()
+    model.env.close()
+    assert time.monotonic() - begin < 2.0
+    assert not children()
+    assert pids
+
+
+def test_no_orphans_when_the_parent_is_killed():
+    code = """
+        import time
+        from functools import partial
+        from test_workers import FAST, Faulty
+        from trpo_fast import TRPO
+        sleeps = partial(time.sleep, 1e6)
+        model = TRPO("MlpPolicy", [partial(Faulty, i, sleeps) for i in range(4)], n_workers=4, **FAST)
+        print(*(worker._process.pid for worker in model.env._workers), flush=True)
+        model.learn(10_000)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=os.path.dirname(__file__)) as parent:
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(pids) == 4
+        time.sleep(0.5)
+        parent.kill()
+    deadline = time.monotonic() + 2.0
+    alive = pids
+    while alive and time.monotonic() < deadline:
+        alive = [pid for pid in alive if is_alive(pid)]
+        time.sleep(0.02)
+    assert not alive
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_script_needs_no_main_guard(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent("""
+        import gymnasium as gym
+        from gymnasium.envs.classic_control import CartPoleEnv
+        from trpo_fast import TRPO
+
+        class Mine(CartPoleEnv):
+            pass
+
+        gym.register("Mine-v0", Mine, max_episode_steps=20)
+        for env in ("Mine-v0", [lambda: Mine()] * 2):
+            model = TRPO("MlpPolicy", env, n_envs=2, n_workers=2, n_steps=40, n_critic_updates=1, seed=0).learn(160)
+            print(model.num_timesteps)
+    """)
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("160\n160\n", "")
+
+
+def test_what_environments_print_is_kept_apart(capfd):
+    factories = [partial(Faulty, i, partial(print, "a word")) for i in range(4)]
+    model = TRPO("MlpPolicy", factories, n_workers=2, **FAST).learn(160)
+    model.env.close()
+    assert "a word" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("env", "arguments", "message"),
+    [
+        (CountingEnv(), {}, "env: expected an id or a list of factories"),
+        (gym.make_vec("CartPole-v1", 2, vectorization_mode="sync"), {}, "env: expected an id or a list"),
+        ("CartPole-v1", {"n_workers": -1}, "n_workers"),
+        ("CartPole-v1", {"worker_timeout": 0.0}, "worker_timeout"),
+        ("CartPole-v1", {"worker_restarts": -1}, "worker_restarts"),
+    ],
+)
+def test_misuse(env, arguments, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        TRPO("MlpPolicy", env, **{"n_workers": 2, **arguments})
+
+
+def test_a_factory_that_raises_in_a_worker(tmp_path):
+    parent = os.getpid()
+
+    def make():
+        if os.getpid() != parent:
+            raise RuntimeError("no licence")
+        return CountingEnv()
+
+    with pytest.raises(EnvironmentFaultError, match="worker [01].*no licence"):
+        TRPO("MlpPolicy", [make] * 2, n_workers=2, **FAST)
+    assert not children()
+
+
+class Erratic(CountingEnv):
+    """Episodes of 3 steps until it exits in step 20; of 8 steps once it has."""
+
+    def __init__(self, flag):
+        super().__init__(lengths=(8 if flag.exists() else 3,), ends=("truncated",))
+        self.flag, self.n_steps = flag, 0
+
+    def step(self, action):
+        self.n_steps += 1
+        if self.n_steps == 20 and not self.flag.exists():
+            self.flag.touch()
+            os._exit(3)
+        return super().step(action)
+
+
+@pytest.mark.filterwarnings("ignore:restart 1 of 1")
+def test_a_rollout_collected_again_has_its_own_ends(tmp_path):
+    model = TRPO(
+        "MlpPolicy", [partial(Erratic, tmp_path / "flag")], n_workers=1, worker_restarts=1, **{**FAST, "n_steps": 32}
+    )
+    model.learn(32)
+    assert [episode["l"] for episode in model.ep_info_buffer] == [8, 8, 8, 8]
+    model.env.close()
+
+
+def test_environments_of_other_spaces_are_refused():
+    actions = (gym.spaces.Box(-1, 1, (1,)), gym.spaces.Box(-5, 5, (1,)))
+    factories = [partial(CountingEnv, i, action_space=space) for i, space in enumerate(actions)]
+    for n_workers in (1, 2):
+        with pytest.raises(InvalidArgumentError, match="env: expected the spaces of environment 0"):
+            TRPO("MlpPolicy", factories, n_workers=n_workers, **FAST)
+    assert not children()
+
+
+def test_a_lost_worker_costs_no_policy(tmp_path):
+    model = TRPO("MlpPolicy", "CartPole-v1", n_envs=2, n_workers=2, worker_timeout=2.0, **FAST).learn(80)
+    model.env._workers[1]._process.kill()
+    begin = time.monotonic()
+    for _ in range(2):
+        model.save(tmp_path / "model")
+    assert time.monotonic() - begin < 3.0
+    assert TRPO.load(tmp_path / "model").theta.tobytes() == model.theta.tobytes()
+    model.env.close()
+    model.save(tmp_path / "model")
+    with pytest.raises(InvalidArgumentError, match="closed"):
+        model.learn(80)

@@ -1,0 +1,125 @@
+"""The architecture as tests: directions of knowledge, and documentation of every public name."""
+
+import ast
+import inspect
+import itertools
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+import trpo_fast
+
+PACKAGE = ROOT / "python" / "trpo_fast"
+# A room or module may import those of the lines above its own, itself, and nothing else.
+LAYERS = [
+    ["_version", "_cpu", "_trpo_fast_core", "errors"],
+    ["validation"],
+    ["_core"],
+    ["spaces", "schedules"],
+    ["config"],
+    ["policies", "environments"],
+    ["protocols"],
+    ["sampling", "update"],
+    ["trpo"],
+    ["callbacks", "monitoring", "storage"],
+    ["training", "export"],
+    ["learner"],
+    ["__init__"],
+    ["cli", "integrations", "__main__"],
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+HEADERS = sorted((ROOT / "cpp" / "include").rglob("*.hpp"))
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def top_level_name(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Rooms of the package that ``path`` imports, for type checkers too."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "trpo_fast" and len(parts) > 1 and parts[1] in LEVEL:
+                yield parts[1]
+
+
+@pytest.mark.parametrize("path", HEADERS, ids=lambda p: p.name)
+def test_kernels_know_neither_python_nor_threads_nor_files_nor_randomness(path):
+    text = path.read_text()
+    assert text.startswith("// ")
+    assert "#pragma once" in text
+    threads = () if path.name == "thread_pool.hpp" else (r"<thread>", r"pthread")  # they live in one place
+    for forbidden in (r"pybind11", r"Python\.h", *threads, r"<random>", r"stream>", r"\brand\(", r"\bassert\("):
+        assert not re.search(forbidden, text), f"{path.name} must not contain {forbidden}"
+
+
+@pytest.mark.parametrize("path", HEADERS, ids=lambda p: p.name)
+def test_networks_and_distributions_do_not_know_each_other(path):
+    meeting = {"objective.hpp", "fisher_operator.hpp", "kfac.hpp", "actor.hpp"}
+    includes = re.findall(r'#include "([^"]+)"', path.read_text())
+    folders = {Path(i).parts[-2] if len(Path(i).parts) > 1 else path.parent.name for i in includes} | {path.parent.name}
+    if path.name not in meeting:
+        assert not {"network", "distributions"} <= folders
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "cpp" / "runtime").rglob("*.hpp")), ids=lambda p: p.name)
+def test_the_runtime_knows_nothing_but_the_standard_library(path):
+    text = re.sub(r"//.*", "", path.read_text())
+    for include in re.findall(r'#include ([<"][^>"]+)[>"]', text):
+        is_own = include[0] == '"' and (path.parent / include[1:]).is_file()
+        assert is_own or re.fullmatch(r"<[a-z_]+", include), f"{path.name} must not include {include}"
+    for forbidden in (r"\bthrow\b", r"\btry\b", r"\bassert\(", r"\bmutex\b", r"\brand\("):
+        assert not re.search(forbidden, text), f"{path.name} must not contain {forbidden}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_rooms_import_downwards_only(path):
+    own = top_level_name(path)
+    assert own in LEVEL, f"{own} has no layer: add it to LAYERS"
+    for name in imports(path):
+        assert name == own or LEVEL[name] < LEVEL[own], f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_assert_statement_guards_anything(path):
+    assert not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(path.read_text())))
+
+
+@pytest.mark.parametrize("name", trpo_fast.__all__)
+def test_every_public_name_is_documented(name):
+    thing = getattr(trpo_fast, name)
+    if name.startswith("__"):
+        return
+    assert inspect.getdoc(thing)
+    assert f"`{name}`" in (ROOT / "docs" / "api.md").read_text(), f"{name} is missing from docs/api.md"
+    if inspect.isclass(thing) and thing.__module__.startswith("trpo_fast"):
+        for member, value in vars(thing).items():
+            if not member.startswith("_") and (inspect.isfunction(value) or isinstance(value, (property, classmethod))):
+                assert inspect.getdoc(getattr(thing, member)), f"{name}.{member} has no docstring"
+
+
+def test_every_setting_is_documented():
+    source = (PACKAGE / "config.py").read_text()
+    body = next(node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)).body
+    for node, after in itertools.pairwise(body):
+        if isinstance(node, ast.AnnAssign):
+            assert isinstance(after, ast.Expr), f"{ast.unparse(node.target)} has no docstring"
+
+
+def test_import_needs_no_optional_dependency():
+    optional = ("torch", "jax", "tyro", "rich", "tqdm", "matplotlib", "mujoco", "scipy", "onnx")
+    code = f"import sys, trpo_fast; print([m for m in {optional} if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
