@@ -13,8 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 from benchmarks.problems import save
-from trpo_fast import FisherOperator, Policy, SurrogateObjective, ValueFunction
-from trpo_fast.update import conjugate_gradient
+from trpo_fast import FisherOperator, Policy, SurrogateObjective, ValueFunction, conjugate_gradient
 
 TRIALS = 30
 OBS_DIM, ACTION_DIM, N, WIDTHS = 64, 4, 60_000, (256, 256)

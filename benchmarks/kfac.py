@@ -16,9 +16,17 @@ import numpy as np
 
 import trpo_fast.training.iteration
 from benchmarks.problems import save
-from trpo_fast import TRPO, Batch, FisherOperator, KFACPreconditioner, Policy, SurrogateObjective, get_num_threads
+from trpo_fast import (
+    TRPO,
+    Batch,
+    FisherOperator,
+    KFACPreconditioner,
+    Policy,
+    SurrogateObjective,
+    conjugate_gradient,
+    get_num_threads,
+)
 from trpo_fast.trpo import KFAC_SUB_SAMPLING
-from trpo_fast.update import conjugate_gradient
 from trpo_fast.update.batches import normalize_advantages
 
 ITERATIONS, N_STEPS, LARGE = (20, 40), 2048, 16384

@@ -7,11 +7,10 @@ import numpy as np
 
 from benchmarks.measure import OURS, Contender
 from benchmarks.problems import CriticProblem, PolicyProblem, Spaces
-from trpo_fast import TRPO, Batch, FisherOperator, Policy, TRPOConfig, trpo_update
+from trpo_fast import TRPO, Batch, FisherOperator, Policy, TRPOConfig, conjugate_gradient, trpo_update
 from trpo_fast.environments.make import make_environments
 from trpo_fast.sampling.collector import RolloutCollector
 from trpo_fast.sampling.sampler import SerialSampler
-from trpo_fast.update import conjugate_gradient
 
 
 def fisher_product(p: PolicyProblem, v: np.ndarray) -> list[Contender]:

@@ -1,5 +1,7 @@
 """Policies that leave Python: of every kind, with observations, and what Python does with them."""
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 
@@ -48,9 +50,8 @@ def made(name, dtype, path, obs_dim=17):
     mean, var = 100.0 * rng.standard_normal(size), 10.0 ** rng.uniform(-6, 4, size)
     mean[size - masks :], var[size - masks :] = 0.0, 1.0
     if policy.normalizer.enabled:
-        policy.normalizer = type(policy.normalizer)(
-            RunningMeanStd(mean, var, 10.0), columns=policy.observation_codec.is_continuous
-        )
+        statistics = RunningMeanStd(mean, var, 10.0)
+        policy = policy.with_normalizer(replace(policy.normalizer, statistics=statistics))
     save_policy(path, policy, theta)
     return policy, theta
 

@@ -8,6 +8,8 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.config import TRPOConfig
+from trpo_fast.policies.normalization import RunningMeanStd
 from trpo_fast.policies.policy import Policy
 
 Metrics = dict[str, float | int | str]
@@ -16,7 +18,9 @@ Metrics = dict[str, float | int | str]
 class ActingModel(Protocol):
     """What an evaluation asks of a model: its spaces, its policy, and actions for observations."""
 
-    policy: Policy
+    @property
+    def policy(self) -> Policy:
+        """The committed policy."""
 
     @property
     def observation_space(self) -> gym.Space[Any]:
@@ -33,8 +37,11 @@ class ActingModel(Protocol):
 class Model(ActingModel, Protocol):
     """What callbacks and sinks ask of a model: counters, episodes, the logger, environments, and to be saved."""
 
-    num_timesteps: int
     logger: Any
+
+    @property
+    def num_timesteps(self) -> int:
+        """Transitions collected."""
 
     @property
     def num_steps(self) -> int:
@@ -53,3 +60,37 @@ class Model(ActingModel, Protocol):
 
     def save(self, path: str | os.PathLike[str], *, previous: str | os.PathLike[str] | None = None) -> None:
         """Write the model to a file."""
+
+
+class StoredModel(Protocol):
+    """What a model file asks of a model: settings, parameters, statistics and the state of its training."""
+
+    config: TRPOConfig
+    policy_kwargs: dict[str, Any]
+    seed: int
+
+    @property
+    def policy(self) -> Policy:
+        """The committed policy."""
+
+    @property
+    def return_statistics(self) -> RunningMeanStd:
+        """Running statistics of the critic's targets."""
+
+    @property
+    def n_envs(self) -> int:
+        """Environments stepped together."""
+
+    @property
+    def num_timesteps(self) -> int:
+        """Transitions collected."""
+
+    @property
+    def progress_remaining(self) -> float:
+        """Part of the training that remains, from 1 to 0."""
+
+    def get_parameters(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
+        """Copies of the parameters by name, of policy and critic."""
+
+    def get_training_state(self) -> dict[str, Any]:
+        """Everything else that training needs to continue, as plain values."""

@@ -15,14 +15,12 @@ from trpo_fast.config import TRPOConfig
 from trpo_fast.policies.policy import Policy
 from trpo_fast.update.batches import Batch, VineBatch
 from trpo_fast.update.conjugate_gradient import CGResult, conjugate_gradient
-from trpo_fast.update.curvature import metric_operator
-from trpo_fast.update.fisher import FisherOperator
-from trpo_fast.update.kfac import KFACPreconditioner
-from trpo_fast.update.operators import Identity
+from trpo_fast.update.curvature import metric_operator, preconditioner
+from trpo_fast.update.line_search import backtracking_line_search
+from trpo_fast.update.objectives import PolicyObjective
+from trpo_fast.update.operators import Identity, KernelOperator
 from trpo_fast.update.report import UpdateReport, UpdateStatus
-from trpo_fast.update.trust_regions import TRUST_REGIONS, LocalModel
-
-KFAC_SUB_SAMPLING = 4  # more rows of the Fisher matrix hardly make a better preconditioner (docs/algorithm.md)
+from trpo_fast.update.trust_regions import OTHER_TRUST_REGIONS, LocalModel, Step
 
 
 def trpo_update(
@@ -36,9 +34,10 @@ def trpo_update(
     -------
     theta_new : ndarray, shape (P,)
         Finite, with a better surrogate and mean KL(old || new) within the radius (``target_kl``, or what
-        ``kl_reduction="mean"`` makes of it), unless ``trust_region`` asks for another; or ``theta`` itself, untouched.
+        ``kl_reduction="mean"`` makes of it), unless ``trust_region`` asks for another bound; or ``theta`` itself,
+        unchanged.
     report : UpdateReport
-        What happened and why.
+        The status, and the evidence for it.
 
     Raises
     ------
@@ -46,15 +45,15 @@ def trpo_update(
         If an array has the wrong kind, dtype or shape. Numerical trouble is a status instead.
     """
     theta = policy.check_theta(theta)
-    if not (batch.is_finite(policy) and np.isfinite(theta).all()):
+    objective = batch.objective(policy, theta, config)
+    if not objective.is_finite:
         return theta, UpdateReport(UpdateStatus.NON_FINITE_INPUT)
-    if not batch.has_signal() and config.ent_coef == 0.0:
+    if not objective.has_signal and config.ent_coef == 0.0:
         return theta, UpdateReport(UpdateStatus.NO_SIGNAL)
-    target_kl, damping = joint_radius_and_damping(policy, config)
+    radius, damping = joint_radius_and_damping(policy, config)  # delta; what is added to F's diagonal
 
-    objective = batch.objective(policy, theta, normalize=config.normalize_advantage, ent_coef=config.ent_coef)
     start = objective.evaluate(theta)
-    g = objective.gradient()
+    g = objective.gradient()  # g = ∇L
     report = partial(
         UpdateReport,
         surrogate_before=start.surrogate,
@@ -68,18 +67,30 @@ def trpo_update(
     if not g.any():
         return theta, report(UpdateStatus.ZERO_GRADIENT)
 
-    F = metric_operator(objective, batch, damping, config)
-    M = _preconditioner(policy, theta, batch, damping, config)
+    F = metric_operator(objective, damping, config)  # F = ∇²KL
+    M = preconditioner(objective, damping, config)
     cg = conjugate_gradient(  # x ≈ F⁻¹ g
         F, g, max_iter=config.cg_max_steps, preconditioner=M, progress_rtol=config.cg_progress_rtol
     )
     xFx = _quadratic_form(F, cg, config.step_norm)
     if not (xFx > 0.0 and np.isfinite(xFx) and np.isfinite(cg.x).all()):
         return theta, report(UpdateStatus.SOLVER_FAILED, cg=cg)
-    scale = objective.scale + config.ent_coef * abs(start.entropy)
-    min_improvement = _rounding(policy.dtype, len(objective.observations)) * scale
-    model = LocalModel(objective.evaluate, theta, start, cg.x, xFx, target_kl, min_improvement, config)
-    step = TRUST_REGIONS[config.trust_region](model)  # sqrt(2 delta / xᵀF x) x, backtracked
+
+    backtrack = partial(
+        backtracking_line_search,
+        objective.evaluate,
+        theta,
+        start=start,
+        min_improvement=_rounding(objective) * (objective.scale + config.ent_coef * abs(start.entropy)),
+        shrinking_factor=config.line_search_shrinking_factor,
+        max_iter=config.line_search_max_iter,
+    )
+    if config.trust_region == "mean_kl":
+        full_step = np.sqrt(2.0 * radius / xFx) * cg.x  # mean KL(theta || theta + step) ≈ delta
+        step = Step(full_step, backtrack(full_step, radius=radius))
+    else:
+        other_form = OTHER_TRUST_REGIONS[config.trust_region]
+        step = other_form(LocalModel(objective.evaluate, theta, start, cg.x, xFx, radius, backtrack, config))
     search = step.search
     return search.theta, report(
         UpdateStatus.COMMITTED if search.accepted else UpdateStatus.LINE_SEARCH_FAILED,
@@ -96,7 +107,7 @@ def trpo_update(
 
 
 def joint_radius_and_damping(policy: Policy, config: TRPOConfig) -> tuple[float, float]:
-    """The joint KL radius and damping that ``config`` means.
+    """Radius and damping for the joint KL divergence that ``config`` means.
 
     sb3-contrib averages the KL of a Box or MultiBinary action over its d dimensions: its radius 0.01 and damping 0.1
     are 0.01 d and 0.1 d of the joint KL divergence.
@@ -106,18 +117,8 @@ def joint_radius_and_damping(policy: Policy, config: TRPOConfig) -> tuple[float,
     return config.target_kl * scale, config.cg_damping * scale
 
 
-def _preconditioner(
-    policy: Policy, theta: npt.NDArray[Any], batch: Batch | VineBatch, damping: float, config: TRPOConfig
-) -> KFACPreconditioner | None:
-    """About the inverse of the damped Fisher matrix, if it is wanted, from every fourth of that matrix's rows."""
-    if config.cg_preconditioner == "none":
-        return None
-    rows = slice(None, None, KFAC_SUB_SAMPLING * config.sub_sampling_factor)
-    return KFACPreconditioner(policy, theta, batch.observations, batch.actions, damping, rows=rows)
-
-
-def _quadratic_form(F: FisherOperator | Identity, cg: CGResult, step_norm: str) -> float:
-    """xᵀF x of the damped operator, or without its damping: both come out of the solver's recurrences."""
+def _quadratic_form(F: KernelOperator | Identity, cg: CGResult, step_norm: str) -> float:
+    """xᵀF x of the damped operator, or without its damping, from the recurrences of the solver."""
     if step_norm == "damped":
         return cg.quadratic_form
     undamped = cg.quadratic_form - F.damping * float(cg.x @ cg.x)
@@ -127,6 +128,7 @@ def _quadratic_form(F: FisherOperator | Identity, cg: CGResult, step_norm: str) 
     return float(cg.x @ (F @ cg.x)) - F.damping * float(cg.x @ cg.x)
 
 
-def _rounding(dtype: np.dtype[Any], n: int) -> float:
-    """Relative rounding error of a surrogate over n rows: of the policy's outputs, and of the sum in float64."""
-    return max(float(np.finfo(dtype).eps), n * float(np.finfo(np.float64).eps))
+def _rounding(objective: PolicyObjective) -> float:
+    """Relative rounding error of a surrogate: that of the policy's outputs, and of the sum over rows in float64."""
+    outputs = float(np.finfo(objective.policy.dtype).eps)
+    return max(outputs, objective.num_rows * float(np.finfo(np.float64).eps))

@@ -31,8 +31,9 @@ def acted(case, noise):
 
 def normalised_case(**spec):
     case = make_case(**spec)
-    case.policy.normalizer = case.policy.normalizer.updated(3.0 * case.observations + 1.0)
-    return case
+    return case._replace(
+        policy=case.policy.with_normalizer(case.policy.normalizer.updated(3.0 * case.observations + 1.0))
+    )
 
 
 @all_cases(n=600)
@@ -63,10 +64,10 @@ def test_later_changes_do_not_reach_an_actor():
     expected, out = acted(case, None), np.empty_like(acted(case, None))
     actor = case.policy.actor(case.theta)
     case.theta[:] = 0.0
-    case.policy.normalizer = case.policy.normalizer.updated(case.observations - 5.0)
+    other = case.policy.with_normalizer(case.policy.normalizer.updated(case.observations - 5.0))
     actor.act(case.observations, None, out)
     np.testing.assert_array_equal(out, expected)
-    assert (acted(case, None) != expected).any()
+    assert (acted(case._replace(policy=other), None) != expected).any()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -18,10 +18,10 @@ from trpo_fast import (
     SurrogateObjective,
     TRPOConfig,
     ValueFunction,
+    conjugate_gradient,
     trpo_update,
 )
 from trpo_fast._core.modules import core, kernels
-from trpo_fast.update import conjugate_gradient
 
 N, P = 300, 388  # rows, more than a block; parameters of the network below
 nan, inf = float("nan"), float("inf")

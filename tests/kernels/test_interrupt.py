@@ -8,8 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from trpo_fast import TRPO, FisherOperator, Policy, SurrogateObjective, ValueFunction
-from trpo_fast.update import conjugate_gradient
+from trpo_fast import TRPO, FisherOperator, Policy, SurrogateObjective, ValueFunction, conjugate_gradient
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
 OBS_DIM, N = 64, 60_000

@@ -1,19 +1,17 @@
 """Instruction-set levels: x86-64-v3 and -v4 give the same bits, the baseline, which has no fused multiply-add, the same
 numbers within a bound. As a script it writes what this process's level computes to a file."""
 
-import os
 import subprocess
 import sys
 
-import conftest  # noqa: F401  (the oracle's path, for the script)
 import numpy as np
 import pytest
 from cases import DTYPES, make_case
+from conftest import script_environment  # also the oracle's path, for the script
 
-from trpo_fast import TRPO, FisherOperator, KFACPreconditioner, SurrogateObjective, ValueFunction
+from trpo_fast import TRPO, FisherOperator, KFACPreconditioner, SurrogateObjective, ValueFunction, conjugate_gradient
 from trpo_fast._core.loader import available_isas
 from trpo_fast._core.modules import ISA
-from trpo_fast.update import conjugate_gradient
 
 NETWORKS = [((33, 17), "tanh"), ((65, 5), "relu"), ((9, 40), "elu"), ((31, 23), "silu")]
 SPACES = ("Gaussian", "MultiDiscrete", "Bernoulli")
@@ -61,7 +59,7 @@ def by_isa(tmp_path_factory):
     computed = {}
     for isa in available_isas():
         path = tmp_path_factory.mktemp("isa") / f"{isa}.npz"
-        environment = {**os.environ, "TRPO_FAST_ISA": isa}
+        environment = script_environment(TRPO_FAST_ISA=isa)
         run = subprocess.run([sys.executable, __file__, path], capture_output=True, text=True, env=environment)
         if "no compiled core module found" in run.stderr:  # a build of the baseline alone
             continue

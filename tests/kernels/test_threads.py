@@ -20,12 +20,12 @@ from trpo_fast import (
     Policy,
     SurrogateObjective,
     TRPOConfig,
+    conjugate_gradient,
     get_num_threads,
     set_num_threads,
     trpo_update,
 )
 from trpo_fast._core.modules import kernels
-from trpo_fast.update import conjugate_gradient
 
 THREAD_COUNTS = (1, 2, 3, 4, 7)
 ROWS = (1, 65, 3000)  # less than a slot, two slots, many

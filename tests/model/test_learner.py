@@ -109,7 +109,7 @@ def test_set_random_seed_begins_every_stream_anew():
         model.set_random_seed(5)
         model.set_parameters(make("CartPole-v1", seed=5).get_parameters())
         assert model.seed == 5
-        rollout_noise = [stream.standard_normal() for stream in model._training.collector._noise_streams]
+        rollout_noise = [stream.standard_normal() for stream in model._training.streams.action_noise]
         runs.append((rollout_noise, model.predict(np.zeros((9, 4)))[0].tolist()))
     assert runs[0] == runs[1]
 

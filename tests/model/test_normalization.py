@@ -23,30 +23,30 @@ def test_merging_batches_equals_the_statistics_of_all_data():
 
 def test_inputs_are_standardised_and_clipped():
     case = make_case()
-    case.policy.normalizer = ObservationNormalizer(RunningMeanStd(np.full(5, 2.0), np.full(5, 9.0), 1.0))
+    policy = case.policy.with_statistics(RunningMeanStd(np.full(5, 2.0), np.full(5, 9.0), 1.0))
     observations = np.array([[2.0, 5.0, -1.0, 1e6, -1e6]])
-    np.testing.assert_allclose(case.policy.normalize(observations), [[0.0, 1.0, -1.0, 10.0, -10.0]], rtol=1e-8)
+    np.testing.assert_allclose(policy.normalize(observations), [[0.0, 1.0, -1.0, 10.0, -10.0]], rtol=1e-8)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_rebased_networks_are_the_same_functions(dtype):
+def test_renormalized_networks_are_the_same_functions(dtype):
     case = make_case("Gaussian", network=((13, 3), "tanh"), dtype=dtype)
     rng = np.random.default_rng(1)
     old = case.policy.normalizer.updated(rng.normal(1.0, 2.0, (50, 5)))
     new = old.updated(rng.normal(-1.0, 0.3, (400, 5)))
-    case.policy.normalizer = old
-    before = case.policy.dist_params(case.theta, case.observations)
-    theta = case.policy.renormalized(case.theta, new)
-    after = case.policy.dist_params(theta, case.observations, new)
+    policy, updated = case.policy.with_normalizer(old), case.policy.with_normalizer(new)
+    before = policy.dist_params(case.theta, case.observations)
+    theta = policy.renormalized(case.theta, new)
+    after = updated.dist_params(theta, case.observations)
     np.testing.assert_allclose(after, before, atol=tolerance(dtype, 1e-12, 1e-5))
-    assert np.abs(case.policy.dist_params(case.theta, case.observations, new) - before).max() > 1e-3
+    assert np.abs(updated.dist_params(case.theta, case.observations) - before).max() > 1e-3
 
 
-def test_nothing_is_rebased_onto_the_first_data_or_without_normalisation():
+def test_nothing_is_renormalized_for_the_first_data_or_without_normalisation():
     case = make_case()
     assert case.policy.renormalized(case.theta, case.policy.normalizer.updated(case.observations)) is case.theta
-    case.policy.normalizer = ObservationNormalizer(RunningMeanStd.initial(5), enabled=False)
-    assert case.policy.renormalized(case.theta, case.policy.normalizer.updated(case.observations)) is case.theta
+    policy = case.policy.with_normalizer(ObservationNormalizer(RunningMeanStd.initial(5), enabled=False))
+    assert policy.renormalized(case.theta, policy.normalizer.updated(case.observations)) is case.theta
 
 
 def test_a_column_that_begins_to_vary_keeps_its_weights():
@@ -54,8 +54,7 @@ def test_a_column_that_begins_to_vary_keeps_its_weights():
     rng = np.random.default_rng(2)
     constant = rng.normal(size=(50, 5)) * [1, 1, 0, 1, 1]
     old = case.policy.normalizer.updated(constant)
-    case.policy.normalizer = old
-    theta = case.policy.renormalized(case.theta, old.updated(rng.normal(size=(50, 5))))
+    theta = case.policy.with_normalizer(old).renormalized(case.theta, old.updated(rng.normal(size=(50, 5))))
     first, before = (case.policy.unflatten(t)["layers.0.weight"] for t in (theta, case.theta))
     np.testing.assert_array_equal(first[:, 2], before[:, 2])
     assert np.abs(first).max() < 10 * np.abs(before).max()

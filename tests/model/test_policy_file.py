@@ -175,7 +175,7 @@ def test_without_environment_a_model_predicts_and_says_what_learning_needs(path)
     np.testing.assert_array_equal(loaded.theta, before)
 
 
-@pytest.mark.filterwarnings("ignore:training goes on with new episodes")
+@pytest.mark.filterwarnings("ignore:training continues with new episodes")
 def test_a_loaded_model_learns_on(path):
     loaded = TRPO.load(path, env=CountingEnv(), target_kl=0.02)
     before = loaded.num_timesteps

@@ -140,7 +140,7 @@ def test_saved_amid_a_rollout(tmp_path):
     model = TRPO("MlpPolicy", "CartPole-v1", **FAST)
     model.learn(500, callback=lambda locals_, globals_: model.num_timesteps < 130)
     model.save(tmp_path / "model")
-    with pytest.warns(ResumeWarning, match="amid an iteration"):
+    with pytest.warns(ResumeWarning, match="during an iteration"):
         TRPO.load(tmp_path / "model", "CartPole-v1").learn(50, reset_num_timesteps=False)
 
 
@@ -178,7 +178,7 @@ def test_ctrl_c_amid_an_update_is_no_iteration_boundary(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             model.learn(100, reset_num_timesteps=False)
     model.save(tmp_path / "model")
-    with pytest.warns(ResumeWarning, match="amid an iteration"):
+    with pytest.warns(ResumeWarning, match="during an iteration"):
         TRPO.load(tmp_path / "model", "CartPole-v1").learn(50, reset_num_timesteps=False)
 
 
@@ -197,15 +197,15 @@ def test_a_seed_given_to_load_counts(tmp_path):
     assert thetas[0].tobytes() == thetas[2].tobytes() != thetas[1].tobytes()
 
 
-@pytest.mark.filterwarnings("ignore:training goes on")
+@pytest.mark.filterwarnings("ignore:training continues")
 def test_new_episodes_have_new_starts_and_new_noise(tmp_path):
     env = CountingEnv()
     model = TRPO("MlpPolicy", env, **FAST).learn(100)
-    noise = [stream.bit_generator.state for stream in model._training.collector.noise_streams]
+    noise = [stream.bit_generator.state for stream in model._training.streams.action_noise]
     model.save(tmp_path / "model")
     other = CountingEnv()
     loaded = TRPO.load(tmp_path / "model", other)
-    assert [stream.bit_generator.state for stream in loaded._training.collector.noise_streams] == noise
+    assert [stream.bit_generator.state for stream in loaded._training.streams.action_noise] == noise
     loaded.learn(50, reset_num_timesteps=False)
     assert env.seeds[0] == model.seed != other.seeds[0]
 

@@ -120,7 +120,7 @@ def test_a_model_of_theirs_acts_the_same(kind, algorithm, tmp_path):
     assert close(ours.predict(observations, deterministic=True)[0], actions)
     values = theirs.policy.predict_values(torch.as_tensor(observations)).detach().numpy()[:, 0]
     inputs = ours.policy.normalize(observations.astype(np.float64))
-    assert close(ours.value_function.predict(ours._critic, inputs), values)
+    assert close(ours.value_function.predict(ours._training.model.critic, inputs), values)
     ours.learn(64)
 
 

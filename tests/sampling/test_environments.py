@@ -14,6 +14,7 @@ from trpo_fast.environments.interface import Trajectories
 from trpo_fast.environments.make import make_environments
 from trpo_fast.environments.single import SingleEnvironments
 from trpo_fast.environments.vector import VectorEnvironments, autoreset_mode
+from trpo_fast.spaces.observations import ObservationCodec
 
 N_ENVS, N_STEPS = 3, 30
 VECTOR_ENVS = {
@@ -33,7 +34,7 @@ def choose(observations):
 
 def begin(environments, n_steps=N_STEPS):
     """Memory for ``n_steps`` steps, and a reset."""
-    into = Trajectories.of_steps(n_steps, environments.num_envs, (3,))
+    into = Trajectories.of_steps(n_steps, environments.num_envs, ObservationCodec(environments.observation_space))
     into.observations[0] = environments.reset(seed=7)
     return into
 
@@ -139,7 +140,7 @@ def test_environments_made_from_an_id_are_single_ones():
     environments = make_environments("CartPole-v1", n_envs=2, env_kwargs={"sutton_barto_reward": True})
     assert isinstance(environments, SingleEnvironments)
     assert environments.num_envs == 2
-    into = Trajectories.of_steps(1, 2, (4,))
+    into = Trajectories.of_steps(1, 2, ObservationCodec(environments.observation_space))
     environments.reset(seed=0)
     environments.step(np.zeros(2, dtype=np.int64), 0, into)
     np.testing.assert_array_equal(into.rewards, 0.0)

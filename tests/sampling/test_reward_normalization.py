@@ -1,22 +1,29 @@
 """Reward normalisation, against VecNormalize's definition step by step; and what an entropy bonus does."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from envs import counting_factories
 
 from trpo_fast import TRPO
 from trpo_fast.environments.interface import Trajectories
-from trpo_fast.training.reward_normalization import RewardNormalizer
+from trpo_fast.policies.reward_normalization import RewardNormalizer
+from trpo_fast.spaces.observations import ObservationCodec
 
 FAST = {"n_steps": 40, "n_critic_updates": 2, "batch_size": 32, "policy_kwargs": {"net_arch": (8,)}, "seed": 3}
 
 
 def random_trajectories(rng, n_steps=50, n=3):
-    trajectories = Trajectories.of_steps(n_steps, n, (1,))
+    codec = ObservationCodec(gym.spaces.Box(-1.0, 1.0, (1,)))
+    trajectories = Trajectories.of_steps(n_steps, n, codec)
     trajectories.rewards[:] = 5.0 + 3.0 * rng.standard_normal((n_steps, n))
     trajectories.terminated[:] = rng.random((n_steps, n)) < 0.05
     trajectories.truncated[:] = rng.random((n_steps, n)) < 0.05
     return trajectories
+
+
+def updated(normalizer, rollout, gamma):
+    return normalizer.updated(rollout.rewards, rollout.terminated | rollout.truncated, rollout.valid, gamma)
 
 
 def test_statistics_are_those_of_discounted_returns_running_through_episodes():
@@ -24,7 +31,7 @@ def test_statistics_are_those_of_discounted_returns_running_through_episodes():
     rollouts = [random_trajectories(rng) for _ in range(3)]
     normalizer, running, seen = RewardNormalizer.initial(3), np.zeros(3), []
     for rollout in rollouts:
-        normalizer = normalizer.updated(rollout, gamma)
+        normalizer = updated(normalizer, rollout, gamma)
         for t in range(50):
             for i in range(3):
                 running[i] = gamma * running[i] + rollout.rewards[t, i]
@@ -42,7 +49,7 @@ def test_steps_of_an_autoreset_do_not_count():
     rng = np.random.default_rng(1)
     trajectories = random_trajectories(rng)
     trajectories.terminated[20, 1], trajectories.rewards[21, 1], trajectories.valid[21, 1] = True, 0.0, False
-    assert RewardNormalizer.initial(3).updated(trajectories, 0.9).statistics.count == 149
+    assert updated(RewardNormalizer.initial(3), trajectories, 0.9).statistics.count == 149
 
 
 def test_learning_does_not_depend_on_the_unit_of_rewards():

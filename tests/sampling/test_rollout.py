@@ -46,13 +46,14 @@ def collect(envs, wrap=FACTORIES["single"], *, n_steps, advantage="gae", rollout
     factories = [lambda env=env: env for env in envs]
     environments = make_environments(wrap(factories), n_envs=1)
     policy = Policy(environments.observation_space, environments.action_space, net_arch=(4,))
-    collector = RolloutCollector(SerialSampler(environments, policy), policy, np.random.SeedSequence(3), 100)
+    collector = RolloutCollector(SerialSampler(environments, policy), policy.observation_codec, 100)
     collector.reset(seed=0)
-    theta = policy.initial_parameters(0)
+    actor = policy.actor(policy.initial_parameters(0))
+    streams = [np.random.default_rng([3, i]) for i in range(environments.num_envs)]
     config = TRPOConfig(gamma=GAMMA, gae_lambda=LAMBDA, advantage=advantage)
     batches = []
     for _ in range(rollouts):
-        rollout = collector.collect(theta, n_steps, lambda *_: True)
+        rollout = collector.collect(actor, streams, n_steps, lambda *_: True)
         batch, values = to_batch(rollout, rollout.trajectories.rewards, policy, value_of, config)
         np.testing.assert_array_equal(values, value_of(batch.observations))
         assert rollout.num_transitions == len(batch.observations)
@@ -90,7 +91,7 @@ def test_advantages_are_those_of_the_definition_on_what_happened(wrap, advantage
     begins = [0, 0, 0]
     for batch in batches:
         for i, env in enumerate(envs):
-            own = batch.observations[:, 0] == i
+            own = batch.observations.rows[:, 0] == i
             history = env.history[begins[i] : begins[i] + own.sum()]
             begins[i] += own.sum()
             advantages, returns = by_definition(history, advantage)
@@ -132,7 +133,7 @@ def test_actions_are_clipped_into_the_space_on_their_way_to_the_environment_only
     (batch,), codec = collect(envs, wrap, n_steps=40)
     for i, env in enumerate(envs):  # which itself refuses what is not in its space
         taken = np.array([t.action for t in env.history])
-        sampled = batch.actions[batch.observations[:, 0] == i].reshape(taken.shape)
+        sampled = batch.actions[batch.observations.rows[:, 0] == i].reshape(taken.shape)
         if codec.is_box:
             np.testing.assert_array_equal(taken, np.clip(sampled, space.low.ravel(), space.high.ravel()))
             assert (np.abs(sampled) > 0.4).any()

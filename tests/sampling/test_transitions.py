@@ -186,7 +186,7 @@ def test_numbers_that_are_not_finite_commit_nothing():
     assert np.isfinite(model.policy.normalizer.statistics.mean).all()
 
 
-@pytest.mark.filterwarnings("ignore:training goes on with new episodes")
+@pytest.mark.filterwarnings("ignore:training continues with new episodes")
 def test_a_policy_of_many_environments_learns_on_from_one_robot(tmp_path):
     model = TRPO("MlpPolicy", "Pendulum-v1", n_envs=3, n_steps=64, normalize_reward=True, **FAST).learn(192)
     model.save(tmp_path / "simulated")

@@ -186,12 +186,12 @@ def planned(environments, model, **changes):
     config = TRPOConfig(**{**{k: v for k, v in FAST.items() if k.startswith("vine")}, **changes})
     plan = VinePlan.draw(np.random.default_rng(5), model.policy, environments.num_envs, config)
     n, steps = environments.num_envs, config.vine_trunk_steps
-    trajectories = Trajectories.of_steps(steps, n, model.policy.observation_codec.shape)
+    trajectories = Trajectories.of_steps(steps, n, model.policy.observation_codec)
     trajectories.observations[0] = environments.reset(7)
     noise = np.random.default_rng(6).standard_normal((steps, n, model.policy.codec.size), dtype=np.float32)
     actions = np.empty_like(noise)
     actor = model.policy.actor(model.theta)
-    _, branches = sample_vine(environments, plan, actor, model.policy.codec, noise, trajectories, actions, None)
+    _, branches = sample_vine(environments, plan, actor, noise, trajectories, actions, None)
     return plan, trajectories, actions, branches
 
 
@@ -203,7 +203,7 @@ def test_a_trunk_is_the_rollout_that_there_would_have_been_without_branches(env_
     with_branches = planned(make_environments(env_id, 2), model)
     rollout = SerialSampler(make_environments(env_id, 2), model.policy)
     noise = np.random.default_rng(6).standard_normal((40, 2, model.policy.codec.size), dtype=np.float32)
-    plain = rollout.collect(model.theta, noise, rollout.reset(7), None)
+    plain = rollout.collect(model.actor, noise, rollout.reset(7), None)
     for a, b in zip(with_branches[1][:4], plain.trajectories[:4], strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(with_branches[2], plain.actions)
@@ -222,7 +222,7 @@ def test_a_branch_with_the_trunks_action_and_noise_would_be_the_trunk():
         noise = stream.standard_normal((plan.horizon, 1, 1), dtype=np.float32)
         for k in range(2):
             observation, _ = env.reset()
-            env.state = branches.observations[0, j].copy()
+            env.state = branches.observations.rows[j].copy()
             total, discount, row = 0.0, 1.0, np.array([[k]], np.float32)
             for t in range(plan.horizon):
                 if t > 0:
@@ -236,7 +236,7 @@ def test_a_branch_with_the_trunks_action_and_noise_would_be_the_trunk():
             assert q == pytest.approx(total, rel=1e-12)
             assert branches.tail_discounts[0, j, k] == (0.0 if terminated else pytest.approx(discount))
             if not terminated:
-                np.testing.assert_allclose(branches.tails[0, j, k], observation, atol=1e-5)
+                np.testing.assert_allclose(branches.tails.rows[2 * j + k], observation, atol=1e-5)
 
 
 class Lottery(gym.Env):

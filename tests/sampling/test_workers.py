@@ -12,6 +12,7 @@ from functools import partial
 import gymnasium as gym
 import numpy as np
 import pytest
+from conftest import script_environment
 from envs import CountingEnv, counting_factories
 
 from trpo_fast import TRPO, EnvironmentFaultError, InvalidArgumentError
@@ -201,7 +202,9 @@ def test_no_orphans_when_the_parent_is_killed():
         model.learn(10_000)
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=os.path.dirname(__file__)) as parent:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=os.path.dirname(__file__), env=script_environment()
+    ) as parent:
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         assert len(pids) == 4
         time.sleep(0.5)

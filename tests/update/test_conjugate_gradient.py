@@ -6,8 +6,7 @@ import pytest
 from cases import all_cases, make_case, relative_error
 from scipy.sparse import linalg
 
-from trpo_fast import CGStatus, FisherOperator, InvalidArgumentError
-from trpo_fast.update import conjugate_gradient
+from trpo_fast import CGStatus, FisherOperator, InvalidArgumentError, conjugate_gradient
 
 
 def spd(n, condition=10.0, seed=0):

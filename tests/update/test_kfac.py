@@ -16,9 +16,9 @@ from trpo_fast import (
     SurrogateObjective,
     TRPOConfig,
     UpdateStatus,
+    conjugate_gradient,
     trpo_update,
 )
-from trpo_fast.update import conjugate_gradient
 
 DAMPING = 0.1
 NARROW, MIDDLING, WIDE = ((7,), "tanh"), ((20, 20), "tanh"), ((64, 64), "tanh")

@@ -188,9 +188,10 @@ def test_ordinary_batches_commit_and_use_the_trust_region(env_id):
         policy = Policy(environments.observation_space, environments.action_space, net_arch=arch)
         critic = ValueFunction(environments.observation_space, net_arch=arch)
         theta, state = policy.initial_parameters(i), critic.initial_state(i)
-        collector = RolloutCollector(SerialSampler(environments, policy), policy, np.random.SeedSequence(i), 100)
+        collector = RolloutCollector(SerialSampler(environments, policy), policy.observation_codec, 100)
         collector.reset(i)
-        rollout = collector.collect(theta, config.n_steps, lambda *_: True)
+        streams = [np.random.default_rng(i)]
+        rollout = collector.collect(policy.actor(theta), streams, config.n_steps, lambda *_: True)
 
         def values(observations, policy=policy, critic=critic, state=state):
             return critic.predict(state, policy.normalize(observations))

@@ -13,9 +13,10 @@ from trpo_fast import (
     TRPOConfig,
     UpdateReport,
     UpdateStatus,
+    conjugate_gradient,
     trpo_update,
 )
-from trpo_fast.update import conjugate_gradient
+from trpo_fast.update.fisher import EmpiricalFisherOperator
 
 
 def update(case, **settings):
@@ -127,7 +128,7 @@ def test_the_empirical_fisher_matrix_is_the_mean_outer_product_of_scores(spec):
     rows = np.stack([vjp(score * (np.arange(60) == n)[:, None]) for n in range(60)])
     v = case.vector()
     expected = rows.T @ (rows @ v) / 60 + 0.1 * v
-    F = FisherOperator.empirical(case.policy, case.theta, case.observations, case.actions, 0.1)
+    F = EmpiricalFisherOperator(case.policy, case.theta, case.observations, case.actions, 0.1)
     assert relative_error(F @ v, expected) < tolerance(spec["dtype"], 1e-11, 2e-4)
 
 
@@ -138,11 +139,11 @@ def test_the_empirical_fisher_matrix_comes_near_the_other_with_many_actions():
     rows = np.empty_like(noise)
     case.policy.act(case.theta, observations, noise, rows)
     actions = case.policy.codec.decode(rows)
-    empirical = FisherOperator.empirical(case.policy, case.theta, observations, actions)
+    empirical = EmpiricalFisherOperator(case.policy, case.theta, observations, actions)
     v = case.vector()
     assert relative_error(empirical @ v, FisherOperator(case.policy, case.theta, observations) @ v) < 0.02
-    thinned = FisherOperator.empirical(case.policy, case.theta, observations, actions, rows=slice(None, None, 4))
-    alone = FisherOperator.empirical(case.policy, case.theta, observations[::4], actions[::4])
+    thinned = EmpiricalFisherOperator(case.policy, case.theta, observations, actions, rows=slice(None, None, 4))
+    alone = EmpiricalFisherOperator(case.policy, case.theta, observations[::4], actions[::4])
     np.testing.assert_array_equal(thinned @ v, alone @ v)
 
 

@@ -12,18 +12,19 @@ import numpy.typing as npt
 
 from trpo_fast.errors import EnvironmentFaultError
 from trpo_fast.spaces.observations import MAX_MAGNITUDE, ObservationCodec
+from trpo_fast.spaces.rows import ObservationBuffer
 from trpo_fast.validation import describe
 
 
 class Trajectories(NamedTuple):
     """T steps of n environments, as they happened.
 
-    ``observations`` (T + 1, n, *shape) float64, raw: [t] are those acted on in step t, after any reset. ``rewards``,
-    ``terminated``, ``truncated`` and ``valid`` (T, n); ``valid`` is False where the step was an autoreset and no
-    transition. ``final_observations`` holds at (t, i) the true last observation (*shape) of a truncated episode.
+    ``observations[t]`` are those acted on in step t, after any reset. ``rewards``, ``terminated``, ``truncated`` and
+    ``valid`` are (T, n); ``valid`` is False where the step was an autoreset and no transition.
+    ``final_observations`` holds at (t, i) the true last observation (*shape) of a truncated episode.
     """
 
-    observations: npt.NDArray[np.float64]
+    observations: ObservationBuffer
     rewards: npt.NDArray[np.float64]
     terminated: npt.NDArray[np.bool_]
     truncated: npt.NDArray[np.bool_]
@@ -31,12 +32,12 @@ class Trajectories(NamedTuple):
     final_observations: dict[tuple[int, int], npt.NDArray[np.float64]]
 
     @classmethod
-    def of_steps(cls, n_steps: int, n_envs: int, shape: tuple[int, ...]) -> "Trajectories":
-        """Memory for ``n_steps`` steps in which no episode ended yet; ``shape`` is that of an observation."""
+    def of_steps(cls, n_steps: int, n_envs: int, codec: ObservationCodec) -> "Trajectories":
+        """Memory for ``n_steps`` steps in which no episode ended yet."""
         size = (n_steps, n_envs)
         terminated, truncated = np.zeros((2, *size), dtype=np.bool_)
-        observations = np.empty((n_steps + 1, n_envs, *shape))
-        return cls(observations, np.empty(size), terminated, truncated, np.ones(size, dtype=np.bool_), {})
+        valid = np.ones(size, dtype=np.bool_)
+        return cls(codec.buffer(n_steps, n_envs), np.empty(size), terminated, truncated, valid, {})
 
 
 class Environments(Protocol):

@@ -45,7 +45,7 @@ class SB3Environments(UserVectorEnv):
             truncated = bool(infos[i].get("TimeLimit.truncated", False))
             into.terminated[t, i], into.truncated[t, i] = not truncated, truncated
             if truncated:
-                out = np.empty_like(into.observations[t + 1, i])
+                out = np.empty_like(into.observations[t + 1][i])
                 final = infos[i].get("terminal_observation")
                 into.final_observations[t, i] = take_observation(
                     self._codec, final, out, i, self._steps, "final observation"

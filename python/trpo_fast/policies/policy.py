@@ -1,29 +1,58 @@
-"""Policy: a network that puts out distribution parameters, the distribution, and the observation normaliser."""
+"""Policy: a network whose outputs are distribution parameters, the distribution, and the observation normaliser."""
 
+import copy
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast._core.modules import core, kernels
+from trpo_fast._core.modules import kernels
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.mlp import MLP
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.spaces.actions import ActionCodec
 from trpo_fast.spaces.masks import ActionMasks
 from trpo_fast.spaces.observations import ObservationCodec
+from trpo_fast.spaces.rows import Observations
 from trpo_fast.validation import check_flag, check_real, describe, float_array, float_dtype
 
 LOG_STD_INIT = -0.5  # a standard deviation of 0.6
 MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0  # the kernels' clamp
 
-Actor: TypeAlias = core.float32.Actor | core.float64.Actor
+
+class Actor:
+    """A policy at one theta, ready to act: an immutable snapshot; updates replace it, so any thread may use it.
+
+    ``act(observations, noise, out, env_actions=None)`` is ``Policy.act`` with nothing to prepare and nothing allocated.
+    It also fills ``env_actions``, an (n, A) view of what ``codec.empty_env_actions`` gave.
+
+    Attributes
+    ----------
+    policy : Policy
+    theta : ndarray, shape (P,)
+        A read-only copy.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If theta is not one of the policy.
+    """
+
+    __slots__ = ("act", "policy", "theta")
+
+    def __init__(self, policy: "Policy", theta: npt.NDArray[Any]) -> None:
+        self.policy = policy
+        self.theta = policy.check_theta(theta).copy()
+        self.theta.flags.writeable = False
+        parts = policy.network, policy.distribution, policy.normalizer.kernel, policy.codec.range
+        self.act = kernels(policy.dtype).Actor(*parts, self.theta).act
 
 
 class Policy:
-    """pi(a | s; theta): Network composed with Distribution. theta is an argument of every method.
+    """pi(a | s; theta): Network composed with Distribution. Immutable; theta is an argument of every method.
 
     Parameters
     ----------
@@ -47,7 +76,7 @@ class Policy:
     ortho_init : bool
         Orthogonal initialisation, the last layer scaled by 0.01; otherwise uniform in +-1/sqrt(fan_in).
     normalize_observations : bool
-        Normalise observations by running statistics kept in ``normalizer``, but for choices.
+        Normalise observations, except choices, by running statistics kept in ``normalizer``.
     dtype : {"float32", "float64"}
         Of theta and of the kernels.
 
@@ -60,7 +89,7 @@ class Policy:
     action_masks : ActionMasks or None
         With ``use_masking``.
     normalizer : ObservationNormalizer
-        Immutable; training replaces it between iterations.
+        ``with_normalizer`` gives the same policy with another one.
 
     Raises
     ------
@@ -87,13 +116,13 @@ class Policy:
         self.dtype = float_dtype("dtype", dtype)
         self.log_std_init = check_real("log_std_init", log_std_init, at_least=MIN_LOG_STD, at_most=MAX_LOG_STD)
         self.codec = ActionCodec(action_space, self.dtype, check_flag("squash", squash))
-        if check_flag("state_dependent_std", state_dependent_std) and not self.codec.is_box:
+        if check_flag("state_dependent_std", state_dependent_std) and not self.codec.has_log_std:
             raise InvalidArgumentError(
                 "state_dependent_std", "False, unless actions are a Box", f"True for {action_space}"
             )
         self.action_masks = ActionMasks(action_space) if check_flag("use_masking", use_masking) else None
         self.observation_codec = ObservationCodec(observation_space, self.action_masks.size if self.action_masks else 0)
-        self._log_std = "none" if not self.codec.is_box else "output" if state_dependent_std else "parameter"
+        self._log_std = "none" if not self.codec.has_log_std else "output" if state_dependent_std else "parameter"
         num_dist_params = int(self.codec.distribution.num_dist_params)
         self._mlp = MLP(
             self.observation_codec.num_features,
@@ -114,13 +143,43 @@ class Policy:
             "squash": self.codec.squash,
             "ortho_init": bool(ortho_init),
         }
-        self.normalizer = ObservationNormalizer(
+        self._normalizer = ObservationNormalizer(
             RunningMeanStd.initial(self.observation_codec.size),
             enabled=check_flag("normalize_observations", normalize_observations),
             columns=self.observation_codec.is_continuous,
         )
         self.network = self._mlp.network
         self.distribution = self.codec.distribution
+
+    @property
+    def normalizer(self) -> ObservationNormalizer:
+        """Normaliser of the observations."""
+        return self._normalizer
+
+    def with_normalizer(self, normalizer: ObservationNormalizer) -> "Policy":
+        """The same policy with another normaliser; the network and the distribution are shared."""
+        policy = copy.copy(self)
+        policy._normalizer = normalizer
+        return policy
+
+    def with_statistics(self, statistics: RunningMeanStd) -> "Policy":
+        """The same policy with other running statistics of the observations, without those of an action mask.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If they have another size or are not finite, or observations are not normalised.
+        """
+        codec, normalizer = self.observation_codec, self._normalizer
+        if not normalizer.enabled:
+            raise InvalidArgumentError("statistics", "a policy with normalize_observations", "one without")
+        for name in ("mean", "var"):
+            values = float_array(name, getattr(statistics, name), (codec.num_features,), np.float64)
+            if not np.isfinite(values).all() or (name == "var" and (values < 0.0).any()):
+                raise InvalidArgumentError(name, "finite values, variances >= 0", "others")
+        rest = codec.size - codec.num_features  # of a mask, which is not normalised
+        mean, var = np.append(statistics.mean, np.zeros(rest)), np.append(statistics.var, np.ones(rest))
+        return self.with_normalizer(replace(normalizer, statistics=RunningMeanStd(mean, var, statistics.count)))
 
     @property
     def num_params(self) -> int:
@@ -147,12 +206,20 @@ class Policy:
         """``theta`` as a contiguous (P,) array of the policy's dtype; anything else raises InvalidArgumentError."""
         return self._mlp.check_theta(theta, name)
 
-    def check_observations(self, observations: Any) -> npt.NDArray[np.float64]:
-        """``observations`` as a contiguous (N, obs_dim) float64 array; InvalidArgumentError if they are none."""
+    def check_observations(self, observations: Any) -> Observations:
+        """Raw observations, (N, obs_dim) of float32 or float64, checked; an ``Observations`` has been.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If they are not N observations of this policy, or their masks are not valid.
+        """
+        if isinstance(observations, Observations) and observations.size == self._mlp.num_inputs:
+            return observations
         rows = float_array("observations", observations, (None, self._mlp.num_inputs), np.float64)
         if self.action_masks is not None:
             self.action_masks.check_rows(rows[:, -self.action_masks.size :])
-        return rows
+        return Observations(rows)
 
     def rows(self, observation: Any, action_masks: Any = None) -> tuple[npt.NDArray[np.float64], bool]:
         """One observation, or a batch as vector environments make it, as kernel rows (n, obs_dim); whether it is one.
@@ -178,56 +245,39 @@ class Policy:
 
     def check_transitions(
         self, observations: Any, actions: npt.NDArray[Any], rows: slice | npt.NDArray[Any] | None = None
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
-        """Observations (N, obs_dim) and the actions taken there as kernel rows (N, A); only some ``rows`` of them.
+    ) -> tuple[Observations, npt.NDArray[Any]]:
+        """Observations and the actions taken there, encoded (N, A); with ``rows`` only some of them.
 
-        InvalidArgumentError if they are none, or do not go together.
+        InvalidArgumentError if they are not those of a batch, or an action is impossible by its mask.
         """
         observations = self.check_observations(observations)
-        action_rows = self.codec.encode(actions, len(observations))
-        self.check_possible(action_rows, observations)
+        encoded = self.codec.encode(actions, len(observations))
+        self.check_possible(encoded, observations)
         if rows is None:
-            return observations, action_rows
-        return observations[rows], np.ascontiguousarray(action_rows[rows])
+            return observations, encoded
+        return observations[rows], np.ascontiguousarray(encoded[rows])
 
-    def check_possible(self, rows: npt.NDArray[Any], observations: npt.NDArray[np.float64]) -> None:
-        """InvalidArgumentError if actions, as kernel rows (N, A), are impossible by the masks of ``observations``."""
+    def check_possible(self, encoded: npt.NDArray[Any], observations: Observations) -> None:
+        """InvalidArgumentError if actions, encoded (N, A), are impossible by the masks of ``observations``."""
         if self.action_masks is not None:
-            self.action_masks.check_actions(rows, observations[:, -self.action_masks.size :])
+            self.action_masks.check_actions(encoded, observations.rows[:, -self.action_masks.size :])
 
-    def normalize(self, observations: Any, normalizer: ObservationNormalizer | None = None) -> npt.NDArray[Any]:
-        """Raw observations (N, obs_dim) as network inputs (N, obs_dim) of the policy's dtype.
+    def normalize(self, observations: Any) -> npt.NDArray[Any]:
+        """Network inputs (N, obs_dim), of the policy's dtype, for raw observations."""
+        return self.check_observations(observations).inputs(self._normalizer.kernel, self.dtype)
 
-        ``normalizer`` stands in for the policy's own.
-        """
-        raw = self.check_observations(observations)
-        inputs = np.empty(raw.shape, dtype=self.dtype)
-        kernels(self.dtype).normalize((normalizer or self.normalizer).kernel, raw, inputs)
-        return inputs
-
-    def features(self, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Network inputs without the masks behind them, which a critic does not see."""
+    def critic_inputs(self, observations: Any) -> npt.NDArray[Any]:
+        """As ``normalize``, without the action masks, which a critic does not see."""
+        inputs = self.normalize(observations)
         return inputs if self.action_masks is None else np.ascontiguousarray(inputs[:, : -self.action_masks.size])
 
     def renormalized(self, theta: npt.NDArray[Any], normalizer: ObservationNormalizer) -> npt.NDArray[Any]:
         """The theta that is under ``normalizer`` the policy that ``theta`` is under the present one."""
-        return self._mlp.renormalized(self.check_theta(theta), self.normalizer, normalizer)
+        return self._mlp.renormalized(self.check_theta(theta), self._normalizer, normalizer)
 
-    def actor(self, theta: npt.NDArray[Any], normalizer: ObservationNormalizer | None = None) -> Actor:
-        """The policy ``theta`` ready to act. Later changes of theta or of the policy's normaliser do not reach it.
-
-        ``actor.act(observations, noise, out, env_actions=None)`` is ``Policy.act`` with nothing to prepare and nothing
-        allocated. It also fills ``env_actions``, an (n, A) view of what ``codec.empty_env_actions`` gave.
-        ``normalizer`` stands in for the policy's own.
-
-        Raises
-        ------
-        InvalidArgumentError
-        """
-        kernel = (normalizer or self.normalizer).kernel
-        parts = self.network, self.distribution, kernel, self.codec.range
-        actor: Actor = kernels(self.dtype).Actor(*parts, self.check_theta(theta))
-        return actor
+    def actor(self, theta: npt.NDArray[Any]) -> Actor:
+        """The policy ``theta`` ready to act; later changes of the array do not reach it."""
+        return Actor(self, theta)
 
     def act(
         self,
@@ -244,7 +294,7 @@ class Policy:
         observations : ndarray of float64, shape (n, obs_dim), raw
         noise : ndarray of the policy's dtype, shape (n, A), standard normal; None for the most probable action
         out : ndarray of the policy's dtype, shape (n, A)
-            Receives kernel rows (``codec`` turns them into actions).
+            Receives encoded actions (``codec.decode`` and ``codec.to_env`` turn them into actions).
 
         Raises
         ------
@@ -253,14 +303,9 @@ class Policy:
         """
         self.actor(theta).act(observations, noise, out)
 
-    def dist_params(
-        self, theta: npt.NDArray[Any], observations: Any, normalizer: ObservationNormalizer | None = None
-    ) -> npt.NDArray[Any]:
-        """Distribution parameters phi (N, K): [mean, log_std] of a Box, logits otherwise.
-
-        ``normalizer`` stands in for the policy's own.
-        """
-        return self.forward(theta, self.normalize(observations, normalizer))
+    def dist_params(self, theta: npt.NDArray[Any], observations: Any) -> npt.NDArray[Any]:
+        """Distribution parameters phi (N, K) at raw observations: [mean, log_std] of a Box, logits otherwise."""
+        return self.forward(theta, self.normalize(observations))
 
     def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Distribution parameters phi (N, K) at network inputs (N, obs_dim), as ``normalize`` gives them."""
@@ -276,9 +321,9 @@ class Policy:
         """
         phi = self.dist_params(theta, observations)
         out = np.empty(len(phi))
-        rows = self.codec.encode(actions, len(phi))
-        self.distribution.log_prob(phi, rows, out)
-        return out - self.codec.log_slope(rows)
+        encoded = self.codec.encode(actions, len(phi))
+        self.distribution.log_prob(phi, encoded, out)
+        return out - self.codec.log_slope(encoded)
 
     def kl_divergence(self, p: npt.NDArray[Any], q: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """KL(pi(.|p_n) || pi(.|q_n)), shape (N,), in nats, between distribution parameters (N, K)."""
@@ -289,12 +334,12 @@ class Policy:
         self.distribution.kl_divergence(p, q, out)
         return out
 
-    def mean_std(
-        self, theta: npt.NDArray[Any], observations: npt.NDArray[np.float64], normalizer: ObservationNormalizer
-    ) -> float:
-        """The mean standard deviation of a Box action at raw observations (N, obs_dim); NaN for other actions."""
-        if not self.codec.is_box:
+    def mean_std(self, theta: npt.NDArray[Any], observations: Any) -> float:
+        """The mean standard deviation of a Box action at raw observations; NaN for other actions."""
+        if self._log_std == "none":
             return float("nan")
-        rows = observations if self._log_std == "output" else observations[:1]  # a parameter is the same everywhere
-        phi = self.dist_params(theta, rows, normalizer)
+        observations = self.check_observations(observations)
+        if self._log_std == "parameter":
+            observations = observations[:1]  # it is the same everywhere
+        phi = self.dist_params(theta, observations)
         return float(np.exp(phi[:, self.codec.size :].astype(np.float64)).mean())

@@ -1,48 +1,47 @@
-"""RolloutCollector: rollouts with action noise of its own, and the episodes in them."""
+"""RolloutCollector: rollouts of open episodes, and the episodes that end in them."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.policies.policy import Policy
+from trpo_fast.policies.policy import Actor
 from trpo_fast.sampling.rollouts import Episode, Rollout
 from trpo_fast.sampling.sampler import Sampler
 from trpo_fast.sampling.stepping import AfterStep
 from trpo_fast.sampling.vine import VinePlan
+from trpo_fast.spaces.observations import ObservationCodec
 from trpo_fast.validation import float_array
 
 
 class RolloutCollector:
-    """Steps n environments with one policy call a step.
+    """Takes n environments through one rollout after the other and keeps count of their episodes.
 
     Parameters
     ----------
     sampler : Sampler
-    policy : Policy
-    seeds : numpy.random.SeedSequence
-        Every environment draws its action noise from a stream of its own.
+    observation_codec : ObservationCodec
     stats_window_size : int
         Finished episodes that ``episodes`` remembers.
 
     Attributes
     ----------
     episodes : deque of Episode
-        The latest ones that ended.
+        The latest finished episodes.
     latest_episodes : list of Episode
-        Those that ended in the latest rollout.
+        Episodes that ended in the latest rollout.
     num_episodes : int
-        How many ended in all.
+        Number of finished episodes.
     num_steps : int
         Steps of every environment, without those of branches.
     """
 
-    def __init__(self, sampler: Sampler, policy: Policy, seeds: np.random.SeedSequence, stats_window_size: int) -> None:
+    def __init__(self, sampler: Sampler, observation_codec: ObservationCodec, stats_window_size: int) -> None:
         n = sampler.num_envs
         self.sampler = sampler
-        self._policy = policy
-        self.seed_noise(seeds)
+        self._shape = observation_codec.shape
         self._observations: npt.NDArray[np.float64] | None = None
         self._returns = np.zeros(n)
         self._lengths = np.zeros(n, dtype=np.int64)
@@ -51,12 +50,8 @@ class RolloutCollector:
         self.num_episodes = 0
         self.num_steps = 0
 
-    def seed_noise(self, seeds: np.random.SeedSequence) -> None:
-        """Begin the noise of every environment anew."""
-        self._noise_streams = [np.random.default_rng(child) for child in seeds.spawn(self.sampler.num_envs)]
-
     def forget_episodes(self) -> None:
-        """Let the statistics of episodes begin anew."""
+        """Clear the statistics of episodes."""
         self.episodes.clear()
         self.num_episodes = self.num_steps = 0
 
@@ -66,18 +61,8 @@ class RolloutCollector:
         self._returns[:] = 0.0
         self._lengths[:] = 0
 
-    @property
-    def noise_streams(self) -> list[np.random.Generator]:
-        """What the actions of each environment are drawn with."""
-        return self._noise_streams
-
-    @noise_streams.setter
-    def noise_streams(self, streams: list[np.random.Generator]) -> None:
-        if len(streams) == self.sampler.num_envs:  # those of other environments are of no use
-            self._noise_streams = list(streams)
-
     def get_state(self) -> dict[str, Any]:
-        """Where the unfinished episodes are between two rollouts, as plain values."""
+        """The open episodes between two rollouts, as plain values."""
         return {
             "observations": self._observations,
             "returns": self._returns,
@@ -85,26 +70,26 @@ class RolloutCollector:
         }
 
     def get_episodes(self) -> dict[str, Any]:
-        """The episodes that have ended, as plain values."""
+        """The finished episodes, as plain values."""
         latest = np.array(self.episodes, dtype=np.float64).reshape(-1, 2)
         return {"episodes": latest, "num_episodes": self.num_episodes, "steps": self.num_steps}
 
     def set_episodes(self, state: dict[str, Any]) -> None:
-        """Count on from where ``get_episodes`` gave ``state``."""
+        """Continue counting from what ``get_episodes`` returned."""
         episodes = [Episode(float(episode_return), int(length)) for episode_return, length in state["episodes"]]
         self.num_episodes, self.num_steps = int(state["num_episodes"]), int(state["steps"])
         self.episodes.clear()
         self.episodes.extend(episodes)
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on where ``get_state`` gave ``state``.
+        """Continue the open episodes that ``get_state`` returned.
 
         Raises
         ------
         KeyError, TypeError, ValueError
-            If it is the state of another number or kind of environments.
+            If ``state`` is of another number or kind of environments.
         """
-        n, shape = self.sampler.num_envs, self._policy.observation_codec.shape
+        n, shape = self.sampler.num_envs, self._shape
         observations = float_array("observations", state["observations"], (n, *shape), np.float64)
         returns = float_array("returns", state["returns"], (n,), np.float64)
         lengths = np.broadcast_to(state["lengths"].astype(np.int64), (n,)).copy()
@@ -112,15 +97,18 @@ class RolloutCollector:
 
     def collect(
         self,
-        theta: npt.NDArray[Any],
+        actor: Actor,
+        noise_streams: Sequence[np.random.Generator],
         n_steps: int,
         after_step: AfterStep | None = None,
         plan: VinePlan | None = None,
     ) -> Rollout | None:
-        """``n_steps`` steps of every environment with the policy ``theta``.
+        """``n_steps`` steps of every environment with ``actor``.
 
         Parameters
         ----------
+        noise_streams : sequence of n Generator
+            Streams of the action noise, one for each environment.
         after_step : callable, optional
             Called after every step; False ends the rollout, and None is returned.
         plan : VinePlan, optional
@@ -129,13 +117,13 @@ class RolloutCollector:
         Raises
         ------
         EnvironmentFaultError
-            If an environment raises or returns something unfit; nothing of the rollout is kept.
+            If an environment raises or returns invalid values; nothing of the rollout is kept.
         """
         if self._observations is None:
             raise RuntimeError("collect: expected reset() before it")
-        size, dtype = (n_steps, self._policy.codec.size), self._policy.dtype
-        noise = np.stack([stream.standard_normal(size, dtype=dtype) for stream in self._noise_streams], axis=1)
-        rollout = self.sampler.collect(theta, noise, self._observations, after_step, plan)
+        size, dtype = (n_steps, actor.policy.codec.size), actor.policy.dtype
+        noise = np.stack([stream.standard_normal(size, dtype=dtype) for stream in noise_streams], axis=1)
+        rollout = self.sampler.collect(actor, noise, self._observations, after_step, plan)
         if rollout is not None:
             self.num_steps += n_steps
             self._observations = rollout.trajectories.observations[-1].copy()

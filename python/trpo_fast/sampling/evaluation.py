@@ -1,6 +1,4 @@
-"""How good is a policy? Whole episodes, in environments of their own."""
-
-from typing import Any
+"""Evaluation of a policy: whole episodes in environments of their own."""
 
 import numpy as np
 
@@ -26,7 +24,7 @@ def evaluate_policy(
     deterministic : bool
         The most probable actions instead of samples.
     seed : int, optional
-        Environment i begins with seed + i; without it, where its random stream is.
+        Environment i is reset with seed + i; without it, its random stream continues.
 
     Raises
     ------
@@ -43,7 +41,7 @@ def evaluate_policy(
 def evaluate_environments(
     model: ActingModel, environments: Environments, n_episodes: int, deterministic: bool, *, seed: int | None = None
 ) -> list[Episode]:
-    """``evaluate_policy`` in environments that are made already."""
+    """``evaluate_policy`` in environments that exist already."""
     check_integer("n_eval_episodes", n_episodes, at_least=1)
     spaces = environments.observation_space, environments.action_space
     if not same_spaces(spaces, (model.observation_space, model.action_space)):
@@ -51,16 +49,16 @@ def evaluate_environments(
         raise InvalidArgumentError("env", expected, "{} and {}".format(*spaces))
     if model.policy.action_masks is not None:
         environments.use_masks()
-    n = environments.num_envs
+    n, codec = environments.num_envs, model.policy.observation_codec
     wanted = [(n_episodes + i) // n for i in range(n)]
     done: list[list[Episode]] = [[] for _ in range(n)]
     returns, lengths = np.zeros(n), np.zeros(n, dtype=np.int64)
-    observations: Any = environments.reset(seed)
+    step = Trajectories.of_steps(1, n, codec)
+    step.observations[1] = environments.reset(seed)
     while any(len(episodes) < number for episodes, number in zip(done, wanted, strict=True)):
-        actions = model.act(observations.reshape(n, -1), deterministic)
-        step = Trajectories.of_steps(1, n, observations.shape[1:])
+        actions = model.act(step.observations.acted_on(1), deterministic)
+        step = Trajectories.of_steps(1, n, codec)
         environments.step(actions, 0, step)
-        observations = step.observations[1]
         returns += step.rewards[0]
         lengths += step.valid[0]
         for i in np.flatnonzero(step.terminated[0] | step.truncated[0]).tolist():

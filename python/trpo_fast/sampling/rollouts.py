@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.environments.interface import Trajectories
+from trpo_fast.spaces.rows import Observations, concatenate
 
 
 class Episode(NamedTuple):
@@ -17,42 +18,54 @@ class Episode(NamedTuple):
 
 
 class Seconds(NamedTuple):
-    """Of a rollout: in the policy, and in the environments."""
+    """Seconds that a rollout spent in the policy and in the environments."""
 
     policy: float
     environments: float
 
 
 class Branches(NamedTuple):
-    """What m states of n environments gave, by K branches each.
+    """K branches from each of m states of n environments.
 
-    ``observations`` (n, m, D), ``actions`` (n, m, K, A) as kernel rows, ``rewards`` (n, m, K, H) with zeros behind the
-    end of a branch, ``tails`` (n, m, K, D) where it was cut, ``tail_discounts`` (n, m, K) what the value there counts:
-    0 where the episode terminated instead. ``n_steps`` were taken.
+    ``observations`` are the n m states, ``actions`` (n, m, K, A) the first actions, encoded, ``rewards`` (n, m, K, H)
+    end with zeros after the end of a branch, ``tails`` are the n m K observations where the branches were cut, and
+    ``tail_discounts`` (n, m, K) the factors of the values there, 0 where the episode terminated. The branches took
+    ``n_steps`` steps.
     """
 
-    observations: npt.NDArray[np.float64]
+    observations: Observations
     actions: npt.NDArray[Any]
     rewards: npt.NDArray[np.float64]
-    tails: npt.NDArray[np.float64]
+    tails: Observations
     tail_discounts: npt.NDArray[np.float64]
     n_steps: int
 
     @classmethod
     def joined(cls, shares: "Sequence[Branches]") -> "Branches":
         """Those of several shares of the environments, in their order."""
-        arrays = [np.concatenate(parts) for parts in zip(*(share[:-1] for share in shares), strict=True)]
-        return cls._make([*arrays, sum(share.n_steps for share in shares)])
+        observations, actions, rewards, tails, discounts, n_steps = zip(*shares, strict=True)
+        return cls(
+            concatenate(observations),
+            np.concatenate(actions),
+            np.concatenate(rewards),
+            concatenate(tails),
+            np.concatenate(discounts),
+            sum(n_steps),
+        )
 
 
 class Rollout(NamedTuple):
-    """T steps of n environments with one policy: what happened, and the actions (T, n, A) as kernel rows."""
+    """T steps of n environments with one policy.
+
+    ``actions`` (T, n, A) are encoded; ``branches`` are those of a vine; ``reset_envs`` are the environments that were
+    reset at the start of this rollout, whose open episodes are discarded.
+    """
 
     trajectories: Trajectories
     actions: npt.NDArray[Any]
     seconds: Seconds
-    branches: Branches | None = None  # of a vine
-    reset_envs: Sequence[int] = ()  # environments whose episodes of before are lost: others began with this rollout
+    branches: Branches | None = None
+    reset_envs: Sequence[int] = ()
 
     @property
     def num_transitions(self) -> int:

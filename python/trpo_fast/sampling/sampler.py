@@ -1,4 +1,4 @@
-"""A Sampler takes environments through a rollout with a policy; SerialSampler does it in this process."""
+"""A Sampler takes environments through a rollout with an actor; SerialSampler does it in this process."""
 
 from typing import Any, Protocol
 
@@ -8,14 +8,14 @@ import numpy.typing as npt
 from trpo_fast.environments.interface import Environments, Trajectories
 from trpo_fast.environments.single import SingleEnvironments
 from trpo_fast.errors import SnapshotError
-from trpo_fast.policies.policy import Policy
+from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.sampling.rollouts import Rollout
 from trpo_fast.sampling.stepping import AfterStep, step_through
 from trpo_fast.sampling.vine import VinePlan, sample_vine
 
 
 class Sampler(Protocol):
-    """Environments that a policy is taken through; a rollout at a time."""
+    """n environments that an actor is taken through, one rollout at a time."""
 
     num_envs: int
 
@@ -24,13 +24,13 @@ class Sampler(Protocol):
 
     def collect(
         self,
-        theta: npt.NDArray[Any],
+        actor: Actor,
         noise: npt.NDArray[Any],
         observations: npt.NDArray[np.float64],
         after_step: AfterStep | None,
         plan: VinePlan | None = None,
     ) -> Rollout | None:
-        """Steps with the policy ``theta`` from ``observations`` (n, *shape), as many as there is ``noise`` (T, n, A).
+        """Step with ``actor`` from ``observations`` (n, *shape), once for each row of ``noise`` (T, n, A).
 
         ``after_step`` is called after every step; None is returned if it says False. With a ``plan`` branches follow.
         """
@@ -41,7 +41,7 @@ class SerialSampler:
 
     def __init__(self, environments: Environments, policy: Policy) -> None:
         self._environments = environments
-        self._policy = policy
+        self._observation_codec = policy.observation_codec
         self.num_envs = environments.num_envs
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
@@ -50,7 +50,7 @@ class SerialSampler:
 
     def collect(
         self,
-        theta: npt.NDArray[Any],
+        actor: Actor,
         noise: npt.NDArray[Any],
         observations: npt.NDArray[np.float64],
         after_step: AfterStep | None,
@@ -58,14 +58,13 @@ class SerialSampler:
     ) -> Rollout | None:
         """As ``Sampler.collect``."""
         n_steps, n, _ = noise.shape
-        trajectories = Trajectories.of_steps(n_steps, n, observations.shape[1:])
+        trajectories = Trajectories.of_steps(n_steps, n, self._observation_codec)
         trajectories.observations[0] = observations
         actions = np.empty_like(noise)
-        actor, codec = self._policy.actor(theta), self._policy.codec
         if plan is None:
-            seconds = step_through(self._environments, actor, codec, noise, trajectories, actions, after_step)
+            seconds = step_through(self._environments, actor, noise, trajectories, actions, after_step)
             return None if seconds is None else Rollout(trajectories, actions, seconds)
         if not isinstance(self._environments, SingleEnvironments):
             raise SnapshotError("vine: expected environments from an id or factories, whose states can be restored")
-        grown = sample_vine(self._environments, plan, actor, codec, noise, trajectories, actions, after_step)
-        return None if grown is None else Rollout(trajectories, actions, *grown)
+        sampled = sample_vine(self._environments, plan, actor, noise, trajectories, actions, after_step)
+        return None if sampled is None else Rollout(trajectories, actions, *sampled)

@@ -1,4 +1,4 @@
-"""Environments and a policy, step after step."""
+"""The inner loop of sampling: an actor steps environments."""
 
 import time
 from collections.abc import Callable
@@ -9,32 +9,30 @@ import numpy.typing as npt
 from trpo_fast.environments.interface import Environments, Trajectories
 from trpo_fast.policies.policy import Actor
 from trpo_fast.sampling.rollouts import Seconds
-from trpo_fast.spaces.actions import ActionCodec
 
-AfterStep: TypeAlias = Callable[[Trajectories, int], bool]  # what happened until step t, t -> whether to go on
+AfterStep: TypeAlias = Callable[[Trajectories, int], bool]  # (trajectories up to step t, t) -> whether to go on
 
 
 def step_through(
     environments: Environments,
     actor: Actor,
-    codec: ActionCodec,
     noise: npt.NDArray[Any],
     trajectories: Trajectories,
     actions: npt.NDArray[Any],
     after_step: AfterStep | None,
 ) -> Seconds | None:
-    """Step ``environments`` with ``actor`` from the first observations of ``trajectories`` on, which are filled.
+    """Step ``environments`` with ``actor`` from the first observations of ``trajectories`` on, and fill those.
 
-    ``actions`` (T, n, A) receives kernel rows. Returns None if ``after_step`` says False, there and then.
+    ``actions`` (T, n, A) receives encoded actions. Returns None as soon as ``after_step`` says False.
     """
     n_steps, n, size = noise.shape
-    observations = trajectories.observations.reshape(n_steps + 1, n, -1)
+    observations, codec = trajectories.observations, actor.policy.codec
     env_actions = codec.empty_env_actions(n_steps, n)
     env_rows = env_actions.reshape(n_steps, n, size)
     acting = stepping = 0.0
     now = time.perf_counter()
     for t in range(n_steps):
-        actor.act(observations[t], noise[t], actions[t], env_rows[t])
+        actor.act(observations.acted_on(t), noise[t], actions[t], env_rows[t])
         acted = time.perf_counter()
         environments.step(codec.in_space(env_actions[t]), t, trajectories)
         stepped = time.perf_counter()

@@ -114,8 +114,9 @@ class Transitions:
         n = len(self)
         if n == 0:
             raise InvalidArgumentError("transitions", "one or more", "none")
-        trajectories = Trajectories.of_steps(n, 1, self._observations[0].shape)
-        trajectories.observations[:, 0] = [*self._observations, self._next_observation]
+        trajectories = Trajectories.of_steps(n, 1, self._policy.observation_codec)
+        for t, observation in enumerate([*self._observations, self._next_observation]):
+            trajectories.observations[t] = observation.reshape(self._policy.observation_codec.shape)
         trajectories.rewards[:, 0] = self._rewards
         trajectories.terminated[:, 0], trajectories.truncated[:, 0] = np.transpose(self._ends)
         trajectories.final_observations.update(self._finals)

@@ -17,10 +17,11 @@ from trpo_fast.config import TRPOConfig
 from trpo_fast.environments import snapshots
 from trpo_fast.environments.interface import Trajectories
 from trpo_fast.environments.single import SingleEnvironments
+from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.sampling.rollouts import Branches, Seconds
 from trpo_fast.sampling.stepping import AfterStep, step_through
-from trpo_fast.spaces.actions import ActionCodec
+from trpo_fast.spaces.rows import stack
 
 
 class VinePlan(NamedTuple):
@@ -70,80 +71,77 @@ def sample_vine(
     environments: SingleEnvironments,
     plan: VinePlan,
     actor: Actor,
-    codec: ActionCodec,
     noise: npt.NDArray[Any],
     trajectories: Trajectories,
     actions: npt.NDArray[Any],
     after_step: AfterStep | None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[Seconds, Branches] | None:
-    """A trunk, as ``step_through``, and the branches of its rollout set; afterwards all is at the trunk's end.
+    """A trunk, as ``step_through``, and the branches of its rollout set; the environments are left at the trunk's end.
 
-    Returns None if ``after_step``, which sees the trunk, says False, or ``is_cancelled`` says True amid the branches.
+    Returns None if ``after_step``, which sees the trunk, says False, or ``is_cancelled`` says True between branches.
     """
-    turns: dict[int, list[int]] = {}
+    captured_in: dict[int, list[int]] = {}
     for i, steps in enumerate(plan.steps.tolist()):
         for t in steps:
-            turns.setdefault(t, []).append(i)
+            captured_in.setdefault(t, []).append(i)
     captured: list[list[snapshots.State]] = [[] for _ in plan.steps]
 
     def capture(t: int) -> None:
-        for i in turns.get(t, ()):
+        for i in captured_in.get(t, ()):
             captured[i].append(environments.capture(i))
 
-    def look(trajectories: Trajectories, t: int) -> bool:
+    def capture_and_go_on(trajectories: Trajectories, t: int) -> bool:
         capture(t + 1)
         return after_step is None or after_step(trajectories, t)
 
     capture(0)
-    seconds = step_through(environments, actor, codec, noise, trajectories, actions, look)
+    seconds = step_through(environments, actor, noise, trajectories, actions, capture_and_go_on)
     if seconds is None:
         return None
     begin = time.perf_counter()
-    grown = _branch(environments, plan, actor, codec, trajectories, captured, actions.dtype, is_cancelled)
-    if grown is None:
+    sampled = _sample_branches(environments, plan, actor, trajectories, captured, is_cancelled)
+    if sampled is None:
         return None
-    branches, acting = grown
+    branches, acting = sampled
     elapsed = time.perf_counter() - begin
     return Seconds(seconds.policy + acting, seconds.environments + elapsed - acting), branches
 
 
-def _branch(
+def _sample_branches(
     environments: SingleEnvironments,
     plan: VinePlan,
     actor: Actor,
-    codec: ActionCodec,
     trajectories: Trajectories,
     captured: list[list[snapshots.State]],
-    dtype: Any,
     is_cancelled: Callable[[], bool],
 ) -> tuple[Branches, float] | None:
-    """The branches from ``captured`` states of a complete trunk, and the seconds that the policy took."""
-    shape = trajectories.observations.shape[2:]
-    (n, m), size = plan.steps.shape, (plan.n_actions, codec.size)
-    trunk = trajectories.observations.reshape(len(trajectories.observations), n, -1)
-    observations = np.stack([trunk[steps, i] for i, steps in enumerate(plan.steps)])
-    actions = np.empty((n, m, *size), dtype=dtype)
-    rewards, discounts = np.zeros((n, m, plan.n_actions, plan.horizon)), np.zeros((n, m, plan.n_actions))
-    tails = np.empty((n, m, plan.n_actions, trunk.shape[-1]))
+    """The branches from the ``captured`` states of a complete trunk, and the seconds spent in the policy."""
+    policy, n_steps_of_trunk = actor.policy, len(trajectories.rewards)
+    (n, m), n_actions, dtype = plan.steps.shape, plan.n_actions, policy.dtype
+    actions = np.empty((n, m, n_actions, policy.codec.size), dtype=dtype)
+    rewards, discounts = np.zeros((n, m, n_actions, plan.horizon)), np.zeros((n, m, n_actions))
+    tails: list[npt.NDArray[np.float64]] = []
     n_steps, acting = 0, 0.0
-    for i, snapshots_of_i in enumerate(captured):
+    for i, states in enumerate(captured):
         end = environments.capture(i)
-        for j, snapshot in enumerate(snapshots_of_i):
-            alone = environments.single(i, ago=len(trunk) - 1 - int(plan.steps[i, j]))
+        for j, state in enumerate(states):
+            step = int(plan.steps[i, j])
+            single = environments.single(i, ago=n_steps_of_trunk - step)
             stream = np.random.default_rng([plan.seed, plan.first_index + i, j])
-            _draw_actions(plan, actor, observations[i, j], actions[i, j], stream)
-            noise = stream.standard_normal((plan.horizon, 1, codec.size), dtype=dtype)
+            _draw_actions(plan, actor, trajectories.observations.acted_on(step)[i], actions[i, j], stream)
+            noise = stream.standard_normal((plan.horizon, 1, policy.codec.size), dtype=dtype)
             for k, first in enumerate(actions[i, j]):
                 if is_cancelled():
                     return None
-                environments.restore(i, snapshot)
-                branch = rollout_branch(alone, actor, codec, first, noise, shape, plan.gamma)
-                rewards[i, j, k, : branch.n_steps] = branch.rewards
-                tails[i, j, k], discounts[i, j, k] = branch.tail, branch.discount
+                environments.restore(i, state)
+                branch = rollout_branch(single, actor, first, noise, plan.gamma)
+                rewards[i, j, k, : branch.n_steps], discounts[i, j, k] = branch.rewards, branch.discount
+                tails.append(branch.tail)
                 n_steps, acting = n_steps + branch.n_steps, acting + branch.acting
         environments.restore(i, end)
-    return Branches(observations, actions, rewards, tails, discounts, n_steps), acting
+    observations = trajectories.observations.at(plan.steps)
+    return Branches(observations, actions, rewards, stack(tails), discounts, n_steps), acting
 
 
 def _draw_actions(
@@ -153,7 +151,7 @@ def _draw_actions(
     out: npt.NDArray[Any],
     stream: np.random.Generator,
 ) -> None:
-    """The first actions (K, A) of a state's branches, as kernel rows."""
+    """The first actions (K, A), encoded, of the branches of a state with this ``observation`` (size,)."""
     if plan.proposal == "policy":
         noise = stream.standard_normal(out.shape, dtype=out.dtype)
         actor.act(np.tile(observation, (len(out), 1)), noise, out)
@@ -163,8 +161,17 @@ def _draw_actions(
         out[:, 0] = stream.integers(plan.n_choices, size=len(out))
 
 
+def check_vine(policy: Policy, n_envs: int, config: TRPOConfig) -> None:
+    """InvalidArgumentError if a vine cannot have the branches that ``config`` asks for."""
+    if proposal_of(policy, config)[0] < 2:
+        raise InvalidArgumentError("env", "two actions or more, for a vine", policy.action_space)
+    most = config.vine_trunk_steps * n_envs
+    if config.vine_states > most:
+        raise InvalidArgumentError("vine_states", f"at most {most}, the steps of all trunks", config.vine_states)
+
+
 class Branch(NamedTuple):
-    """Rewards, the observation (D,) at the end, what the value there counts, steps, the policy's seconds."""
+    """Rewards, the last observation, the discount of its value (0 after termination), steps, seconds in the policy."""
 
     rewards: npt.NDArray[np.float64]
     tail: npt.NDArray[np.float64]
@@ -174,31 +181,24 @@ class Branch(NamedTuple):
 
 
 def rollout_branch(
-    environment: SingleEnvironments,
-    actor: Actor,
-    codec: ActionCodec,
-    first: npt.NDArray[Any],
-    noise: npt.NDArray[Any],
-    shape: tuple[int, ...],
-    gamma: float,
+    environment: SingleEnvironments, actor: Actor, first: npt.NDArray[Any], noise: npt.NDArray[Any], gamma: float
 ) -> Branch:
-    """A branch that begins with the action ``first`` (A,) and then follows the policy, with ``noise`` (H, 1, A)."""
-    horizon = len(noise)
-    into = Trajectories.of_steps(horizon, 1, shape)
-    observations = into.observations.reshape(horizon + 1, 1, -1)
-    row, env_actions = first[None].copy(), codec.to_env(first[None])
+    """A branch: the encoded action ``first`` (A,), then those of ``actor`` with ``noise`` (H, 1, A)."""
+    horizon, codec = len(noise), actor.policy.codec
+    into = Trajectories.of_steps(horizon, 1, actor.policy.observation_codec)
+    encoded, env_actions = first[None].copy(), codec.to_env(first[None])
     discount, acting, rewards = 1.0, 0.0, into.rewards[:, 0]
     for t in range(horizon):
         if t > 0:
             begin = time.perf_counter()
             taken = codec.empty_env_actions(1)
-            actor.act(observations[t], noise[t], row, taken.reshape(1, -1))
+            actor.act(into.observations.acted_on(t), noise[t], encoded, taken.reshape(1, -1))
             env_actions = codec.in_space(taken)
             acting += time.perf_counter() - begin
         environment.step(env_actions, t, into)
         discount *= gamma
         if into.terminated[t, 0]:
-            return Branch(rewards[: t + 1], observations[t + 1, 0], 0.0, t + 1, acting)
+            return Branch(rewards[: t + 1], into.observations[t + 1][0], 0.0, t + 1, acting)
         if into.truncated[t, 0]:
-            return Branch(rewards[: t + 1], into.final_observations[t, 0].ravel(), discount, t + 1, acting)
-    return Branch(rewards, observations[horizon, 0], discount, horizon, acting)
+            return Branch(rewards[: t + 1], into.final_observations[t, 0], discount, t + 1, acting)
+    return Branch(rewards, into.observations[horizon][0], discount, horizon, acting)

@@ -96,6 +96,11 @@ class ActionCodec:
         self.range = core.ActionRange(low, high, self.start, squash)
 
     @property
+    def has_log_std(self) -> bool:
+        """Whether the distribution is a Gaussian, whose second half of parameters are log standard deviations."""
+        return self.is_box
+
+    @property
     def sums_independent_dimensions(self) -> bool:
         """Whether the distribution is a product over the columns of one kind (Box, MultiBinary)."""
         return self.is_box or isinstance(self.space, gym.spaces.MultiBinary)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from trpo_fast._core.modules import core
 from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
+from trpo_fast.spaces.rows import ObservationBuffer
 from trpo_fast.validation import describe
 
 MAX_MAGNITUDE: float = core.MAX_MAGNITUDE  # its square is still a float32
@@ -63,6 +64,10 @@ class ObservationCodec:
         for leaf in self._leaves:
             self.is_continuous[leaf.columns] = isinstance(leaf.space, gym.spaces.Box)
         self.take: Callable[[Any, npt.NDArray[np.float64]], bool] = copy_if_fit if keeps_shape else self._take
+
+    def buffer(self, n_steps: int, n_envs: int) -> ObservationBuffer:
+        """Memory for the observations of ``n_steps`` steps of ``n_envs`` environments, and those after the last."""
+        return ObservationBuffer(np.empty((n_steps + 1, n_envs, *self.shape)))
 
     def items(self, batch: Any, n: int) -> Iterator[Any]:
         """The n observations of a batch as vector environments make it: arrays (n, ...) in the place of leaves."""

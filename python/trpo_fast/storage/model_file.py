@@ -1,15 +1,16 @@
 """A model as the tensors and metadata of a policy file, and back."""
 
 from dataclasses import asdict, fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import PolicyFileError
-from trpo_fast.policies.normalization import ObservationNormalizer
-from trpo_fast.policies.value_function import CriticState
+from trpo_fast.policies.policy import Policy
+from trpo_fast.policies.value_function import CriticState, ValueFunction
+from trpo_fast.protocols import StoredModel
 from trpo_fast.schedules import AdaptiveRadius, LinearSchedule, value_at
 from trpo_fast.spaces.kinds import Spaces
 from trpo_fast.storage.plain_values import to_json
@@ -25,9 +26,6 @@ from trpo_fast.storage.policy_content import (
 )
 from trpo_fast.storage.policy_file import Tensors
 from trpo_fast.validation import check_integer, describe
-
-if TYPE_CHECKING:
-    from trpo_fast.learner import TRPO
 
 # what a file may set: never what environments are made of
 _SCHEDULED = ("learning_rate", "target_kl")
@@ -46,7 +44,7 @@ class ModelContent(NamedTuple):
     functions: set[str]  # settings that were functions, and are numbers now
 
 
-def model_content(model: "TRPO") -> tuple[Tensors, dict[str, Any]]:
+def model_content(model: StoredModel) -> tuple[Tensors, dict[str, Any]]:
     """Tensors by name ("policy.layers.0.weight", ..., "normalizer.mean", ...) and metadata of a model."""
     tensors = {f"{part}.{name}": a for part, named in model.get_parameters().items() for name, a in named.items()}
     tensors.update(statistics_tensors("normalizer", model.policy.normalizer.statistics))
@@ -107,18 +105,20 @@ def check_content(metadata: dict[str, Any], tensors: Tensors) -> ModelContent:
     return ModelContent(arguments, spaces, n_envs, num_timesteps, training, functions)
 
 
-def restore(model: "TRPO", tensors: Tensors) -> tuple[npt.NDArray[Any], CriticState, ObservationNormalizer]:
-    """The policy's theta, critic and normaliser that ``tensors`` hold for a freshly made ``model``.
+def restore(
+    policy: Policy, value_function: ValueFunction, tensors: Tensors
+) -> tuple[Policy, npt.NDArray[Any], CriticState]:
+    """The policy with its statistics, its theta, and the critic that ``tensors`` hold for freshly made ones.
 
     Raises
     ------
     PolicyFileError
         If a tensor is missing, has another shape or dtype than the model's, or is not finite.
     """
-    parts = model.get_parameters()
-    for part, views in parts.items():
-        fill(views, tensors, part)
-    theta, value_theta = (np.concatenate([v.ravel() for v in views.values()]) for views in parts.values())
-    critic = model.value_function.initial_state(model.seed)
+    theta = np.zeros(policy.num_params, policy.dtype)
+    fill(policy.unflatten(theta), tensors, "policy")
+    critic = value_function.initial_state(0)
+    value_theta = np.zeros_like(critic.theta)
+    fill(value_function.unflatten(value_theta), tensors, "value_function")
     critic = replace(critic, theta=value_theta, target_statistics=read_statistics(tensors, "returns", 1))
-    return theta, critic, read_normalizer(model.policy, tensors)
+    return policy.with_normalizer(read_normalizer(policy, tensors)), theta, critic

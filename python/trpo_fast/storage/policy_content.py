@@ -106,8 +106,7 @@ def read_policy(tensors: Tensors, metadata: dict[str, Any]) -> tuple[Policy, npt
     policy = make_policy(*spaces, policy_kwargs, **options)
     theta = np.zeros(policy.num_params, policy.dtype)
     fill(policy.unflatten(theta), tensors, "policy")
-    policy.normalizer = read_normalizer(policy, tensors)
-    return policy, theta
+    return policy.with_normalizer(read_normalizer(policy, tensors)), theta
 
 
 def read_arguments(metadata: dict[str, Any]) -> tuple[dict[str, Any], Spaces]:

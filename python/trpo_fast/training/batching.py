@@ -1,4 +1,4 @@
-"""Batches of an iteration, from rollouts and from arrays."""
+"""The batch of an iteration, from a rollout or from arrays."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,20 +9,83 @@ import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
 from trpo_fast.policies.policy import Policy
-from trpo_fast.policies.value_function import CriticState, ValueFunction
+from trpo_fast.policies.reward_normalization import RewardNormalizer
+from trpo_fast.policies.state import ModelState
+from trpo_fast.policies.value_function import ValueFunction
 from trpo_fast.sampling.rollouts import Branches, Rollout
 from trpo_fast.sampling.vine import proposal_of
+from trpo_fast.spaces.rows import Observations, by_environment, by_time, stack
 from trpo_fast.training.advantages import gae, rewards_to_go
-from trpo_fast.training.reward_normalization import RewardNormalizer
 from trpo_fast.update.batches import Batch, VineBatch
 from trpo_fast.validation import float_array
+
+PredictValues = Callable[[Observations], npt.NDArray[np.float64]]  # N observations -> values (N,)
+
+
+class IterationBatch(NamedTuple):
+    """What an iteration learns from.
+
+    Parameters
+    ----------
+    batch : Batch
+        Transitions for the critic and the observation statistics; also for the policy, except with a vine.
+    values : ndarray, shape (N,)
+        The critic's values of these observations, before its fit.
+    order : ndarray of int64, shape (N,)
+        The transitions in the order of time, those of all environments together.
+    policy_batch : Batch or VineBatch
+        For the update of the policy.
+    reward_normalizer : RewardNormalizer
+        After the rewards of this batch.
+    """
+
+    batch: Batch
+    values: npt.NDArray[np.float64]
+    order: npt.NDArray[np.int64]
+    policy_batch: Batch | VineBatch
+    reward_normalizer: RewardNormalizer
+
+
+def make_iteration_batch(
+    rollout: Rollout, state: ModelState, value_function: ValueFunction, config: TRPOConfig
+) -> IterationBatch:
+    """The batch of a rollout that the policy of ``state`` collected."""
+    predict_values = partial(_predict_values, state, value_function)
+    trajectories, reward_normalizer = rollout.trajectories, state.reward_normalizer
+    rewards = trajectories.rewards
+    if config.normalize_reward:
+        done = trajectories.terminated | trajectories.truncated
+        reward_normalizer = reward_normalizer.reset_envs(list(rollout.reset_envs))
+        reward_normalizer = reward_normalizer.updated(rewards, done, trajectories.valid, config.gamma)
+        rewards = reward_normalizer.scaled(rewards)
+    batch, values = to_batch(rollout, rewards, state.policy, predict_values, config)
+    policy_batch: Batch | VineBatch = batch
+    if rollout.branches is not None:
+        policy_batch = _vine_batch(rollout.branches, state.policy, predict_values, reward_normalizer, config)
+    order = _time_order(trajectories.valid)
+    return IterationBatch(batch, values, order, policy_batch, reward_normalizer)
+
+
+def iteration_batch_of_arrays(batch: Batch, state: ModelState, value_function: ValueFunction) -> IterationBatch:
+    """The batch of transitions whose advantages and returns are known.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If one of its arrays has the wrong kind or shape.
+    """
+    observations = state.policy.check_observations(batch.observations)
+    returns = float_array("returns", batch.returns, (len(observations),), np.float64)
+    batch = batch._replace(observations=observations, returns=returns)
+    values = _predict_values(state, value_function, observations)
+    return IterationBatch(batch, values, np.arange(len(returns)), batch, state.reward_normalizer)
 
 
 def to_batch(
     rollout: Rollout,
     rewards: npt.NDArray[np.float64],
     policy: Policy,
-    predict_values: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+    predict_values: PredictValues,
     config: TRPOConfig,
 ) -> tuple[Batch, npt.NDArray[np.float64]]:
     """A rollout as a batch of its transitions, with advantages and returns; and the values (N,) behind them.
@@ -30,106 +93,57 @@ def to_batch(
     Parameters
     ----------
     rewards : ndarray, shape (T, n)
-        To learn from: the rollout's, or what is made of them.
+        To learn from: the rollout's, or normalised ones.
     predict_values : callable
-        Raw observations (N, obs_dim) -> values (N,).
+        N observations -> values (N,).
     """
     trajectories = rollout.trajectories
-    terminated, keep = trajectories.terminated, trajectories.valid
-    n_steps, n = rewards.shape
-    observations = trajectories.observations.reshape(n_steps + 1, n, -1)
-    values = predict_values(observations.reshape(-1, observations.shape[-1])).reshape(n_steps + 1, n)
-    values, next_values = values[:-1], values[1:].copy()
+    terminated, valid = trajectories.terminated, trajectories.valid
+    observations = trajectories.observations.transitions(valid)
+    values = predict_values(observations)
+    values_in_time = by_time(values, valid)
+    next_values = np.concatenate([values_in_time[1:], predict_values(trajectories.observations.last())[None]])
     if trajectories.final_observations:
         t, i = np.array(list(trajectories.final_observations)).T
-        finals = np.stack(list(trajectories.final_observations.values()))
-        next_values[t, i] = predict_values(finals.reshape(len(finals), -1))
+        next_values[t, i] = predict_values(stack(trajectories.final_observations.values()))
     next_values[terminated] = 0.0
     done = terminated | trajectories.truncated
     if config.advantage == "gae":
-        advantages, returns = gae(rewards, values, next_values, done, config.gamma, config.gae_lambda)
+        advantages, returns = gae(rewards, values_in_time, next_values, done, config.gamma, config.gae_lambda)
     else:
-        advantages, returns = rewards_to_go(rewards, values, next_values, done, config.gamma)
-    batch = Batch(observations[:-1][keep], policy.codec.decode(rollout.actions[keep]), advantages[keep], returns[keep])
-    return batch, values[keep]
-
-
-class IterationBatch(NamedTuple):
-    """What an iteration learns from.
-
-    ``batch`` is for the critic, and ``values`` (N,) are its own before that; ``policy_batch`` is for the policy;
-    ``rewards`` has seen the rewards. Observations that are not all finite teach the normaliser nothing.
-    """
-
-    batch: Batch
-    values: npt.NDArray[np.float64]
-    policy_batch: Batch | VineBatch
-    rewards: RewardNormalizer
-
-
-def make_iteration_batch(
-    rollout: Rollout,
-    policy: Policy,
-    value_function: ValueFunction,
-    critic: CriticState,
-    rewards: RewardNormalizer,
-    config: TRPOConfig,
-) -> IterationBatch:
-    """What a rollout of the policy teaches; ``rewards`` has seen those of the rollouts before."""
-    predict_values = partial(_predict_values, policy, value_function, critic)
-    to_learn_from = rollout.trajectories.rewards
-    if config.normalize_reward:
-        reset_envs = rewards.reset_envs(list(rollout.reset_envs))
-        rewards = reset_envs.updated(rollout.trajectories, config.gamma)
-        to_learn_from = rewards.scaled(to_learn_from)
-    batch, values = to_batch(rollout, to_learn_from, policy, predict_values, config)
-    policy_batch: Batch | VineBatch = batch
-    if rollout.branches is not None:
-        policy_batch = _vine_batch(rollout.branches, policy, predict_values, rewards, config)
-    return IterationBatch(batch, values, policy_batch, rewards)
-
-
-def iteration_batch_of_arrays(
-    batch: Batch, policy: Policy, value_function: ValueFunction, critic: CriticState, rewards: RewardNormalizer
-) -> IterationBatch:
-    """What a batch teaches whose advantages and returns are known.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If an array of it is of another kind or shape.
-    """
-    observations, _, _ = batch.checked(policy)
-    batch = batch._replace(
-        observations=observations, returns=float_array("returns", batch.returns, (len(observations),), np.float64)
-    )
-    return IterationBatch(batch, _predict_values(policy, value_function, critic, observations), batch, rewards)
+        advantages, returns = rewards_to_go(rewards, values_in_time, next_values, done, config.gamma)
+    actions = policy.codec.decode(by_environment(rollout.actions, valid))
+    return Batch(observations, actions, by_environment(advantages, valid), by_environment(returns, valid)), values
 
 
 def _predict_values(
-    policy: Policy, value_function: ValueFunction, critic: CriticState, observations: npt.NDArray[np.float64]
+    state: ModelState, value_function: ValueFunction, observations: Observations
 ) -> npt.NDArray[np.float64]:
-    return value_function.predict(critic, policy.features(policy.normalize(observations)))
+    return value_function.predict(state.critic, state.policy.critic_inputs(observations))
+
+
+def _time_order(valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Numbers, in a batch that has one environment after the other, of the ``valid`` (T, n) steps in time order."""
+    numbers: npt.NDArray[np.int64] = by_time(np.arange(np.count_nonzero(valid)), valid)[valid]
+    return numbers
 
 
 def _vine_batch(
     branches: Branches,
     policy: Policy,
-    predict_values: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
-    rewards: RewardNormalizer,
+    predict_values: PredictValues,
+    reward_normalizer: RewardNormalizer,
     config: TRPOConfig,
 ) -> VineBatch:
-    """Branches as a batch, in the units of what the critic has learned from."""
-    if config.normalize_reward:
-        branches = branches._replace(rewards=rewards.scaled(branches.rewards))
-    n, m, n_actions, horizon = branches.rewards.shape
-    q_values = branches.rewards @ config.gamma ** np.arange(horizon)
+    """Branches as a batch, in the units that the critic has learned."""
+    rewards = reward_normalizer.scaled(branches.rewards) if config.normalize_reward else branches.rewards
+    n, m, n_actions, horizon = rewards.shape
+    q_values = rewards @ config.gamma ** np.arange(horizon)
     if config.vine_bootstrap:
-        values = predict_values(branches.tails.reshape(n * m * n_actions, -1))
-        q_values += branches.tail_discounts * values.reshape(n, m, n_actions)
+        q_values += branches.tail_discounts * predict_values(branches.tails).reshape(n, m, n_actions)
     actions = policy.codec.decode(branches.actions.reshape(n * m * n_actions, -1))
     return VineBatch(
-        branches.observations.reshape(n * m, -1),
+        branches.observations,
         actions.reshape(n * m, n_actions, *actions.shape[1:]),
         q_values.reshape(n * m, n_actions),
         "policy" if proposal_of(policy, config)[1] == "policy" else "uniform",

@@ -5,84 +5,76 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.config import TRPOConfig
 from trpo_fast.policies.policy import Policy
-from trpo_fast.update.objectives import PolicyObjective, SurrogateObjective, VineObjective, check_branches
+from trpo_fast.spaces.rows import Observations
+from trpo_fast.update.objectives import SurrogateObjective, VineObjective
 from trpo_fast.validation import float_array
 
 
 class Batch(NamedTuple):
-    """N transitions: observations (N, obs_dim) raw, actions as sampled, advantages (N,), returns (N,)."""
+    """N transitions of a single path, those of an environment one after the other.
 
-    observations: npt.NDArray[Any]
+    Parameters
+    ----------
+    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim)
+        Raw.
+    actions : ndarray
+        As the policy sampled them: Box (N, d) unclipped, Discrete (N,), MultiDiscrete and MultiBinary (N, k).
+    advantages, returns : ndarray, shape (N,)
+    """
+
+    observations: Observations | npt.NDArray[Any]
     actions: npt.NDArray[Any]
     advantages: npt.NDArray[np.float64]
     returns: npt.NDArray[np.float64]
 
-    def checked(self, policy: Policy) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.float64]]:
-        """Observations (N, obs_dim), kernel rows (N, A) and advantages (N,), as an update reads them.
-
-        InvalidArgumentError if an array is of another kind or shape.
-        """
+    def objective(self, policy: Policy, theta: npt.NDArray[Any], config: TRPOConfig) -> SurrogateObjective:
+        """The surrogate, with the advantages normalised if ``config`` says so; InvalidArgumentError as its own."""
         observations = policy.check_observations(self.observations)
-        rows = policy.codec.encode(self.actions, len(observations))
-        return observations, rows, float_array("advantages", self.advantages, (len(observations),), np.float64)
-
-    def is_finite(self, policy: Policy) -> bool:
-        """Whether all that an update reads is finite; InvalidArgumentError if an array is of another kind or shape."""
-        return all(bool(np.isfinite(a).all()) for a in self.checked(policy))
-
-    def has_signal(self) -> bool:
-        """Whether it says anything about the policy."""
-        return has_signal(np.asarray(self.advantages, dtype=np.float64))
-
-    def objective(
-        self, policy: Policy, theta: npt.NDArray[Any], *, normalize: bool, ent_coef: float
-    ) -> PolicyObjective:
-        """The surrogate, of advantages with mean 0 and standard deviation 1 if they are to be normalised."""
-        advantages = np.asarray(self.advantages, dtype=np.float64)
-        if not self.has_signal():  # rounding must not become one
-            advantages = np.zeros_like(advantages)
-        elif normalize:
-            advantages = normalize_advantages(advantages)
-        return SurrogateObjective(policy, theta, self.observations, self.actions, advantages, ent_coef=ent_coef)
+        advantages = float_array("advantages", self.advantages, (len(observations),), np.float64)
+        if not np.isfinite(advantages).all():
+            normalized = advantages
+        elif not has_signal(advantages):  # rounding must not become one
+            normalized = np.zeros_like(advantages)
+        else:
+            normalized = normalize_advantages(advantages) if config.normalize_advantage else advantages
+        return SurrogateObjective(policy, theta, observations, self.actions, normalized, ent_coef=config.ent_coef)
 
 
 class VineBatch(NamedTuple):
-    """N states with K branches each: observations (N, obs_dim) raw, actions (N, K, ...), q_values (N, K).
+    """N states with K branches each.
 
-    ``proposal`` is what the actions were drawn from (``VineObjective``).
+    Parameters
+    ----------
+    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim)
+        Raw, of the rollout set.
+    actions : ndarray, shape (N, K, ...)
+        The first action of each branch, each as in a ``Batch``.
+    q_values : ndarray, shape (N, K)
+        Discounted returns of the branches.
+    proposal : {"policy", "uniform"}
+        Distribution that the actions were drawn from (``VineObjective``).
     """
 
-    observations: npt.NDArray[Any]
+    observations: Observations | npt.NDArray[Any]
     actions: npt.NDArray[Any]
     q_values: npt.NDArray[np.float64]
     proposal: str = "policy"
 
-    def is_finite(self, policy: Policy) -> bool:
-        """As of ``Batch``."""
-        checked = check_branches(policy, self.observations, self.actions, self.q_values)
-        return all(bool(np.isfinite(a).all()) for a in checked)
-
-    def has_signal(self) -> bool:
-        """Whether the branches of a state differ by more than rounding."""
-        return has_signal(self._advantages(), self.q_values)
-
-    def objective(
-        self, policy: Policy, theta: npt.NDArray[Any], *, normalize: bool, ent_coef: float
-    ) -> PolicyObjective:
-        """The vine's, of Q less their mean in each state; over the standard deviation of that if normalised."""
-        advantages = self._advantages()
-        if not self.has_signal():
-            advantages = np.zeros_like(advantages)
-        elif normalize:
-            advantages = advantages / (advantages.std() + 1e-8)
-        parts = self.observations, self.actions, advantages, self.proposal
-        return VineObjective(policy, theta, *parts, ent_coef=ent_coef)
-
-    def _advantages(self) -> npt.NDArray[np.float64]:
-        q_values = np.asarray(self.q_values, dtype=np.float64)
-        centred: npt.NDArray[np.float64] = q_values - q_values.mean(axis=1, keepdims=True)
-        return centred
+    def objective(self, policy: Policy, theta: npt.NDArray[Any], config: TRPOConfig) -> VineObjective:
+        """The vine's objective of Q minus its mean in each state, divided by the standard deviation if normalised."""
+        observations = policy.check_observations(self.observations)
+        q_values = float_array("q_values", self.q_values, (len(observations), None), np.float64)
+        advantages = q_values - q_values.mean(axis=1, keepdims=True)
+        if np.isfinite(q_values).all():
+            if not has_signal(advantages, q_values):
+                advantages = np.zeros_like(advantages)
+            elif config.normalize_advantage:
+                advantages = advantages / (advantages.std() + 1e-8)
+        return VineObjective(
+            policy, theta, observations, self.actions, advantages, self.proposal, ent_coef=config.ent_coef
+        )
 
 
 def normalize_advantages(advantages: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -94,7 +86,7 @@ def normalize_advantages(advantages: npt.NDArray[np.float64]) -> npt.NDArray[np.
 def has_signal(advantages: npt.NDArray[np.float64], values: npt.NDArray[np.float64] | None = None) -> bool:
     """Whether advantages differ by more than rounding: an all-equal batch says nothing about the policy.
 
-    ``values`` are what the advantages are differences of, if they are such: rounding is that of their magnitude.
+    ``values`` are what the advantages are differences of, if they are: rounding is relative to their magnitude.
     """
     eps = float(np.finfo(np.float32).eps)
     largest = np.abs(advantages if values is None else values).max()

@@ -1,20 +1,28 @@
-"""The matrix that gives a step its direction: F⁻¹g is the natural gradient, and for the identity the plain one."""
+"""The matrix that gives a step its direction: F⁻¹g is the natural gradient; the identity leaves the plain gradient."""
 
 from trpo_fast.config import TRPOConfig
-from trpo_fast.update.batches import Batch, VineBatch
-from trpo_fast.update.fisher import FisherOperator
+from trpo_fast.update.fisher import EmpiricalFisherOperator, fisher_operator_at
+from trpo_fast.update.kfac import KFACPreconditioner
 from trpo_fast.update.objectives import PolicyObjective
-from trpo_fast.update.operators import Identity
+from trpo_fast.update.operators import Identity, KernelOperator
+
+KFAC_SUB_SAMPLING = 4  # more rows of the Fisher matrix hardly make a better preconditioner (docs/algorithm.md)
 
 
-def metric_operator(
-    objective: PolicyObjective, batch: Batch | VineBatch, damping: float, config: TRPOConfig
-) -> FisherOperator | Identity:
-    """What ``config.metric`` names, at the objective's theta."""
-    every = config.sub_sampling_factor
+def metric_operator(objective: PolicyObjective, damping: float, config: TRPOConfig) -> KernelOperator | Identity:
+    """The matrix that ``config.metric`` names, at the objective's theta."""
     if config.metric == "identity":
         return Identity()
     if config.metric == "empirical_fisher":
-        parts = objective.policy, objective.theta, objective.observations, batch.actions
-        return FisherOperator.empirical(*parts, damping, slice(None, None, every))
-    return FisherOperator.at(objective, damping, every=every)
+        parts = objective.policy, objective.theta, objective.observations, objective.actions
+        return EmpiricalFisherOperator(*parts, damping, rows=slice(None, None, config.sub_sampling_factor))
+    return fisher_operator_at(objective, damping, every=config.sub_sampling_factor)
+
+
+def preconditioner(objective: PolicyObjective, damping: float, config: TRPOConfig) -> KFACPreconditioner | None:
+    """An approximate inverse of the damped Fisher matrix, if one is wanted, from every fourth of its rows."""
+    if config.cg_preconditioner == "none":
+        return None
+    rows = slice(None, None, KFAC_SUB_SAMPLING * config.sub_sampling_factor)
+    parts = objective.policy, objective.theta, objective.observations, objective.actions
+    return KFACPreconditioner(*parts, damping, rows=rows)

@@ -1,4 +1,4 @@
-"""FisherOperator: products with the Fisher information matrix of a policy, never the matrix."""
+"""Products with the Fisher information matrix of a policy, never the matrix."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import numpy.typing as npt
 from trpo_fast._core.modules import kernels
 from trpo_fast._core.threads import resolve_threads
 from trpo_fast.policies.policy import Policy
+from trpo_fast.spaces.rows import Observations
 from trpo_fast.update.objectives import PolicyObjective
 from trpo_fast.update.operators import KernelOperator
 from trpo_fast.validation import check_integer, check_real
@@ -23,7 +24,7 @@ class FisherOperator(KernelOperator):
     ----------
     policy : Policy
     theta : ndarray, shape (P,)
-    observations : ndarray, shape (N, obs_dim), raw
+    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim), raw
     damping : float, >= 0
     rows : slice or index array, optional
         Which observations to use; all by default.
@@ -39,7 +40,7 @@ class FisherOperator(KernelOperator):
         self,
         policy: Policy,
         theta: npt.NDArray[Any],
-        observations: npt.NDArray[Any],
+        observations: Observations | npt.NDArray[Any],
         damping: float = 0.0,
         rows: slice | npt.NDArray[Any] | None = None,
         n_threads: int | None = None,
@@ -47,53 +48,62 @@ class FisherOperator(KernelOperator):
         theta = policy.check_theta(theta)
         observations = policy.check_observations(observations)
         inputs = policy.normalize(observations if rows is None else observations[rows])
-        self.damping = check_real("damping", damping, at_least=0.0)
+        damping = check_real("damping", damping, at_least=0.0)
         kernel = kernels(policy.dtype).FisherOperator(
-            policy.network, policy.distribution, theta, inputs, self.damping, resolve_threads(n_threads)
+            policy.network, policy.distribution, theta, inputs, damping, resolve_threads(n_threads)
         )
-        super().__init__(kernel, policy.dtype)
+        super().__init__(kernel, policy.dtype, damping)
 
-    @classmethod
-    def empirical(
-        cls,
+
+class EmpiricalFisherOperator(KernelOperator):
+    """F v = mean_n s_n s_n^T v + damping v, with the scores s_n of actions that the policy theta took.
+
+    The mean over actions of s s^T is the matrix of ``FisherOperator`` (Schulman et al. 2015, Appendix C.1, compares
+    the two).
+
+    Parameters
+    ----------
+    actions : ndarray
+        As in a ``Batch``, one for each of the ``observations``.
+    policy, theta, observations, damping, rows, n_threads
+        As for ``FisherOperator``.
+
+    Raises
+    ------
+    InvalidArgumentError
+    """
+
+    def __init__(
+        self,
         policy: Policy,
         theta: npt.NDArray[Any],
-        observations: npt.NDArray[Any],
+        observations: Observations | npt.NDArray[Any],
         actions: npt.NDArray[Any],
         damping: float = 0.0,
         rows: slice | npt.NDArray[Any] | None = None,
         n_threads: int | None = None,
-    ) -> "FisherOperator":
-        """The empirical Fisher matrix: mean_n s_n s_nᵀ of the scores s_n of actions that the policy theta took.
-
-        What the other one is the mean of, over actions (Schulman et al. 2015, Appendix C.1, compares them).
-        ``actions`` are those of a batch, one for each of the ``observations``; the rest is as for the class.
-        """
+    ) -> None:
         theta = policy.check_theta(theta)
-        observations, action_rows = policy.check_transitions(observations, actions, rows)
-        operator = cls.__new__(cls)
-        operator.damping = check_real("damping", damping, at_least=0.0)
+        observations, encoded = policy.check_transitions(observations, actions, rows)
+        damping = check_real("damping", damping, at_least=0.0)
         kernel = kernels(policy.dtype).FisherOperator(
-            policy.network, policy.distribution, theta, policy.normalize(observations), action_rows,
-            operator.damping, resolve_threads(n_threads),
+            policy.network, policy.distribution, theta, policy.normalize(observations), encoded,
+            damping, resolve_threads(n_threads),
         )  # fmt: skip
-        KernelOperator.__init__(operator, kernel, policy.dtype)
-        return operator
+        super().__init__(kernel, policy.dtype, damping)
 
-    @classmethod
-    def at(
-        cls, objective: PolicyObjective, damping: float = 0.0, every: int = 1, n_threads: int | None = None
-    ) -> "FisherOperator":
-        """The operator at an objective's theta, on its observations or ``every`` k-th of them.
 
-        On all of them it shares the objective's forward pass.
-        """
-        policy, damping = objective.policy, check_real("damping", damping, at_least=0.0)
-        if check_integer("every", every, at_least=1) > 1:
-            observations = objective.observations
-            return cls(policy, objective.theta, observations, damping, slice(None, None, every), n_threads)
-        operator = cls.__new__(cls)
-        operator.damping = damping
-        kernel = kernels(policy.dtype).FisherOperator(objective.kernel, damping, resolve_threads(n_threads))
-        KernelOperator.__init__(operator, kernel, policy.dtype)
-        return operator
+def fisher_operator_at(
+    objective: PolicyObjective, damping: float = 0.0, every: int = 1, n_threads: int | None = None
+) -> KernelOperator:
+    """The Fisher operator at an objective's theta, on its observations or ``every`` k-th of them.
+
+    On all of them it shares the objective's forward pass.
+    """
+    policy = objective.policy
+    if check_integer("every", every, at_least=1) > 1:
+        thinned = slice(None, None, every)
+        return FisherOperator(policy, objective.theta, objective.observations, damping, thinned, n_threads)
+    damping = check_real("damping", damping, at_least=0.0)
+    kernel = kernels(policy.dtype).FisherOperator(objective.kernel, damping, resolve_threads(n_threads))
+    return KernelOperator(kernel, policy.dtype, damping)

@@ -1,4 +1,4 @@
-"""KFACPreconditioner: what makes conjugate gradient on the Fisher matrix take fewer products."""
+"""KFACPreconditioner: conjugate gradient on the Fisher matrix takes fewer products with it."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import numpy.typing as npt
 from trpo_fast._core.modules import kernels
 from trpo_fast._core.threads import resolve_threads
 from trpo_fast.policies.policy import Policy
+from trpo_fast.spaces.rows import Observations
 from trpo_fast.update.operators import KernelOperator
 from trpo_fast.validation import check_real
 
@@ -23,9 +24,10 @@ class KFACPreconditioner(KernelOperator):
     ----------
     policy : Policy
     theta : ndarray, shape (P,)
-    observations : ndarray, shape (N, obs_dim), raw
-    actions : ndarray, as the policy's batches have them
-        Sampled by the policy ``theta``: they stand for the distribution, and no random numbers are drawn.
+    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim), raw
+    actions : ndarray
+        As in a ``Batch``, sampled by the policy ``theta``: they stand for the distribution, and no random numbers are
+        drawn.
     damping : float, >= 0
         That of the FisherOperator.
     rows : slice or index array, optional
@@ -47,23 +49,23 @@ class KFACPreconditioner(KernelOperator):
         self,
         policy: Policy,
         theta: npt.NDArray[Any],
-        observations: npt.NDArray[Any],
+        observations: Observations | npt.NDArray[Any],
         actions: npt.NDArray[Any],
         damping: float,
         rows: slice | npt.NDArray[Any] | None = None,
         n_threads: int | None = None,
     ) -> None:
         theta = policy.check_theta(theta)
-        observations, action_rows = policy.check_transitions(observations, actions, rows)
-        self.damping = check_real("damping", damping, at_least=0.0)
+        observations, encoded = policy.check_transitions(observations, actions, rows)
+        damping = check_real("damping", damping, at_least=0.0)
         kernel = kernels(policy.dtype).KFACPreconditioner(
             policy.network,
             policy.distribution,
             theta,
             policy.normalize(observations),
-            action_rows,
-            self.damping,
+            encoded,
+            damping,
             resolve_threads(n_threads),
         )
-        super().__init__(kernel, policy.dtype)
+        super().__init__(kernel, policy.dtype, damping)
         self.identity_layers: tuple[int, ...] = tuple(kernel.identity_layers)

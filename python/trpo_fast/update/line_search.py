@@ -24,7 +24,7 @@ def backtracking_line_search(
     step: npt.NDArray[np.float64],
     *,
     start: SurrogateValue,
-    max_kl: float,
+    radius: float,
     min_improvement: float,
     shrinking_factor: float,
     max_iter: int,
@@ -34,7 +34,7 @@ def backtracking_line_search(
     """The first of theta + step, theta + c step, theta + c² step, ... that improves within the trust region.
 
     A candidate is rounded to theta's dtype before it is judged, so what is judged is what is committed. It is accepted
-    if its surrogate and KL are finite, KL <= ``max_kl``, and the surrogate exceeds that of ``start`` by more than
+    if its surrogate and KL are finite, KL <= ``radius``, and the surrogate exceeds that of ``start`` by more than
     ``min_improvement`` (Schulman et al. 2015, App. C). The KL that is bounded is the mean, or with
     ``bounded="max_kl"`` the largest; ``kl_penalty`` times the mean is taken off the surrogate.
 
@@ -51,6 +51,6 @@ def backtracking_line_search(
         value = evaluate(candidate)
         finite = np.isfinite(value).all() and np.isfinite(candidate).all()
         improvement = value.surrogate - start.surrogate - kl_penalty * value.mean_kl
-        if finite and getattr(value, bounded) <= max_kl and improvement > min_improvement:
+        if finite and getattr(value, bounded) <= radius and improvement > min_improvement:
             return LineSearchResult(candidate, value, True, k)
     return LineSearchResult(theta, start, False, max_iter)

@@ -9,6 +9,7 @@ from trpo_fast._core.modules import core, kernels
 from trpo_fast._core.threads import resolve_threads
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.policy import Policy
+from trpo_fast.spaces.rows import Observations
 from trpo_fast.validation import check_choice, check_real, describe, float_array
 
 
@@ -22,34 +23,51 @@ class SurrogateValue(NamedTuple):
 
 
 class PolicyObjective:
-    """L(theta') at a policy's theta, whatever estimates the return.
+    """L(theta') at a policy's theta, whatever estimates the return: all that an update asks about its batch.
 
     Attributes
     ----------
     policy : Policy
     theta : ndarray, shape (P,)
-    observations : ndarray, shape (N, obs_dim), raw
+    observations : Observations
+    actions : ndarray
+        As the batch has them.
+    is_finite : bool
+        Whether theta, observations, actions and advantages are.
+    has_signal : bool
+        Whether an advantage is not 0.
     largest_advantage : float
         The largest magnitude of an advantage: epsilon of Schulman et al. 2015, Eq. 8.
     scale : float
-        The mean magnitude of what L is a sum of, by which its rounding is judged.
+        The mean magnitude of the terms of L, by which its rounding is judged.
     """
 
     def __init__(
         self,
         policy: Policy,
         theta: npt.NDArray[Any],
-        observations: npt.NDArray[np.float64],
+        observations: Observations,
+        actions: npt.NDArray[Any],
         advantages: npt.NDArray[np.float64],
         kernel: core.float32.PolicyObjective | core.float64.PolicyObjective,
     ) -> None:
         self.policy = policy
         self.theta = theta
         self.observations = observations
+        self.actions = actions
+        self.is_finite = observations.is_finite and all(
+            bool(np.isfinite(a).all()) for a in (theta, actions, advantages)
+        )
+        self.has_signal = bool(advantages.any())
         magnitudes = np.abs(advantages)
         self.largest_advantage = float(magnitudes.max())
         self.scale = float(magnitudes.mean())
         self.kernel = kernel
+
+    @property
+    def num_rows(self) -> int:
+        """N."""
+        return len(self.observations)
 
     def gradient(self) -> npt.NDArray[np.float64]:
         """The gradient of L at theta' = theta, shape (P,)."""
@@ -72,8 +90,9 @@ class SurrogateObjective(PolicyObjective):
     policy : Policy
     theta : ndarray, shape (P,)
         The policy that took the actions.
-    observations : ndarray, shape (N, obs_dim), raw
-    actions : ndarray, as the policy's batches have them
+    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim), raw
+    actions : ndarray
+        As in a ``Batch``.
     advantages : ndarray, shape (N,)
         Used as given.
     n_threads : int, optional
@@ -90,42 +109,23 @@ class SurrogateObjective(PolicyObjective):
         self,
         policy: Policy,
         theta: npt.NDArray[Any],
-        observations: npt.NDArray[Any],
+        observations: Observations | npt.NDArray[Any],
         actions: npt.NDArray[Any],
         advantages: npt.NDArray[Any],
         n_threads: int | None = None,
         ent_coef: float = 0.0,
     ) -> None:
         theta = policy.check_theta(theta).copy()
-        observations, rows = policy.check_transitions(observations, actions)
+        observations, encoded = policy.check_transitions(observations, actions)
         advantages = float_array("advantages", advantages, (len(observations),), np.float64)
         kernel = kernels(policy.dtype).SurrogateObjective(
-            policy.network, policy.distribution, theta, policy.normalize(observations), rows, advantages,
+            policy.network, policy.distribution, theta, policy.normalize(observations), encoded, advantages,
             check_real("ent_coef", ent_coef, at_least=0.0), resolve_threads(n_threads),
         )  # fmt: skip
-        super().__init__(policy, theta, observations, advantages, kernel)
+        super().__init__(policy, theta, observations, actions, advantages, kernel)
 
 
 PROPOSALS = ("policy", "uniform")
-
-
-def check_branches(
-    policy: Policy, observations: Any, actions: Any, q_values: Any
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.float64]]:
-    """Observations (N, obs_dim), kernel rows (N * K, A) and Q (N, K), as a vine's objective reads them.
-
-    InvalidArgumentError if an array is of another kind or shape, or a state has but one action.
-    """
-    observations = policy.check_observations(observations)
-    n = len(observations)
-    q_values = float_array("q_values", q_values, (n, None), np.float64)
-    n_actions = q_values.shape[1]
-    if n_actions < 2:
-        raise InvalidArgumentError("q_values", "two actions or more of every state", f"{n_actions}")
-    is_fit = isinstance(actions, np.ndarray) and actions.shape[:2] == (n, n_actions)
-    if not is_fit:
-        raise InvalidArgumentError("actions", f"an array of shape ({n}, {n_actions}, ...)", describe(actions))
-    return observations, policy.codec.encode(actions.reshape(n * n_actions, *actions.shape[2:])), q_values
 
 
 class VineObjective(PolicyObjective):
@@ -139,14 +139,14 @@ class VineObjective(PolicyObjective):
     policy : Policy
     theta : ndarray, shape (P,)
         The policy that acted before and after.
-    observations : ndarray, shape (N, obs_dim), raw
-        Of the rollout set.
+    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim), raw
+        Those of the rollout set.
     actions : ndarray, shape (N, K, ...)
-        K actions of every state, each as the policy's batches have them.
+        K actions of every state, each as in a ``Batch``.
     q_values : ndarray, shape (N, K)
-        What came of them.
+        Discounted returns after these actions.
     proposal : {"policy", "uniform"}
-        What the actions were drawn from: the policy theta, or all actions alike.
+        Distribution that the actions were drawn from: the policy theta, or uniform.
     n_threads, ent_coef
         As for ``SurrogateObjective``.
 
@@ -160,7 +160,7 @@ class VineObjective(PolicyObjective):
         self,
         policy: Policy,
         theta: npt.NDArray[Any],
-        observations: npt.NDArray[Any],
+        observations: Observations | npt.NDArray[Any],
         actions: npt.NDArray[Any],
         q_values: npt.NDArray[Any],
         proposal: str = "policy",
@@ -168,29 +168,39 @@ class VineObjective(PolicyObjective):
         ent_coef: float = 0.0,
     ) -> None:
         theta = policy.check_theta(theta).copy()
-        observations, rows, q_values = check_branches(policy, observations, actions, q_values)
+        observations = policy.check_observations(observations)
+        q_values = float_array("q_values", q_values, (len(observations), None), np.float64)
         n, n_actions = q_values.shape
+        if n_actions < 2:
+            raise InvalidArgumentError("q_values", "two actions or more of every state", f"{n_actions}")
+        if not isinstance(actions, np.ndarray) or actions.shape[:2] != (n, n_actions):
+            raise InvalidArgumentError("actions", f"an array of shape ({n}, {n_actions}, ...)", describe(actions))
+        encoded = policy.codec.encode(actions.reshape(n * n_actions, *actions.shape[2:]))
         if policy.action_masks is not None:
-            policy.check_possible(rows, np.repeat(observations, n_actions, axis=0))
+            policy.check_possible(encoded, observations[np.repeat(np.arange(n), n_actions)])
         kernel = kernels(policy.dtype).VineObjective(
-            policy.network, policy.distribution, theta, policy.normalize(observations), rows.reshape(n, -1), q_values,
-            check_choice("proposal", proposal, PROPOSALS), check_real("ent_coef", ent_coef, at_least=0.0),
+            policy.network, policy.distribution, theta, policy.normalize(observations), encoded.reshape(n, -1),
+            q_values, check_choice("proposal", proposal, PROPOSALS), check_real("ent_coef", ent_coef, at_least=0.0),
             resolve_threads(n_threads),
         )  # fmt: skip
-        weights = (
-            np.ones_like(q_values) if proposal == "policy" else _probabilities(policy, theta, observations, rows, n)
-        )
-        values = (weights * q_values).sum(axis=1, keepdims=True) / weights.sum(axis=1, keepdims=True)  # L of each state
-        super().__init__(policy, theta, observations, q_values - values, kernel)
+        with np.errstate(invalid="ignore"):  # values that are not finite: the update has a status for them
+            weights = (
+                np.ones_like(q_values) if proposal == "policy" else _probabilities(policy, theta, observations, encoded)
+            )
+            values = (weights * q_values).sum(axis=1, keepdims=True) / weights.sum(
+                axis=1, keepdims=True
+            )  # L of a state
+            advantages = q_values - values
+        super().__init__(policy, theta, observations, actions, advantages, kernel)
 
 
 def _probabilities(
-    policy: Policy, theta: npt.NDArray[Any], observations: npt.NDArray[np.float64], rows: npt.NDArray[Any], n: int
+    policy: Policy, theta: npt.NDArray[Any], observations: Observations, encoded: npt.NDArray[Any]
 ) -> npt.NDArray[np.float64]:
-    """Of the actions of each of n states, (n, K), over that of the most probable one."""
-    phi = np.repeat(policy.dist_params(theta, observations), len(rows) // n, axis=0)
-    log_prob = np.empty((n, len(rows) // n))
-    policy.distribution.log_prob(phi, rows, log_prob.reshape(-1))
-    with np.errstate(invalid="ignore"):  # of a network that overflows: the update has a status for it
-        probabilities: npt.NDArray[np.float64] = np.exp(log_prob - log_prob.max(axis=1, keepdims=True))
+    """Probabilities of the actions in each of n states, (n, K), relative to that of the most probable one."""
+    n = len(observations)
+    phi = np.repeat(policy.dist_params(theta, observations), len(encoded) // n, axis=0)
+    log_prob = np.empty((n, len(encoded) // n))
+    policy.distribution.log_prob(phi, encoded, log_prob.reshape(-1))
+    probabilities: npt.NDArray[np.float64] = np.exp(log_prob - log_prob.max(axis=1, keepdims=True))
     return probabilities

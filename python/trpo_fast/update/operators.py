@@ -21,13 +21,16 @@ class KernelOperator:
     kernel : object of the compiled core
     shape : tuple (P, P)
     dtype : dtype
-        Of the kernels behind it; sums over rows are in float64.
+        That of the kernels; sums over rows are in float64.
+    damping : float
+        What was added to the diagonal of A.
     """
 
-    def __init__(self, kernel: core.LinearOperator, dtype: np.dtype[Any]) -> None:
+    def __init__(self, kernel: core.LinearOperator, dtype: np.dtype[Any], damping: float) -> None:
         self.kernel = kernel
         self.shape = (kernel.size, kernel.size)
         self.dtype = dtype
+        self.damping = damping
 
     def matvec(self, v: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """A v. ``v`` is (P,) or (P, 1), float32 or float64; the result has its shape and dtype."""
@@ -45,12 +48,12 @@ class KernelOperator:
 
 
 class Identity:
-    """v itself, in the place of F v."""
+    """The identity: its product with v is v."""
 
     damping = 0.0
 
-    def __call__(self, v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def matvec(self, v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """v itself."""
         return v
 
-    def __matmul__(self, v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return v
+    __matmul__ = matvec

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from trpo_fast.environments.make import EnvFactory, make_from_factories
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
-from trpo_fast.policies.policy import Policy
+from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.sampling.rollouts import Branches, Rollout, Seconds
 from trpo_fast.sampling.stepping import AfterStep
 from trpo_fast.sampling.vine import VinePlan
@@ -149,7 +149,6 @@ class ParallelSampler:
         shape = policy.observation_codec.shape
         size, dtype = (policy.codec.size, policy.num_params), str(policy.dtype)
         self._layout = Layout(n_steps, self.num_envs, shape, *size, dtype, n_workers)
-        self._policy = policy
         self._make_networks = make_networks
         self._file = SharedFile(self._layout)
         self._arrays = map_arrays(self._file.path, self._layout)
@@ -178,18 +177,18 @@ class ParallelSampler:
 
     def collect(
         self,
-        theta: npt.NDArray[Any],
+        actor: Actor,
         noise: npt.NDArray[Any],
         observations: npt.NDArray[np.float64],
         after_step: AfterStep | None,
         plan: VinePlan | None = None,
     ) -> Rollout | None:
-        """A rollout, as ``SerialSampler.collect``; ``after_step`` is called when it is complete, step by step."""
+        """As ``Sampler.collect``; ``after_step`` is called for every step once the rollout is complete."""
         arrays = self._arrays
         arrays["observations"][0] = observations
         arrays["noise"][...] = noise
-        arrays["theta"][...] = theta
-        statistics = self._policy.normalizer.statistics
+        arrays["theta"][...] = actor.theta
+        statistics = actor.policy.normalizer.statistics
         arrays["mean"][...], arrays["var"][...] = statistics.mean, statistics.var
         lost: list[int] = []
         shares = [slice(*bounds) for bounds in itertools.pairwise(self._bounds)]
@@ -205,8 +204,8 @@ class ParallelSampler:
             return None
         reset_envs = [i for w in lost for i in range(self._bounds[w], self._bounds[w + 1])]
         mean_seconds = Seconds(*np.mean(seconds, axis=0).tolist())
-        grown = None if plan is None else Branches.joined(branches)
-        return Rollout(trajectories, arrays["actions"].copy(), mean_seconds, grown, reset_envs)
+        joined = None if plan is None else Branches.joined(branches)
+        return Rollout(trajectories, arrays["actions"].copy(), mean_seconds, joined, reset_envs)
 
     def check_restorable(self) -> None:
         """As ``SingleEnvironments``."""

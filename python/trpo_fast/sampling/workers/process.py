@@ -10,6 +10,7 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeAlias
 
@@ -21,7 +22,7 @@ from trpo_fast.environments.interface import Trajectories
 from trpo_fast.environments.make import EnvFactory, make_from_factories
 from trpo_fast.environments.single import SingleEnvironments
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
-from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.policies.normalization import RunningMeanStd
 from trpo_fast.policies.policy import Policy
 from trpo_fast.sampling.rollouts import Branches, Seconds
 from trpo_fast.sampling.stepping import step_through
@@ -66,22 +67,22 @@ class Worker:
 
     def collect(self, request: int, plan: VinePlan | None) -> tuple[FinalObservations, Seconds | None, Branches | None]:
         """A rollout, in the shared arrays but for the final observations of truncated episodes, times and branches."""
-        policy, arrays, shared = self._policy, self._arrays, self._shared
+        arrays, shared = self._arrays, self._shared
         arrays["terminated"][...] = arrays["truncated"][...] = False
         arrays["valid"][...] = True
         trajectories = trajectories_of(arrays, {})
-        statistics = RunningMeanStd(shared["mean"], shared["var"])
-        actor = policy.actor(shared["theta"], ObservationNormalizer(statistics, policy.normalizer.enabled))
+        normalizer = replace(self._policy.normalizer, statistics=RunningMeanStd(shared["mean"], shared["var"]))
+        actor = self._policy.with_normalizer(normalizer).actor(shared["theta"])
 
         def go_on(trajectories: Trajectories, t: int) -> bool:
             return bool(shared["cancelled"][0] < request)
 
         noise, actions = arrays["noise"], arrays["actions"]
-        what = actor, policy.codec, noise, trajectories, actions, go_on
+        what = actor, noise, trajectories, actions, go_on
         if plan is None:
             return trajectories.final_observations, step_through(self._environments, *what), None
-        grown = sample_vine(self._environments, plan, *what, lambda: bool(shared["cancelled"][0] >= request))
-        return trajectories.final_observations, *(grown or (None, None))
+        sampled = sample_vine(self._environments, plan, *what, lambda: bool(shared["cancelled"][0] >= request))
+        return trajectories.final_observations, *(sampled or (None, None))
 
     def check_restorable(self, request: int) -> str | None:
         """Why the state of the share cannot be read or set, if that is known."""

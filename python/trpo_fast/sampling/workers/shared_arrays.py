@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.environments.interface import Trajectories
+from trpo_fast.spaces.rows import ObservationBuffer
 
 TRAJECTORIES = ("observations", "rewards", "terminated", "truncated", "valid")
 BY_ENVIRONMENT = (*TRAJECTORIES, "noise", "actions")
@@ -62,7 +63,7 @@ def trajectories_of(
 ) -> Trajectories:
     """Those of the arrays that trajectories are made of."""
     observations, rewards, terminated, truncated, valid = (arrays[name] for name in TRAJECTORIES)
-    return Trajectories(observations, rewards, terminated, truncated, valid, finals)
+    return Trajectories(ObservationBuffer(observations), rewards, terminated, truncated, valid, finals)
 
 
 class SharedFile:

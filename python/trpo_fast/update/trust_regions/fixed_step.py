@@ -12,7 +12,7 @@ from trpo_fast.update.trust_regions.local_model import LocalModel, Step
 def fixed_step(model: LocalModel) -> Step:
     """``step_size`` x, taken if it ends at finite values."""
     full = model.config.step_size * model.x
-    with np.errstate(over="ignore"):  # what is not finite is not taken
+    with np.errstate(over="ignore"):  # a theta that is not finite is rejected
         theta = (model.theta + full).astype(model.theta.dtype)
     value = model.evaluate(theta)
     if not (np.isfinite(theta).all() and np.isfinite(value).all()):

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.environments.interface import Trajectories
 from trpo_fast.policies.normalization import CLIP, RunningMeanStd
 from trpo_fast.validation import float_array
 
@@ -15,14 +14,14 @@ from trpo_fast.validation import float_array
 class RewardNormalizer:
     """clip(r / sqrt(Var[R] + 1e-8), -10, 10), with R_t = gamma R_{t-1} + r_t running through each episode.
 
-    Immutable: ``seen`` gives the next one. All of a rollout is scaled by the same number.
+    Immutable: ``updated`` gives the next one. All rewards of a rollout are scaled by the same number.
 
     Parameters
     ----------
     statistics : RunningMeanStd
         Of every R so far.
     returns : ndarray of float64, shape (n,)
-        R of each environment's unfinished episode.
+        R of each environment's open episode.
     """
 
     statistics: RunningMeanStd
@@ -30,19 +29,27 @@ class RewardNormalizer:
 
     @classmethod
     def initial(cls, num_envs: int) -> "RewardNormalizer":
-        """Nothing seen."""
+        """Before the first reward."""
         return cls(RunningMeanStd.initial(1), np.zeros(num_envs))
 
-    def updated(self, trajectories: Trajectories, gamma: float) -> "RewardNormalizer":
-        """The normaliser that has seen a rollout too."""
-        discounted = np.empty_like(trajectories.rewards)
+    def updated(
+        self,
+        rewards: npt.NDArray[np.float64],
+        done: npt.NDArray[np.bool_],
+        valid: npt.NDArray[np.bool_],
+        gamma: float,
+    ) -> "RewardNormalizer":
+        """The normaliser after the ``rewards`` (T, n) of a rollout too.
+
+        ``done`` (T, n) are the ends of episodes, ``valid`` (T, n) the steps that are transitions.
+        """
+        discounted = np.empty_like(rewards)
         returns = self.returns.copy()
-        done = trajectories.terminated | trajectories.truncated
-        for t, rewards in enumerate(trajectories.rewards):
-            returns = gamma * returns + rewards
+        for t, now in enumerate(rewards):
+            returns = gamma * returns + now
             discounted[t] = returns
             returns[done[t]] = 0.0
-        return RewardNormalizer(self.statistics.updated(discounted[trajectories.valid][:, None]), returns)
+        return RewardNormalizer(self.statistics.updated(discounted[valid][:, None]), returns)
 
     def scaled(self, rewards: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Rewards, of any shape, in these units."""
@@ -50,7 +57,7 @@ class RewardNormalizer:
         return scaled
 
     def reset_envs(self, environments: Any = slice(None)) -> "RewardNormalizer":
-        """The same where episodes begin anew in some ``environments`` (an index of them), or in all."""
+        """Copy with the running returns of these ``environments`` (an index; all by default) reset."""
         returns = self.returns.copy()
         returns[environments] = 0.0
         return RewardNormalizer(self.statistics, returns)
@@ -61,17 +68,17 @@ class RewardNormalizer:
         return {"mean": s.mean, "var": s.var, "count": s.count, "returns": self.returns}
 
     def with_state(self, state: dict[str, Any]) -> "RewardNormalizer":
-        """The one that gave ``state``; of another number of environments, all their episodes begin anew.
+        """The one that gave ``state``; for another number of environments, their running returns start at 0.
 
         Raises
         ------
         KeyError, TypeError, ValueError
-            If ``state`` is not one.
+            If ``state`` is not such a state.
         """
         mean, var = (float_array(name, state[name], (1,), np.float64) for name in ("mean", "var"))
         statistics = RunningMeanStd(mean, var, float(state["count"]))
         returns = float_array("returns", state["returns"], (None,), np.float64)
         if not (statistics.is_possible and np.isfinite(returns).all()):
-            raise ValueError("statistics of no rewards")
+            raise ValueError("not statistics of rewards")
         same = returns.shape == self.returns.shape
         return RewardNormalizer(statistics, returns if same else np.zeros_like(self.returns))

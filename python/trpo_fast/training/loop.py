@@ -1,0 +1,107 @@
+"""The training loop: collect a rollout, make a batch of it, learn from it, report."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from trpo_fast.callbacks.base import step_locals
+from trpo_fast.config import TRPOConfig
+from trpo_fast.environments.interface import Trajectories
+from trpo_fast.monitoring.logger import Logger
+from trpo_fast.monitoring.metrics import Clock, Sink, format_table
+from trpo_fast.monitoring.progress import Bar
+from trpo_fast.policies.value_function import ValueFunction
+from trpo_fast.protocols import Metrics
+from trpo_fast.sampling.stepping import AfterStep
+from trpo_fast.sampling.workers import ParallelSampler
+from trpo_fast.schedules import AdaptiveRadius
+from trpo_fast.training.batching import IterationBatch, make_iteration_batch
+from trpo_fast.training.iteration import run_iteration
+from trpo_fast.training.metrics import rollout_metrics
+from trpo_fast.training.state import TrainingState
+from trpo_fast.update.report import UpdateReport
+
+
+def train(
+    training: TrainingState,
+    value_function: ValueFunction,
+    settings: TRPOConfig,
+    target: int,
+    *,
+    callback: Any,
+    sinks: Sequence[Sink],
+    logger: Logger,
+    bar: Bar,
+    watch_steps: bool,
+    table_interval: int | None,
+) -> None:
+    """Whole iterations until ``target`` transitions are collected in all, or ``callback`` ends the training.
+
+    Parameters
+    ----------
+    callback : BaseCallback, or one of Stable-Baselines3's
+    watch_steps : bool
+        Whether the callback and the bar hear of every step; without them a rollout is faster.
+    table_interval : int, optional
+        Iterations between two tables on the terminal; None for no tables.
+    """
+    clock = Clock(training.num_timesteps)
+    after_step = _after_step(callback, bar) if watch_steps else None
+    while training.num_timesteps < target:
+        training.progress_remaining = 1.0 - training.num_timesteps / target
+        callback.on_rollout_start()
+        config = settings.at(training.progress_remaining, training.model.radius)
+        rollout = training.collect(config, after_step)
+        if rollout is None:
+            return
+        callback.on_rollout_end()
+        if rollout.branches is not None:
+            bar.update(rollout.branches.n_steps)
+        if rollout.num_transitions == 0:  # all steps were autoresets
+            training.is_between_rollouts = True
+            continue
+        with clock.phase("critic"):
+            batch = make_iteration_batch(rollout, training.model, value_function, config)
+        _, metrics = learn_from(batch, training, value_function, settings, config, clock)
+        training.is_between_rollouts = True
+        times = clock.read(training.n_iterations, training.num_timesteps, rollout.seconds)
+        training.metrics = {**logger.take(), **metrics, **times}
+        for sink in sinks:
+            sink.write(training.metrics)
+        if table_interval is not None and training.n_iterations % table_interval == 0:
+            print(format_table(training.metrics))
+
+
+def learn_from(
+    batch: IterationBatch,
+    training: TrainingState,
+    value_function: ValueFunction,
+    settings: TRPOConfig,
+    config: TRPOConfig,
+    clock: Clock,
+) -> tuple[UpdateReport, Metrics]:
+    """Learn from a batch and commit the result; the report of the update, and the metrics of the iteration.
+
+    ``config`` are the ``settings`` with the present values of their schedules.
+    """
+    adaptive = settings.target_kl if isinstance(settings.target_kl, AdaptiveRadius) else None
+    order = training.streams.minibatch_order
+    result = run_iteration(batch, training.model, value_function, config, order, clock, adaptive)
+    training.model = result.state  # everything that was learned, at once
+    training.report = result.report
+    training.n_iterations += 1
+    collector = training.collector
+    metrics = {**rollout_metrics(collector.episodes, collector.num_episodes), **result.metrics}
+    if isinstance(collector.sampler, ParallelSampler):
+        metrics["rollout/worker_restarts"] = collector.sampler.n_restarts
+    return result.report, metrics
+
+
+def _after_step(callback: Any, bar: Bar) -> AfterStep:
+    def after_step(trajectories: Trajectories, t: int) -> bool:
+        bar.update(int(np.count_nonzero(trajectories.valid[t])))
+        callback.update_locals(step_locals(trajectories, t))
+        return bool(callback.on_step())
+
+    return after_step

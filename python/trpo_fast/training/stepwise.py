@@ -1,0 +1,229 @@
+"""StepwiseTraining: the pieces that ``TRPO.learn`` is made of, for a loop of your own, and views of a model."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import gymnasium as gym
+import numpy.typing as npt
+
+from trpo_fast.config import TRPOConfig
+from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.monitoring.logger import Logger
+from trpo_fast.monitoring.metrics import Clock, Sink
+from trpo_fast.policies.normalization import RunningMeanStd
+from trpo_fast.policies.policy import Actor, Policy
+from trpo_fast.policies.value_function import ValueFunction
+from trpo_fast.protocols import Metrics
+from trpo_fast.sampling.rollouts import Episode, Rollout
+from trpo_fast.sampling.transitions import Transitions
+from trpo_fast.training.batching import IterationBatch, iteration_batch_of_arrays, make_iteration_batch
+from trpo_fast.training.loop import learn_from
+from trpo_fast.training.state import TrainingState
+from trpo_fast.update.batches import Batch
+from trpo_fast.update.report import UpdateReport
+from trpo_fast.validation import describe
+
+
+class StepwiseTraining:
+    """A training that is taken step by step: sample a rollout, make a batch of it, update.
+
+    Attributes
+    ----------
+    config : TRPOConfig
+    value_function : ValueFunction
+    logger : Logger
+        ``record(name, value)`` adds to the metrics of the iteration.
+    sinks : list
+        Objects with ``write(metrics)``, called every iteration; add your own.
+    """
+
+    config: TRPOConfig
+    value_function: ValueFunction
+    logger: Logger
+    sinks: list[Sink]
+    _training: TrainingState
+
+    def sample_rollout(self, *, reset: bool = False) -> Rollout:
+        """The next rollout of ``config`` with the committed policy, for a loop of your own; its steps are counted.
+
+        Parameters
+        ----------
+        reset : bool
+            Start new episodes first, and the counts of steps and episodes at 0.
+
+        Raises
+        ------
+        EnvironmentFaultError
+        InvalidArgumentError
+            For a model without environments.
+        """
+        self._training.begin(reset=reset)
+        config = self.config.at(self.progress_remaining, self._training.model.radius)
+        rollout = self._training.collect(config, None)
+        self._training.is_between_rollouts = True
+        return cast(Rollout, rollout)  # None comes from callbacks only
+
+    def make_batch(self, rollout: Rollout) -> IterationBatch:
+        """The batch of a rollout: ``batch`` for the critic, ``policy_batch`` for the policy, ``values`` (N,)."""
+        state = self._training.model
+        config = self.config.at(self.progress_remaining, state.radius)
+        return make_iteration_batch(rollout, state, self.value_function, config)
+
+    def transitions(self) -> Transitions:
+        """Records a robot's transitions for ``collect``; its ``act`` samples from the committed policy.
+
+        For learning without an environment: the model is made, or loaded, with a tuple of spaces instead.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the model has several environments.
+        """
+        if self.n_envs != 1:
+            expected = "a tuple of spaces, or one environment"
+            raise InvalidArgumentError("env", expected, f"{self.n_envs} environments")
+        return Transitions(self.policy, lambda: self.actor, lambda: self._training.streams.action_noise[0])
+
+    def collect(self, transitions: Transitions) -> Batch:
+        """The transitions as a batch, with the critic's advantages and returns; ``update`` learns from it.
+
+        Counts them in ``num_timesteps``, and the episodes that ended in ``ep_info_buffer``; they are gone from
+        ``transitions``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there are none, or the method is another than "single_path".
+        """
+        if self.config.method != "single_path":
+            raise InvalidArgumentError("method", '"single_path" for transitions from outside', self.config.method)
+        rollout, training = transitions.rollout(), self._training
+        batch = self.make_batch(rollout)
+        training.num_timesteps += rollout.num_transitions
+        training.collector.count_episodes(rollout)
+        training.model = replace(training.model, reward_normalizer=batch.reward_normalizer)
+        transitions.clear()
+        return batch.batch
+
+    def update(self, batch: Batch | IterationBatch) -> UpdateReport:
+        """One iteration on a batch: the policy's step, the critic's fit and the new statistics.
+
+        They are committed together or not at all. ``predict``, and the ``act`` of ``transitions``, may be called from
+        another thread meanwhile: they use the policy before or after the update. ``report``, ``metrics`` and the sinks
+        get what ``learn`` gives them, except times; ``tensorboard_log`` is for ``learn`` only. Schedules read
+        ``progress_remaining``, which is yours to set.
+
+        Parameters
+        ----------
+        batch : Batch or IterationBatch
+            What ``collect`` or ``make_batch`` returned; or advantages and returns of your own, with actions as the
+            policy sampled them.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If an array has the wrong kind or shape. Numbers that are not finite are a status of the report.
+        """
+        if not isinstance(batch, Batch | IterationBatch):
+            raise InvalidArgumentError("batch", "a Batch or an IterationBatch", describe(batch))
+        training = self._training
+        if isinstance(batch, Batch):
+            batch = iteration_batch_of_arrays(batch, training.model, self.value_function)
+        config = self.config.at(self.progress_remaining, training.model.radius)
+        clock = Clock(training.num_timesteps)
+        report, metrics = learn_from(batch, training, self.value_function, self.config, config, clock)
+        counts = {"time/iterations": training.n_iterations, "time/total_timesteps": training.num_timesteps}
+        training.metrics = {**self.logger.take(), **metrics, **counts}
+        for sink in self.sinks:
+            sink.write(training.metrics)
+        return report
+
+    @property
+    def policy(self) -> Policy:
+        """The policy, with its present observation statistics; immutable, and replaced by every update."""
+        return self._training.model.policy
+
+    @property
+    def theta(self) -> npt.NDArray[Any]:
+        """A read-only copy of the policy's parameters, (P,)."""
+        return self._training.model.theta
+
+    @property
+    def actor(self) -> Actor:
+        """The committed policy, ready to act: an immutable snapshot; updates replace it, so any thread may use it."""
+        return self._training.model.actor
+
+    @property
+    def value_theta(self) -> npt.NDArray[Any]:
+        """A read-only copy of the critic's parameters, (P,)."""
+        theta = self._training.model.critic.theta.copy()
+        theta.flags.writeable = False
+        return theta
+
+    @property
+    def return_statistics(self) -> RunningMeanStd:
+        """Running statistics of the critic's targets (``normalize_returns``)."""
+        return self._training.model.critic.target_statistics
+
+    @property
+    def num_timesteps(self) -> int:
+        """Transitions collected."""
+        return self._training.num_timesteps
+
+    @num_timesteps.setter
+    def num_timesteps(self, n: int) -> None:
+        self._training.num_timesteps = n
+
+    @property
+    def progress_remaining(self) -> float:
+        """Part of the training that remains, from 1 to 0, when the present iteration began; schedules read it."""
+        return self._training.progress_remaining
+
+    @progress_remaining.setter
+    def progress_remaining(self, progress_remaining: float) -> None:
+        self._training.progress_remaining = progress_remaining
+
+    @property
+    def report(self) -> UpdateReport | None:
+        """Report of the last update."""
+        return self._training.report
+
+    @property
+    def metrics(self) -> Metrics:
+        """Metrics of the last iteration."""
+        return self._training.metrics
+
+    @property
+    def n_envs(self) -> int:
+        """Environments stepped together."""
+        return self._training.collector.sampler.num_envs
+
+    @property
+    def observation_space(self) -> gym.Space[Any]:
+        """Observation space of one environment."""
+        return self.policy.observation_space
+
+    @property
+    def action_space(self) -> gym.Space[Any]:
+        """Action space of one environment."""
+        return self.policy.action_space
+
+    @property
+    def ep_info_buffer(self) -> list[dict[str, float]]:
+        """The latest ``stats_window_size`` episodes as SB3 has them: return "r" and length "l"."""
+        return [{"r": episode.episode_return, "l": episode.length} for episode in self._training.collector.episodes]
+
+    @property
+    def latest_episodes(self) -> list[Episode]:
+        """Episodes that ended in the latest rollout."""
+        return list(self._training.collector.latest_episodes)
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of every environment since training began, without those of a vine's branches."""
+        return self._training.collector.num_steps
+
+    @property
+    def num_episodes(self) -> int:
+        """Number of finished episodes."""
+        return self._training.collector.num_episodes

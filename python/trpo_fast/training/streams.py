@@ -1,0 +1,31 @@
+"""Streams: every random stream of a model, by name."""
+
+import numpy as np
+
+
+class Streams:
+    """Random streams that a model draws from, spawned once from its seed.
+
+    Attributes
+    ----------
+    policy, critic : numpy.random.SeedSequence
+        Seeds of the initial parameters.
+    minibatch_order : numpy.random.Generator
+        Order of the critic's minibatches.
+    prediction : numpy.random.Generator
+        Action noise of ``predict``.
+    action_noise : list of numpy.random.Generator
+        Action noise of rollouts, one stream for each environment.
+    vine : numpy.random.Generator
+        Plans of vines.
+    environments : int
+        Environment i is first reset with this seed + i.
+    """
+
+    def __init__(self, seed: int, num_envs: int) -> None:
+        self.policy, self.critic, order, prediction, noise, vine = np.random.SeedSequence(seed).spawn(6)
+        self.minibatch_order = np.random.default_rng(order)
+        self.prediction = np.random.default_rng(prediction)
+        self.action_noise = [np.random.default_rng(child) for child in noise.spawn(num_envs)]
+        self.vine = np.random.default_rng(vine)
+        self.environments = seed
