@@ -3,10 +3,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "benchmarks" / "baselines"))  # the NumPy oracle, numpy_trpo
+BASELINES = ROOT / "benchmarks" / "baselines"  # of the NumPy oracle, numpy_trpo
+sys.path.insert(0, str(BASELINES))
 
 
 def script_environment(**variables):
-    """Environment variables with which a script of the tests can import what stands beside this file."""
-    paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    """Environment variables with which a script can import the modules beside this file, and the NumPy oracle."""
+    paths = [str(Path(__file__).parent), str(BASELINES), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **variables}
