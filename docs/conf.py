@@ -44,7 +44,8 @@ def show_return(app, what, name, member, options, signature, annotation):
     except ValueError:  # a compiled function
         return signature, annotation
     text = stringify_annotation(returned, "smart", short_literals=True)
-    return signature, re.sub(r"~?numpy\.ndarray\[tuple\[.*?\], ~?numpy\.dtype\[.*?\]\]", "ndarray", text).replace("Actor | Actor", "Actor")
+    text = re.sub(r"~?numpy\.ndarray\[tuple\[.*?\], ~?numpy\.dtype\[.*?\]\]", "ndarray", text)
+    return signature, text.replace("Actor | Actor", "Actor")  # those of float32 and float64
 
 
 def plain_text(app, what, name, member, options, lines):

@@ -1,4 +1,4 @@
-"""Every example runs as it stands, and says what it should."""
+"""Every example, and the README's script, runs as it stands and prints what it should."""
 
 import re
 import subprocess
@@ -25,8 +25,19 @@ def test_every_example_is_here():
 
 @pytest.mark.parametrize("name", SAYS)
 def test_example(name, tmp_path):
-    command = [sys.executable, "-W", "error", str(EXAMPLES / name)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert re.search(SAYS[name], run(EXAMPLES / name, tmp_path))
+
+
+def test_the_script_in_the_readme(tmp_path):
+    (code,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    (tmp_path / "script.py").write_text(code)
+    assert re.search(r"action [01], returns \[\d{2,}", run(tmp_path / "script.py", tmp_path))
+
+
+def run(script, folder):
+    """What a script prints."""
+    command = [sys.executable, "-W", "error", str(script)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert re.search(SAYS[name], done.stdout)
+    return done.stdout
