@@ -1,4 +1,4 @@
-"""``python -m trpo_fast``: where the C++ headers are that came with the package."""
+"""``python -m trpo_fast``: print the folders of the package's C++ headers."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from trpo_fast import _cpu
 from trpo_fast._version import __version__
 
-ROOT = Path(_cpu.__file__).parent  # beside the modules that were built, wherever the Python files are
+ROOT = Path(_cpu.__file__).parent  # of the compiled modules; in an editable install not that of __file__
 FOLDERS = {
     "includedir": ("include", "for a compiler: c++ -I$(python -m trpo_fast --includedir)"),
     "cmakedir": ("share/cmake/trpo_fast", "for CMake: cmake -Dtrpo_fast_DIR=$(python -m trpo_fast --cmakedir)"),
@@ -15,7 +15,7 @@ FOLDERS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the folders that were asked for."""
+    """Print the requested folders."""
     parser = argparse.ArgumentParser(prog="python -m trpo_fast", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     for name, (_, meaning) in FOLDERS.items():

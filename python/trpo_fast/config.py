@@ -1,4 +1,4 @@
-"""Every setting of the algorithm, with its default, its range and what it does."""
+"""Every setting of the algorithm: default, range and effect."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,106 +10,106 @@ from trpo_fast.validation import check_choice, check_flag, check_integer, check_
 
 @dataclass(frozen=True)
 class TRPOConfig:
-    """The settings of TRPO. Names are sb3-contrib's wherever it has one.
+    """Settings of TRPO, under sb3-contrib's names where it has one.
 
-    ``target_kl`` and ``learning_rate`` may be functions of the part of training that remains, from 1 to 0, and
-    ``target_kl`` an ``AdaptiveRadius`` (``trpo_fast.schedules``); ``at`` gives their values.
+    ``target_kl`` and ``learning_rate`` may be functions of the remaining fraction of training, from 1 to 0, and
+    ``target_kl`` may be an ``AdaptiveRadius``. ``at`` evaluates them.
 
     Raises
     ------
     InvalidArgumentError
-        If a setting is outside its range or not finite; nothing is clipped silently.
+        If a setting is outside its range or not finite. Nothing is clipped silently.
     """
 
     n_steps: int = 2048
-    """Steps taken in every environment between two updates; a batch holds n_steps * n_envs transitions."""
+    """Steps per environment and iteration; a batch has n_steps * n_envs transitions."""
 
     method: Literal["single_path", "vine"] = "single_path"
-    """Where the surrogate comes from: a path, or branches from states along it ("vine" restores environments)."""
+    """Estimator of the surrogate: one path, or branches from states along it ("vine" restores environments)."""
 
     vine_trunk_steps: int = 2048
-    """Of a vine: steps of its trunk in every environment between two updates, in the place of n_steps."""
+    """Trunk steps per environment and iteration; replaces n_steps (vine only)."""
 
     vine_states: int = 200
-    """States along the trunk from which branches start; rounded up to a multiple of n_envs."""
+    """States along the trunk from which branches start; rounded up to a multiple of n_envs (vine only)."""
 
     vine_actions: int = 4
-    """Branches of each state, 2 or more; with as many or more Discrete actions than there are, each is tried once."""
+    """Branches per state, at least 2; a Discrete space with no more actions has each of them tried once (vine only)."""
 
     vine_horizon: int = 10
-    """Steps of a branch, or fewer if its episode ends."""
+    """Steps per branch, fewer if the episode ends (vine only)."""
 
     vine_bootstrap: bool = True
-    """Let the critic's value stand for what would have come after a branch that was cut."""
+    """Bootstrap truncated branches with the critic (vine only)."""
 
     gamma: float = 0.99
     """Discount factor, 0..1."""
 
     gae_lambda: float = 0.95
-    """Bias-variance trade-off of generalised advantage estimation, 0..1; 1 is the Monte-Carlo return."""
+    """Lambda of generalised advantage estimation, 0..1: 0 has the least variance, 1 is the Monte-Carlo return."""
 
     advantage: Literal["gae", "rewards_to_go"] = "gae"
     """Advantage estimator: "gae", or "rewards_to_go" (the return minus the value)."""
 
     normalize_advantage: bool = True
-    """Give the advantages of a batch mean 0 and standard deviation 1."""
+    """Normalise the advantages of a batch to mean 0 and standard deviation 1."""
 
     ent_coef: float = 0.0
-    """Weight of the policy's mean entropy in the surrogate: above 0 it keeps the policy exploring."""
+    """Weight of the policy's mean entropy in the surrogate; above 0 the policy explores longer."""
 
     normalize_reward: bool = False
-    """Learn from rewards divided by the running standard deviation of the discounted return."""
+    """Divide rewards by the running standard deviation of the discounted return."""
 
     target_kl: float = 0.01
-    """Radius of the trust region: a bound on the mean KL of an update, in nats."""
+    """Radius of the trust region: bound on the mean KL divergence of an update, in nats."""
 
     kl_reduction: Literal["sum", "mean"] = "sum"
-    """How action dimensions count in target_kl and cg_damping: their sum, or their mean as in sb3-contrib."""
+    """Reduction over action dimensions that target_kl and cg_damping refer to: "sum", or "mean" as in sb3-contrib."""
 
     trust_region: Literal["mean_kl", "max_kl", "penalty", "none"] = "mean_kl"
-    """What keeps a step short: a bound on the mean KL (TRPO) or on the largest, a penalty on the mean, or step_size."""
+    """Limit of a step: bound on the mean KL (TRPO) or on the largest KL, penalty on the mean KL, or fixed step_size."""
 
     kl_penalty: float | Literal["adaptive"] = "adaptive"
-    """Of the penalty: its coefficient, or the one with which each batch's quadratic model ends at target_kl."""
+    """Penalty coefficient; "adaptive" chooses it so that the quadratic model's optimum has KL = target_kl."""
 
     step_size: float = 0.1
-    """Without a trust region: the step is this times F⁻¹g (natural gradient) or g (metric "identity")."""
+    """Length of a step with trust_region "none": this times F⁻¹g (natural gradient) or g (metric "identity")."""
 
     metric: Literal["fisher", "empirical_fisher", "identity"] = "fisher"
-    """The matrix of the direction: the Fisher matrix, outer products of scores, or none (the plain gradient)."""
+    """Matrix F of the direction F⁻¹g: Fisher matrix, mean outer product of scores, or identity (plain gradient)."""
 
     cg_max_steps: int = 15
-    """Conjugate gradient iterations, each one Fisher-vector product."""
+    """Maximum number of conjugate gradient iterations, one Fisher-vector product each."""
 
     cg_damping: float = 0.1
-    """Added to the diagonal of the Fisher matrix while solving."""
+    """Damping added to the diagonal of the Fisher matrix in conjugate gradient."""
 
     cg_preconditioner: Literal["none", "kfac"] = "none"
-    """Solve the same system in fewer iterations: "kfac" approximates the Fisher matrix layer by layer."""
+    """Preconditioner of conjugate gradient; "kfac" approximates the Fisher matrix by layers and saves iterations."""
 
     cg_progress_rtol: float = 0.0
-    """End conjugate gradient when an iteration raises the predicted improvement by less than this part; 0 never."""
+    """Stop conjugate gradient when an iteration adds less than this fraction of predicted improvement; 0: never."""
 
     step_norm: Literal["undamped", "damped"] = "undamped"
     """Matrix of the step length sqrt(2 target_kl / x^T F x): F itself (the paper), or F + damping (sb3-contrib)."""
 
     sub_sampling_factor: int = 1
-    """Use every k-th transition for the Fisher matrix (never for the gradient)."""
+    """Use every k-th transition for the Fisher matrix; the gradient uses all."""
 
     line_search_max_iter: int = 10
-    """Step lengths that the line search tries."""
+    """Maximum number of step lengths that the line search tries."""
 
     line_search_shrinking_factor: float = 0.8
-    """Each is this times the one before, 0..1."""
+    """Factor from one step length of the line search to the next, 0..1."""
 
     learning_rate: float = 1e-3
-    """Step size of the critic's Adam."""
+    """Learning rate of the critic's Adam."""
 
     n_critic_updates: int = 10
-    """Passes of the critic over a batch."""
+    """Passes of the critic's fit over a batch."""
 
     batch_size: int = 128
-    """Transitions in a minibatch of the critic."""
+    """Transitions per minibatch of the critic's fit."""
 
     normalize_returns: bool = True
     """Fit the critic to returns normalised by their running mean and standard deviation."""
@@ -156,18 +156,23 @@ class TRPOConfig:
 
     @property
     def rollout_steps(self) -> int:
-        """Steps of every environment between two updates, without those of a vine's branches."""
+        """Steps per environment and iteration, without those of a vine's branches."""
         return self.vine_trunk_steps if self.method == "vine" else self.n_steps
 
     def at(self, progress_remaining: float, radius: float | None = None) -> "TRPOConfig":
-        """These settings with every schedule's present value, when ``progress_remaining`` (1 to 0) of training is left.
+        """These settings with every schedule evaluated.
 
-        ``radius`` is that of an adaptive trust region, once it has one.
+        Parameters
+        ----------
+        progress_remaining : float
+            Remaining fraction of training, from 1 to 0.
+        radius : float, optional
+            Present radius of an adaptive trust region; its first one if not given.
 
         Raises
         ------
         InvalidArgumentError
-            If a schedule gives no finite number > 0.
+            If a schedule returns anything but a finite number > 0.
         """
         target_kl = value_at("target_kl", self.target_kl, progress_remaining)
         if radius is not None and isinstance(self.target_kl, AdaptiveRadius):

@@ -1,15 +1,21 @@
-"""What can go wrong, by kind. Every message names the culprit, what was expected and what came.
+"""Errors and warnings. A message names the argument, what was expected and what was given.
 
-Misuse raises; numerical trouble does not: it is a status of the update that met it (see ``trpo_fast.UpdateStatus``).
+Misuse raises an error. Numerical trouble does not: it is the status of an update (``trpo_fast.UpdateStatus``).
 """
 
 
 class TRPOFastError(Exception):
-    """Base class of every error that trpo_fast raises on purpose; survives pickling, so it crosses processes."""
+    """Base class of every error that trpo_fast raises on purpose; can be pickled, so that workers can send it."""
 
 
 class InvalidArgumentError(TRPOFastError, ValueError):
-    """An argument or a setting is outside what its documentation allows."""
+    """An argument or a setting is not one that its documentation allows.
+
+    Attributes
+    ----------
+    argument : str
+        Its name.
+    """
 
     def __init__(self, argument: str, expected: str, got: object) -> None:
         super().__init__(argument, expected, str(got))
@@ -21,23 +27,23 @@ class InvalidArgumentError(TRPOFastError, ValueError):
 
 
 class UnsupportedSpaceError(TRPOFastError, ValueError):
-    """An observation or action space that trpo_fast cannot learn on."""
+    """An observation or action space is not supported."""
 
 
 class EnvironmentFaultError(TRPOFastError, RuntimeError):
-    """An environment raised, or returned something that must not enter a batch.
+    """An environment raised, or returned a value that must not enter a batch.
 
     Attributes
     ----------
     env_index : int or None
-        Which environment, counted from 0; None if a vector environment failed as a whole.
+        Index of the environment, from 0; None if a vector environment failed as a whole.
     step : int
-        Steps taken in each environment since training began (0: at the first reset).
+        Steps taken in each environment since training started; 0 at the first reset.
     field : str
-        What was wrong: "observation", "reset observation", "final observation", "reward", "terminated", "truncated",
-        "action mask", or the call that raised or never came back: "step" or "reset".
+        The value that was wrong: "observation", "reset observation", "final observation", "reward", "terminated",
+        "truncated" or "action mask"; or the call that raised or did not return: "step" or "reset".
     worker : int or None
-        The worker process that the environment lives in (``n_workers``), counted from 0.
+        Index of the environment's worker process (``n_workers``), from 0; None without workers.
     """
 
     def __init__(
@@ -57,15 +63,15 @@ class EnvironmentFaultError(TRPOFastError, RuntimeError):
 
 
 class PolicyFileError(TRPOFastError, ValueError):
-    """A policy file is damaged, is not one of ours, or does not fit the environment."""
+    """A policy file is damaged, was not written by trpo_fast, or does not fit the environment."""
 
 
 class SnapshotError(TRPOFastError, RuntimeError):
-    """The state of an environment cannot be read or set: a kind that is not known, or another than the snapshot's."""
+    """The state of an environment cannot be read or set: its class is unknown, or is not that of the snapshot."""
 
 
 class ResumeWarning(UserWarning):
-    """A training goes on, but not bit for bit as it would have without the interruption; the message says why."""
+    """A training continues, but is not bit-identical to an uninterrupted run; the message says why."""
 
 
 class MissingExtraError(TRPOFastError, ImportError):

@@ -1,4 +1,4 @@
-"""Settings that change over training: functions of the part that remains, from 1 to 0, as in Stable-Baselines3.
+"""Settings that change over training: functions of its remaining fraction, from 1 to 0, as in Stable-Baselines3.
 
 The radius of the trust region may also adapt to the updates.
 """
@@ -13,7 +13,7 @@ from trpo_fast.validation import check_real, describe
 
 @dataclass(frozen=True)
 class LinearSchedule:
-    """A straight line from ``first``, when training begins, to ``last``. Files keep it, unlike other functions."""
+    """Linear from ``first`` at the start of training to ``last`` at its end. Saved in files, unlike other functions."""
 
     first: float
     last: float = 0.0
@@ -24,11 +24,11 @@ class LinearSchedule:
 
 @dataclass(frozen=True)
 class AdaptiveRadius:
-    """A trust region that follows how well its model holds (after Nocedal & Wright 2006, Algorithm 4.1).
+    """A radius that adapts to the accuracy of the trust region's model (after Nocedal & Wright 2006, Algorithm 4.1).
 
-    The model's quality is actual over predicted improvement of the surrogate. Below 1/4 the KL radius is halved, above
-    3/4 it grows by half, between ``lowest`` and ``highest``; both gentler than theirs, as the surrogate is a sample. An
-    update that was rejected for its length counts as quality 0.
+    The model's quality is the surrogate's actual improvement divided by its predicted one. Below 1/4 the KL radius is
+    halved, above 3/4 it grows by half, within ``lowest`` and ``highest``. Both factors are gentler than those of the
+    book, because the surrogate is estimated from a sample. If the line search rejects an update, its quality is 0.
     """
 
     first: float = 0.01
@@ -36,12 +36,12 @@ class AdaptiveRadius:
     highest: float = 0.03
 
     def after(self, radius: float, quality: float) -> float:
-        """The radius after an update with ``radius`` of a ``quality``; the same if that is NaN."""
+        """The radius after an update with this ``radius`` and ``quality``; unchanged if the quality is NaN."""
         factor = 0.5 if quality < 0.25 else 1.5 if quality > 0.75 else 1.0
         return self.within(radius * factor)
 
     def within(self, radius: float) -> float:
-        """``radius``, or the bound that is next to it."""
+        """``radius`` clipped to ``lowest``..``highest``."""
         return min(max(radius, self.lowest), self.highest)
 
 
@@ -49,14 +49,15 @@ Schedule: TypeAlias = float | AdaptiveRadius | Callable[[float], float]
 
 
 def check_schedule(name: str, value: Any) -> Any:
-    """``value``: a number above 0, a function, or for ``target_kl`` an AdaptiveRadius.
+    """``value`` as a schedule: a number above 0, a function, or for ``target_kl`` an AdaptiveRadius.
 
-    A dict, as files have it, becomes a LinearSchedule ("first", "last") or an AdaptiveRadius ("first", "lowest",
+    A dict, as stored in files, becomes a LinearSchedule ("first", "last") or an AdaptiveRadius ("first", "lowest",
     "highest").
 
     Raises
     ------
     InvalidArgumentError
+        If ``value`` is anything else, or a number of it is out of range.
     """
     if isinstance(value, dict) and value.keys() == {"first", "last"}:
         value = LinearSchedule(**value)
@@ -79,12 +80,12 @@ def check_schedule(name: str, value: Any) -> Any:
 
 
 def value_at(name: str, schedule: Schedule, progress_remaining: float) -> float:
-    """What a schedule says now.
+    """The value of a schedule at ``progress_remaining``, from 1 to 0; the first radius of an AdaptiveRadius.
 
     Raises
     ------
     InvalidArgumentError
-        If that is no finite number > 0.
+        If it is not a finite number > 0.
     """
     if isinstance(schedule, AdaptiveRadius):
         return schedule.first

@@ -1,4 +1,4 @@
-"""Checks of arguments: early, and with the argument, what was expected and what came in the message."""
+"""Checks of arguments. Each error names the argument, what was expected and what was given."""
 
 import math
 import numbers
@@ -23,13 +23,13 @@ def describe(value: Any) -> str:
 
 
 def is_shape(sizes: list[int]) -> bool:
-    """Whether a file may hold a tensor or Box of these sizes; of one that is empty its other sizes count."""
+    """Whether a file may hold a tensor or Box of these sizes; for the limit, a size of 0 counts as 1."""
     is_small = len(sizes) <= MAX_DIMENSIONS and math.prod(max(n, 1) for n in sizes) <= MAX_SIZE
     return is_small and min(sizes, default=0) >= 0
 
 
 def check_integer(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
-    """``value`` as an int within the bounds; booleans and floats are refused."""
+    """``value`` as an int in ``at_least``..``at_most``; InvalidArgumentError for booleans, floats and other values."""
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not (is_integer and at_least <= value and (at_most is None or value <= at_most)):
         bounds = f">= {at_least}" if at_most is None else f"in {at_least}..{at_most}"
@@ -40,7 +40,7 @@ def check_integer(name: str, value: Any, *, at_least: int, at_most: int | None =
 def check_real(
     name: str, value: Any, *, above: float = -math.inf, at_least: float = -math.inf, at_most: float = math.inf
 ) -> float:
-    """``value`` as a finite float with ``above < value``, ``at_least <= value <= at_most``."""
+    """``value`` as a finite float above ``above`` and in ``at_least``..``at_most``, or InvalidArgumentError."""
     is_real = isinstance(value, numbers.Real) and not isinstance(value, bool) and _is_finite(value)
     if not (is_real and value > above and at_least <= value <= at_most):
         bounds = [
@@ -60,21 +60,21 @@ def _is_finite(value: Any) -> bool:
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
-    """``value``, which must be one of ``choices``."""
+    """``value``, or InvalidArgumentError if it is not one of ``choices``."""
     if not isinstance(value, str) or value not in choices:
         raise InvalidArgumentError(name, "one of " + ", ".join(choices), describe(value))
     return value
 
 
 def check_flag(name: str, value: Any) -> bool:
-    """``value``, which must be True or False."""
+    """``value`` as a bool, or InvalidArgumentError if it is not True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise InvalidArgumentError(name, "True or False", describe(value))
     return bool(value)
 
 
 def float_dtype(name: str, value: Any) -> np.dtype[Any]:
-    """``value`` as float32 or float64."""
+    """``value`` as the NumPy dtype float32 or float64, or InvalidArgumentError."""
     try:
         dtype: np.dtype[Any] = np.dtype(object if value is None else value)  # np.dtype(None) is float64
     except (TypeError, ValueError):
@@ -85,14 +85,19 @@ def float_dtype(name: str, value: Any) -> np.dtype[Any]:
 
 
 def float_array(name: str, value: Any, shape: tuple[int | None, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """``value`` as a C-contiguous and aligned array of ``dtype``: the one place where the public functions cast.
+    """``value`` as a C-contiguous and aligned array of ``dtype``. Public functions cast arrays only here.
 
     Parameters
     ----------
     value : ndarray of float32 or float64, any strides
     shape : tuple
-        The expected shape; None stands for any size above 0.
+        Expected shape; None means any size above 0.
     dtype : float32 or float64
+
+    Returns
+    -------
+    ndarray of dtype
+        ``value`` itself if it needs no cast; values that overflow float32 become Inf.
 
     Raises
     ------
@@ -107,5 +112,5 @@ def float_array(name: str, value: Any, shape: tuple[int | None, ...], dtype: npt
     )
     if not fits:
         raise InvalidArgumentError(name, expected, describe(value))
-    with np.errstate(over="ignore"):  # what overflows float32 becomes Inf, and the update's status says so
+    with np.errstate(over="ignore"):  # a float32 overflow becomes Inf, which the update's status reports
         return np.require(value, dtype, ["C", "ALIGNED"])

@@ -1,1 +1,1 @@
-"""The compiled core: its modules, threads and what runs here."""
+"""The compiled core: its modules, its threads, and versions."""

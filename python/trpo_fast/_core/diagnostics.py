@@ -1,4 +1,4 @@
-"""What runs here: versions and the instruction set, for bug reports and benchmark results."""
+"""Versions and the instruction set in use, for bug reports and benchmark results."""
 
 import platform
 
@@ -10,7 +10,7 @@ from trpo_fast._version import __version__
 
 
 def versions() -> dict[str, str]:
-    """The versions, the compiled module in use and the machine."""
+    """Versions, the compiled module in use and the machine, by name."""
     return {
         "trpo_fast": __version__,
         "isa": ISA,
@@ -24,6 +24,6 @@ def versions() -> dict[str, str]:
 
 
 def show_config() -> None:
-    """Print the versions, the compiled module in use and the machine."""
+    """Print versions, the compiled module in use and the machine."""
     for name, value in versions().items():
         print(f"{name:>10}  {value}")

@@ -1,6 +1,6 @@
 """Choose the extension module for this processor: x86-64-v4, -v3 or baseline.
 
-``TRPO_FAST_ISA=base|v3|v4`` forces one. Results are reproducible bit for bit within one of them.
+``TRPO_FAST_ISA=base|v3|v4`` forces one. Results are bit-identical within one level.
 """
 
 import importlib
@@ -14,17 +14,17 @@ _LEVELS = {"v4": 4, "v3": 3, "base": 0}
 
 
 def available_isas() -> list[str]:
-    """The instruction-set levels that this processor can run, the fastest first (they may not all be built)."""
+    """Instruction-set levels that this processor supports, the fastest first; not all of them need to be built."""
     return [isa for isa in _MODULES if x86_64_level >= _LEVELS[isa]]
 
 
 def load_core() -> tuple[ModuleType, str]:
-    """The compiled core and the name of its instruction-set level.
+    """The compiled core, and the name of its instruction-set level.
 
     Raises
     ------
     ImportError
-        If ``TRPO_FAST_ISA`` names no level, or one that this processor cannot run or that was not built.
+        If ``TRPO_FAST_ISA`` is not a level, or is one that this processor does not support or that was not built.
     """
     requested = os.environ.get("TRPO_FAST_ISA", "").strip().lower()
     if requested and requested not in _MODULES:
@@ -36,6 +36,6 @@ def load_core() -> tuple[ModuleType, str]:
         try:
             return importlib.import_module(name), isa
         except ModuleNotFoundError as error:
-            if error.name != name:  # the module is there, and something that it needs is not
+            if error.name != name:  # the module exists, but something that it imports does not
                 raise
     raise ImportError(f"trpo_fast: no compiled core module found for {requested or available_isas()}")

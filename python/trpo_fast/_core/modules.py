@@ -1,4 +1,4 @@
-"""The compiled core, as the type checker and the rest of the package see it."""
+"""The compiled core, for the type checker and the rest of the package."""
 
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -19,5 +19,5 @@ __all__ = ["ISA", "core", "kernels"]
 
 
 def kernels(dtype: npt.DTypeLike) -> ModuleType:
-    """The submodule whose kernels work on arrays of ``dtype`` (float32 or float64)."""
+    """The submodule with the kernels for arrays of ``dtype``, float32 or float64."""
     return core.float32 if np.dtype(dtype) == np.float32 else core.float64

@@ -1,4 +1,4 @@
-"""How many threads a call may use. Results do not depend on it, bit for bit."""
+"""Number of threads that a call may use. Results do not depend on it, bit for bit."""
 
 import os
 
@@ -9,9 +9,9 @@ MAX_THREADS = 256
 
 
 def set_num_threads(n: int) -> None:
-    """Let calls use at most ``n`` threads, the caller's included, from now on.
+    """Set the maximum number of threads of a call, including the calling thread.
 
-    At first it is ``TRPO_FAST_NUM_THREADS``, or the number of processors that this process may run on.
+    The default is ``TRPO_FAST_NUM_THREADS``, or the number of processors that this process may run on.
 
     Raises
     ------
@@ -22,24 +22,24 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """The most threads a call may use."""
+    """Maximum number of threads of a call."""
     return int(core.get_num_threads())
 
 
 def resolve_threads(n_threads: int | None) -> int:
-    """``n_threads`` of a call, checked; None stands for ``get_num_threads()``."""
+    """``n_threads``, or ``get_num_threads()`` if it is None; InvalidArgumentError outside 1..256."""
     if n_threads is None:
         return get_num_threads()
     return check_integer("n_threads", n_threads, at_least=1, at_most=MAX_THREADS)
 
 
 def use_environment_variable() -> None:
-    """Take ``TRPO_FAST_NUM_THREADS``, if it is set.
+    """Set the number of threads to ``TRPO_FAST_NUM_THREADS``, if it is set.
 
     Raises
     ------
     ImportError
-        If it is no integer in 1..256.
+        If it is not an integer in 1..256.
     """
     value = os.environ.get("TRPO_FAST_NUM_THREADS", "").strip()
     if not value:
