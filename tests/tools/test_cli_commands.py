@@ -86,7 +86,7 @@ def test_info(run, capsys):
     main(["info", str(run / "policy")])
     text = capsys.readouterr().out
     assert "SHA-256 verified" in text
-    assert "600 steps, 3 updates; goes on: bit for bit" in text
+    assert "600 steps, 3 updates; resumes: bit-identically" in text
     assert "policy.layers.0.weight" in text
     assert "target_kl" in text
 

@@ -1,4 +1,4 @@
-"""The ``trpo-fast`` command. Needs the ``cli`` extra; without it, it says so in one line."""
+"""The ``trpo-fast`` command. Without the ``cli`` extra it prints one line that says so."""
 
 import shlex
 import sys
@@ -12,8 +12,8 @@ from trpo_fast.errors import MissingExtraError, TRPOFastError
 def main(arguments: list[str] | None = None) -> None:
     """Run ``trpo-fast`` with ``arguments`` (the process's own by default).
 
-    Exits with 2 and one line on standard error on misuse, with 1 if an environment or a file fails, and with 130 after
-    Ctrl-C; what was learned until then is saved.
+    Exit status: 2 for misuse and 1 if an environment or a file fails, each with one line on standard error; 130 after
+    Ctrl-C, with the training saved.
     """
     try:
         try:
@@ -36,10 +36,10 @@ def main(arguments: list[str] | None = None) -> None:
             "export": Export,
         }
         command = tyro.extras.subcommand_cli_from_dict(commands, prog="trpo-fast", args=arguments)
-        if isinstance(command, Train):  # once more, with the settings of its file as defaults
+        if isinstance(command, Train):  # parse again, with the settings of the --conf file as defaults
             words = sys.argv[1:] if arguments is None else arguments
             default = replace(command.configured(), command_line=shlex.join(["trpo-fast", *words]))
-            with warnings.catch_warnings():  # a schedule where the command line takes numbers
+            with warnings.catch_warnings():  # a default may be a schedule, which is not a number
                 warnings.filterwarnings("ignore", message="The field .* is annotated with type")
                 command = tyro.cli(Train, args=words[1:], default=default, prog="trpo-fast train")
         command.run()

@@ -1,4 +1,4 @@
-"""Arguments of ``gymnasium.make`` on the command line."""
+"""Arguments of ``gymnasium.make`` from the command line."""
 
 import ast
 from typing import Any
@@ -7,7 +7,13 @@ from trpo_fast.errors import InvalidArgumentError
 
 
 def parse_env_kwargs(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """name:value pairs as a dict; values are Python literals, and text where they are none."""
+    """name:value pairs as a dict. A value that is not a Python literal is kept as text.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a pair has no name or no colon.
+    """
     parsed = {}
     for pair in pairs:
         name, separator, text = pair.partition(":")

@@ -16,7 +16,7 @@ from trpo_fast.sampling.evaluation import evaluate_environments
 
 @dataclass
 class Evaluate:
-    """Play whole episodes with a saved policy, and say what they earned."""
+    """Play whole episodes with a saved policy, and print their returns and lengths."""
 
     model: tyro.conf.Positional[Path]
     """A policy or checkpoint file, or the folder of a run."""
@@ -25,19 +25,19 @@ class Evaluate:
     """A registered gymnasium environment."""
 
     episodes: int = 10
-    """How many."""
+    """Number of episodes."""
 
     seed: int = 0
-    """Of the environment."""
+    """Seed of the environment."""
 
     deterministic: bool = True
-    """The most probable actions instead of samples."""
+    """Take the most probable actions instead of samples."""
 
     env_kwargs: tuple[str, ...] = ()
-    """Arguments of gymnasium.make as name:value, the value a Python literal or text."""
+    """Arguments of gymnasium.make as name:value; a value is a Python literal or text."""
 
     video: Path | None = None
-    """Write what was to be seen, such as out.mp4."""
+    """Write a video to this file, such as out.mp4."""
 
     def run(self) -> None:
         """Evaluate and print."""
@@ -60,5 +60,5 @@ class Evaluate:
         mean, std, length = returns.mean(), returns.std(), lengths.mean()
         print(f"return {mean:.2f} +/- {std:.2f}, length {length:.1f}, {len(returns)} episodes")
         if recorder is not None and self.video is not None:
-            write_video(self.video, recorder.frames[:-1], recorder.fps)  # the last is of the next episode
+            write_video(self.video, recorder.frames[:-1], recorder.fps)  # the last frame belongs to the next episode
             print(f"wrote {self.video}")

@@ -11,21 +11,21 @@ from trpo_fast.export import export_policy
 
 @dataclass
 class Export:
-    """Write the policy in a file as what another runtime reads, with golden vectors beside it to test the target."""
+    """Export a policy for another runtime, with golden vectors to test it on the target."""
 
     model: tyro.conf.Positional[Path]
-    """A file that trpo_fast saved, with or without its suffix."""
+    """A policy or checkpoint file, with or without its suffix."""
     format: Literal["onnx", "c", "cpp", "json"] = "onnx"
-    """onnx needs the extra export; c stands alone; cpp needs trpo_fast's headers (--includedir)."""
+    """onnx needs the extra export; c needs nothing; cpp needs trpo_fast's headers (--includedir)."""
     out: Path | None = None
-    """Where to; beside the model if not given. Its stem is the policy's name in C and C++."""
+    """Output file; by default in the folder of the model. Its stem is the policy's name in C and C++."""
     observation_names: tuple[str, ...] | None = None
-    """A name for each number of an observation, for the metadata of onnx and json."""
+    """Names of the numbers of an observation, for the metadata of onnx and json."""
     action_names: tuple[str, ...] | None = None
-    """A name for each number of an action."""
+    """Names of the numbers of an action."""
 
     def run(self) -> None:
-        """Do it, and say which files were written."""
+        """Export, and print the files that were written."""
         written = export_policy(
             self.model,
             self.out,

@@ -1,7 +1,7 @@
-"""Hyperparameter files in the format of RL Baselines3 Zoo: YAML, a section an environment.
+"""Hyperparameter files in the format of RL Baselines3 Zoo: YAML, one section per environment.
 
-Read with ``yaml.safe_load``; its Python-like texts, ``dict(net_arch=[64, 64], activation_fn=nn.Tanh)`` and
-``lin_0.001``, by a whitelist. Nothing is evaluated.
+Read with ``yaml.safe_load``. Python-like text, such as ``dict(net_arch=[64, 64], activation_fn=nn.Tanh)`` and
+``lin_0.001``, is parsed with a whitelist. Nothing is evaluated.
 """
 
 import ast
@@ -27,7 +27,7 @@ def read_hyperparameters(path: Path, env_id: str) -> dict[str, Any]:
     Raises
     ------
     InvalidArgumentError
-        If the file cannot be read, has no such section, or asks for what there is not.
+        If the file cannot be read, has no such section, or has a setting that trpo-fast train does not have.
     """
     try:
         sections = yaml.safe_load(path.read_text())
@@ -43,17 +43,18 @@ def read_hyperparameters(path: Path, env_id: str) -> dict[str, Any]:
 
 
 def shipped_hyperparameters(env_id: str) -> dict[str, Any]:
-    """The settings that come with the package for ``env_id``; none for most environments."""
+    """The tuned settings of the package for ``env_id``; empty for most environments."""
     sections = yaml.safe_load(SHIPPED.read_text())
     return read_hyperparameters(SHIPPED, env_id) if env_id in sections else {}
 
 
 def parse_params(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """name:value pairs, as ``-P`` takes them, in the same terms as a file's.
+    """The name:value pairs of ``-P`` as settings, with the same names and values as in a file.
 
     Raises
     ------
     InvalidArgumentError
+        If a pair is malformed, or is not a setting of trpo-fast train.
     """
     settings: dict[str, Any] = {}
     for pair in pairs:
@@ -65,7 +66,7 @@ def parse_params(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _setting(name: str, value: Any) -> dict[str, Any]:
-    """A line of a section as settings."""
+    """One entry of a section as settings."""
     if isinstance(value, str):
         value = parse_value(name, value)
     if name == "n_timesteps":
@@ -92,12 +93,12 @@ def _setting(name: str, value: Any) -> dict[str, Any]:
 
 
 def parse_value(name: str, text: str) -> Any:
-    """A literal, ``dict(name=value, ...)`` of such, a schedule ``lin_0.001``, or a name like ``nn.Tanh`` as its text.
+    """The value of a literal, a ``dict(name=value, ...)`` of literals, a schedule ``lin_0.001``, or a name as text.
 
     Raises
     ------
     InvalidArgumentError
-        If ``text`` is Python of any other kind.
+        If ``text`` is any other Python code.
     """
     for prefix, schedule in (("lin_", LinearSchedule), ("adaptive_", AdaptiveRadius)):
         if text.startswith(prefix):

@@ -1,4 +1,4 @@
-"""``trpo-fast info FILE``: what is in a policy file."""
+"""``trpo-fast info FILE``: print the contents of a policy file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,22 +10,22 @@ from trpo_fast.storage.policy_file import existing_path, load_policy_file
 
 @dataclass
 class Info:
-    """Say what a policy or checkpoint file holds, once its checksum is verified."""
+    """Verify the checksum of a policy or checkpoint file, and print its contents."""
 
     model: tyro.conf.Positional[Path]
-    """A file that trpo_fast saved, with or without its suffix."""
+    """A policy or checkpoint file, with or without its suffix."""
 
     def run(self) -> None:
-        """Print it."""
+        """Print the contents."""
         path = existing_path(self.model)
         tensors, metadata = load_policy_file(path)
         training = metadata["training"]["dict"]
-        goes_on = training["not_resumable"] or "bit for bit"
+        resumes = training["not_resumable"] or "bit-identically"
         print(f"{path}: {path.stat().st_size} bytes, SHA-256 verified, written by trpo_fast {metadata['trpo_fast']}")
         print(f"observation space  {metadata['observation_space']}")
         print(f"action space       {metadata['action_space']}")
         print(
-            f"training           {metadata['num_timesteps']} steps, {training['n_updates']} updates; goes on: {goes_on}"
+            f"training           {metadata['num_timesteps']} steps, {training['n_updates']} updates; resumes: {resumes}"
         )
         print("tensors")
         for name, tensor in sorted(tensors.items()):

@@ -10,23 +10,23 @@ from trpo_fast.monitoring.plots import plot_curves, plot_diagnostics, read_run
 
 @dataclass
 class Plot:
-    """Draw learning curves: runs of one environment are seeds of one curve, with the band of its mean's confidence.
+    """Draw learning curves. Runs of one environment are seeds of one curve: their mean, with a confidence band.
 
-    With ``--diagnostics`` one page a run instead: returns, KL divergence, predicted and actual improvement, solver,
-    critic, time.
+    With ``--diagnostics``, draw one page per run instead: returns, KL divergence, predicted and actual improvement,
+    solver, critic, time.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Output folders of ``trpo-fast train``."""
 
     out: Path = Path("curves.png")
-    """The picture; its suffix is its format (png, svg, pdf). Of several diagnostics the run's name is added."""
+    """Output file; its suffix chooses the format (png, svg, pdf). Several diagnostics add the run's name."""
 
     metric: str = "rollout/ep_rew_mean"
-    """A column of progress.csv."""
+    """Column of progress.csv to draw."""
 
     diagnostics: bool = False
-    """A page of diagnostics a run."""
+    """Draw a page of diagnostics per run."""
 
     def run(self) -> None:
         """Draw."""

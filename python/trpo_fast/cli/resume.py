@@ -1,4 +1,4 @@
-"""``trpo-fast resume RUN_DIR``: go on with a training that was interrupted."""
+"""``trpo-fast resume RUN_DIR``: resume an interrupted training."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,23 +15,23 @@ from trpo_fast.storage.checkpoints import latest_checkpoint
 
 @dataclass
 class Resume:
-    """Go on with an interrupted training from its latest checkpoint.
+    """Resume an interrupted training from its latest checkpoint.
 
-    Where the state of the environments can be read, the result has the bits of an uninterrupted training; where not, it
-    says why.
+    If the state of the environments can be restored, the result is bit-identical to an uninterrupted run; otherwise a
+    warning says why not.
     """
 
     run_dir: tyro.conf.Positional[Path]
     """The output folder of ``trpo-fast train``."""
 
     total_timesteps: Annotated[int | None, tyro.conf.arg(aliases=["-n"])] = None
-    """Transitions in all, those before the interruption included; by default as many as were asked for then."""
+    """Total transitions, including those before the interruption; the run's own total by default."""
 
     progress_bar: bool = True
     """Show a progress bar."""
 
     def run(self) -> None:
-        """Train on and write the folder."""
+        """Continue training, and write the folder."""
         train = _train_of(read_settings(self.run_dir), self.progress_bar)
         total = train.total_timesteps if self.total_timesteps is None else self.total_timesteps
         policy = self.run_dir / "policy.safetensors"
@@ -42,7 +42,7 @@ class Resume:
 
 
 def _train_of(settings: dict[str, Any], progress_bar: bool) -> Train:
-    """The command that began the run."""
+    """The command that started the run."""
     names = {field.name for field in fields(Train)} - {"config", "out", "conf", "progress_bar"}
     try:
         arguments: dict[str, Any] = {

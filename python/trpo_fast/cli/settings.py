@@ -1,4 +1,4 @@
-"""config.json: what a run was asked for, to read and to go on with."""
+"""config.json: the settings of a run, for ``trpo-fast resume`` and for readers."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ SETTINGS = "config.json"
 
 
 def write_settings(folder: Path, settings: dict[str, Any]) -> None:
-    """Write the settings of a run, at once whole."""
+    """Write the settings of a run atomically."""
     temporary = folder / f".{SETTINGS}.tmp"
     temporary.write_text(json.dumps(settings, indent=2) + "\n")
     temporary.replace(folder / SETTINGS)
@@ -22,12 +22,12 @@ def read_settings(folder: Path) -> dict[str, Any]:
     Raises
     ------
     InvalidArgumentError
-        If there are none in ``folder``.
+        If ``folder`` has no readable settings.
     """
     try:
         settings = json.loads((folder / SETTINGS).read_text())
     except (OSError, ValueError) as error:
         raise InvalidArgumentError("run_dir", f"the folder of a run, with {SETTINGS}", f"{folder}: {error}") from error
     if not isinstance(settings, dict):
-        raise InvalidArgumentError("run_dir", f"the folder of a run, with {SETTINGS}", f"{folder}: no settings in it")
+        raise InvalidArgumentError("run_dir", f"the folder of a run, with {SETTINGS}", f"{folder}: without settings")
     return settings

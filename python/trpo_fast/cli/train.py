@@ -1,4 +1,4 @@
-"""``trpo-fast train ENV_ID``: train, and leave policy, progress and settings in a folder."""
+"""``trpo-fast train ENV_ID``: train, and write policy, progress and settings to a folder."""
 
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -28,36 +28,36 @@ from trpo_fast.validation import check_integer
 class Train:
     """Train a policy with TRPO.
 
-    Leaves policy.safetensors, progress.csv, monitor.csv, config.json and checkpoints in the output folder. Ctrl-C stops
-    and saves; ``trpo-fast resume`` goes on.
+    Writes policy.safetensors, progress.csv, monitor.csv, config.json and checkpoints to the output folder. Ctrl-C stops
+    and saves; ``trpo-fast resume`` continues.
     """
 
     env_id: tyro.conf.Positional[str]
     """A registered gymnasium environment, such as Hopper-v5."""
 
     total_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 1_000_000
-    """Transitions to collect."""
+    """Number of transitions to collect."""
 
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-f"])] = None
     """Output folder; runs/ENV_ID_1, runs/ENV_ID_2, ... by default."""
 
     seed: int | None = None
-    """Fixes everything; drawn and written to config.json if not given."""
+    """Seed of all random streams; drawn at random and written to config.json if not given."""
 
     n_envs: int = 1
-    """Environments stepped together."""
+    """Number of environments that are stepped together."""
 
     n_workers: int = 0
-    """Processes that step the environments; 0 steps them in this one. No result depends on it."""
+    """Worker processes that step the environments; 0 steps them in this process. No result depends on it."""
 
     env_kwargs: tuple[str, ...] = ()
-    """Arguments of gymnasium.make as name:value, the value a Python literal or text."""
+    """Arguments of gymnasium.make as name:value; a value is a Python literal or text."""
 
     net_arch: tuple[int, ...] = (64, 64)
     """Widths of the hidden layers of policy and critic."""
 
     net_arch_vf: tuple[int, ...] | None = None
-    """Those of the critic, where they are others."""
+    """Widths of the critic's hidden layers, if different from net_arch."""
 
     activation_fn: Literal["tanh", "relu", "elu", "silu", "identity"] = "tanh"
     """Activation of the hidden layers."""
@@ -66,69 +66,69 @@ class Train:
     """Initial log standard deviation of a Box action."""
 
     state_dependent_std: bool = False
-    """The standard deviation of a Box action is an output of the network, not a parameter of its own."""
+    """Make the standard deviation of a Box action an output of the network instead of a separate parameter."""
 
     squash: bool = False
-    """Stretch Box actions over their bounds by tanh, instead of clipping them."""
+    """Map Box actions to their bounds with tanh instead of clipping them."""
 
     ortho_init: bool = True
-    """Orthogonal initialisation."""
+    """Initialise weights orthogonally."""
 
     normalize_observations: bool = True
-    """Running normalisation of observations, kept inside the policy."""
+    """Normalise observations by running statistics, which are saved with the policy."""
 
     use_masking: bool = False
-    """Choose only among the discrete actions that the environment's action_mask leaves."""
+    """Choose only among the discrete actions that the environment's action mask allows."""
 
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of parameters and kernels."""
 
     log_interval: int = 10
-    """Iterations between two tables on the terminal; progress.csv has every one."""
+    """Iterations between two tables on the terminal; progress.csv has every iteration."""
 
     stats_window_size: int = 100
-    """Latest episodes that the means in the table and in progress.csv are over."""
+    """Number of latest episodes that the means in the table and in progress.csv are over."""
 
     conf: Path | None = None
-    """A YAML file in the format of RL Baselines3 Zoo; options on the command line come before it."""
+    """A YAML file in the format of RL Baselines3 Zoo; options on the command line override it."""
 
     tuned: bool = True
-    """Without --conf, begin with the settings that come with the package for the environment, if there are any."""
+    """Without --conf, use the package's tuned settings for the environment, if it has any."""
 
     params: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["-P"])] = ()
-    """Settings as name:value, in the terms of such a file; they come before everything."""
+    """Settings as name:value, named as in a --conf file; they override everything else."""
 
     eval_freq: int = 0
-    """Steps of the environments between two evaluations in an environment of their own; 0 for none."""
+    """Steps per environment between two evaluations, which use a separate environment; 0: no evaluations."""
 
     eval_episodes: int = 5
-    """Episodes of an evaluation. It leaves evaluations.npz and best_model.safetensors."""
+    """Episodes per evaluation. Evaluations write evaluations.npz and best_model.safetensors."""
 
     save_freq: int = 0
-    """Steps of the environments between two files of the policy that are kept for good; 0 for none."""
+    """Steps per environment between two policy files that are kept permanently; 0: no such files."""
 
     tensorboard: Path | None = None
-    """A folder for TensorBoard's files."""
+    """Folder for TensorBoard's files."""
 
     checkpoint_every: int = 100_000
-    """Transitions between two checkpoints, of which the last two are kept; 0 for none."""
+    """Transitions between two checkpoints, of which the last two are kept; 0: no checkpoints."""
 
     progress_bar: bool = True
     """Show a progress bar."""
 
     command_line: tyro.conf.Suppress[str] = ""
-    """The words that began the run, for config.json."""
+    """The command line, for config.json."""
 
     config: tyro.conf.OmitArgPrefixes[TRPOConfig] = field(default_factory=TRPOConfig)
 
     def configured(self) -> "Train":
-        """The command with the settings of its file, or of the package, in the place of defaults."""
+        """The command with the settings of its --conf file, or of the package, instead of defaults."""
         if self.conf is not None:
             return self.with_settings(read_hyperparameters(self.conf, self.env_id))
         return self.with_settings(shipped_hyperparameters(self.env_id)) if self.tuned else self
 
     def with_settings(self, settings: dict[str, Any]) -> "Train":
-        """The command with other settings."""
+        """The command with some settings replaced."""
         names = {f.name for f in fields(self)}
         own = {name: value for name, value in settings.items() if name in names}
         config = {name: value for name, value in settings.items() if name not in names}
@@ -144,7 +144,7 @@ class Train:
         check_integer("checkpoint_every", self.checkpoint_every, at_least=0)
         out = self.out or _free_folder(Path("runs"), self.env_id)
         if (out / SETTINGS).exists():
-            raise InvalidArgumentError("out", "a folder without a run (trpo-fast resume goes on with one)", str(out))
+            raise InvalidArgumentError("out", "a folder without a run (trpo-fast resume continues one)", str(out))
         model = self.make_model()
         out.mkdir(parents=True, exist_ok=True)
         write_settings(out, self._settings(model))
@@ -152,7 +152,7 @@ class Train:
         self.learn(model, out, self.total_timesteps)
 
     def learn(self, model: TRPO, out: Path, total_timesteps: int) -> None:
-        """Train until ``total_timesteps`` transitions in all, and save."""
+        """Train up to a total of ``total_timesteps`` transitions, and save."""
         with (
             closing(CSVFile(out / "progress.csv", after=model.num_timesteps)) as progress,
             closing(MonitorFile(model, out / "monitor.csv", self.env_id)) as monitor,
@@ -191,7 +191,7 @@ class Train:
         return callbacks or None
 
     def load_model(self, path: Path) -> TRPO:
-        """The model of a checkpoint with this run's environments."""
+        """The model in a checkpoint, with this run's environments."""
         env_kwargs = parse_env_kwargs(self.env_kwargs)
         return TRPO.load(
             path,
@@ -204,7 +204,7 @@ class Train:
         )
 
     def make_model(self) -> TRPO:
-        """A fresh model."""
+        """A new model."""
         return TRPO(
             "MlpPolicy",
             self.env_id,
@@ -230,7 +230,7 @@ class Train:
         )
 
     def _settings(self, model: TRPO) -> dict[str, Any]:
-        """Everything needed to run the same training again."""
+        """Everything needed to repeat the training."""
         paths = {name: None if path is None else str(path) for name, path in self._paths().items()}
         return {**asdict(self), "seed": model.seed, **paths, "versions": versions()}
 
