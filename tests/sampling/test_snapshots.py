@@ -104,7 +104,7 @@ def test_bytes_of_no_emulator_are_refused(ale, spoil):
     env.reset(seed=0)
     state = snapshots.capture(env)
     state[-1][1]["state"]["emulator"] = spoil(state[-1][1]["state"]["emulator"])
-    with pytest.raises(SnapshotError, match="AtariEnv: expected a state of its own"):
+    with pytest.raises(SnapshotError, match="AtariEnv: expected a state that get_state returned"):
         snapshots.restore(env, state)
 
 

@@ -1,1 +1,1 @@
-"""Environments: what steps them, one or many, and their snapshots."""
+"""Environments, single or vectorised, behind one interface, and snapshots of their state."""

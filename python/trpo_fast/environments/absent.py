@@ -1,4 +1,4 @@
-"""The spaces of a model without environments."""
+"""The spaces of a model that has no environments."""
 
 from typing import Any, NoReturn
 
@@ -10,16 +10,16 @@ from trpo_fast.errors import InvalidArgumentError, SnapshotError
 
 
 class SpacesOnly:
-    """The spaces of a model without environments: predict works, and learning from transitions that come from outside.
+    """Stands in for the environments of a model that only has spaces.
 
-    ``learn`` says what is missing.
+    Such a model predicts, and learns from transitions by ``collect`` and ``update``; ``learn`` raises.
     """
 
     def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], num_envs: int) -> None:
         self.observation_space = observation_space
         self.action_space = action_space
         self.num_envs = num_envs
-        self._state: dict[str, Any] | None = None  # of the environments that are missing, to be saved again
+        self._state: dict[str, Any] | None = None  # of the file's environments, kept for the next save
 
     def use_masks(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Environments from an id, an Env, factories, a VectorEnv or a VecEnv."""
+"""Makes environments from an id, an Env, factories, a VectorEnv or a VecEnv."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,12 +21,12 @@ EnvLike = str | gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any] | Sequen
 
 
 def make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None = None) -> Environments:
-    """An id, an Env, a list of factories, a VectorEnv or Stable-Baselines3's VecEnv as Environments.
+    """Environments from an id, an Env, a list of factories, a VectorEnv, or a VecEnv of Stable-Baselines3.
 
     Raises
     ------
     InvalidArgumentError
-        If ``env`` is none of these, or ``n_envs`` or ``env_kwargs`` do not go with it.
+        If ``env`` is not one of these, or ``n_envs`` or ``env_kwargs`` do not apply to it.
     """
     factories = factories_of(env, n_envs, env_kwargs)
     if factories is not None:
@@ -43,12 +43,12 @@ def make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None =
 
 
 def factories_of(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None) -> list[EnvFactory] | None:
-    """What makes the environments, where ``env`` is an id or a list of factories; otherwise None.
+    """The factories of the environments, one each, if ``env`` is an id or a list of factories; otherwise None.
 
     Raises
     ------
     InvalidArgumentError
-        If ``env`` is a list of something else, or ``n_envs`` or ``env_kwargs`` do not go with it.
+        If ``env`` is a list of anything else, or ``n_envs`` or ``env_kwargs`` do not apply to it.
     """
     check_integer("n_envs", n_envs, at_least=1)
     if env_kwargs is not None and not isinstance(env_kwargs, dict):
@@ -67,7 +67,7 @@ def factories_of(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None) -> li
 
 
 def is_pair_of_spaces(env: Any) -> TypeGuard[Spaces]:
-    """Whether ``env`` is an observation and an action space, and no environment."""
+    """Whether ``env`` is a pair of an observation and an action space instead of an environment."""
     return isinstance(env, tuple) and len(env) == 2 and all(isinstance(part, gym.Space) for part in env)
 
 
@@ -79,20 +79,20 @@ def is_vector(env: Any) -> bool:
 def _make_from_id(env_id: str, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
     try:
         return gym.make(env_id, **env_kwargs)
-    except Exception as error:  # gymnasium's own, an ImportError of the id's module, a TypeError of env_kwargs
-        expected = "an id and env_kwargs that gymnasium can make an environment of"
+    except Exception as error:  # of gymnasium, an ImportError of the id's module, or a TypeError of env_kwargs
+        expected = "an id and env_kwargs that gymnasium.make accepts"
         raise InvalidArgumentError("env", expected, f"{env_id!r}, {env_kwargs}: {error!r}") from error
 
 
 def make_from_factories(factories: Sequence[EnvFactory]) -> list[gym.Env[Any, Any]]:
-    """An environment of each.
+    """One environment from each factory.
 
     Raises
     ------
     InvalidArgumentError
-        If what they make is no environment, or the same one twice.
+        If a factory does not return an environment, or two return the same one.
     """
     envs = [make() for make in factories]
     if not all(isinstance(env, gym.Env) for env in envs) or len({id(env) for env in envs}) < len(envs):
-        raise InvalidArgumentError("env", "factories that each make a gymnasium.Env of its own", describe(envs))
+        raise InvalidArgumentError("env", "factories that each make a separate gymnasium.Env", describe(envs))
     return envs

@@ -11,7 +11,7 @@ from trpo_fast.errors import EnvironmentFaultError
 
 
 class SB3Environments(UserVectorEnv):
-    """A ``VecEnv`` of Stable-Baselines3: it resets within the step that ends an episode, however that ends."""
+    """A ``VecEnv`` of Stable-Baselines3, which resets an environment within the step that ends its episode."""
 
     def __init__(self, env: Any) -> None:
         super().__init__(env, env.observation_space, env.action_space)

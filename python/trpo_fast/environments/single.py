@@ -1,4 +1,4 @@
-"""Single environments, stepped one after the other."""
+"""Separate environments, stepped one after the other."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,9 +21,14 @@ class SingleEnvironments:
     ----------
     envs : sequence of gymnasium.Env
     first_index : int
-        The number of the first one, where they are a share of more.
+        Index of the first one, if they are a worker's share of the environments.
     position : memoryview of int64, optional
-        Receives step and number of the environment that is called, for somebody who watches.
+        Receives the step and the index of the environment that is being called, so that a parent process can name it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If their spaces differ.
     """
 
     def __init__(
@@ -84,15 +89,15 @@ class SingleEnvironments:
             snapshots.check(env)
 
     def capture(self, i: int) -> snapshots.State:
-        """The state of environment ``i`` of these; SnapshotError if it is not known."""
+        """The state of the i-th environment; SnapshotError if it cannot be read."""
         return snapshots.capture(self._envs[i])
 
     def restore(self, i: int, state: snapshots.State) -> None:
-        """Put environment ``i`` of these where it was when ``capture`` gave ``state``."""
+        """Set the i-th environment to a state that ``capture`` returned."""
         snapshots.restore(self._envs[i], state)
 
     def single(self, i: int, ago: int) -> "SingleEnvironments":
-        """Environment ``i`` of these, the same object, by itself; its steps count on from ``ago`` steps before now."""
+        """The i-th environment alone, the same object, with its step count reduced by ``ago``."""
         single = SingleEnvironments(self._envs[i : i + 1], self._first_index + i, self._position)
         if self._masks is not None:
             single.use_masks()

@@ -1,4 +1,4 @@
-"""Vector environments of the user: Gymnasium's, in any autoreset mode."""
+"""Vector environments that the user passes: Gymnasium's, in any autoreset mode, and EnvPool."""
 
 import numbers
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ from trpo_fast.validation import describe
 
 
 class UserVectorEnv:
-    """What vector environments have in common, whoever wrote them: their own random streams, and no state to read."""
+    """Base of vector environments that the user passes; they have their own random streams and no readable state."""
 
     def __init__(self, env: Any, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
         self._env = env
@@ -46,7 +46,7 @@ class UserVectorEnv:
         self._env.close()
 
     def _ask_for_masks(self, call: Callable[[str], Any]) -> Any:
-        """What the environments' method says; EnvironmentFaultError if there is none, or it raises."""
+        """The masks from the environments' method; EnvironmentFaultError if it does not exist or raises."""
         try:
             return call(METHOD)
         except Exception as error:
@@ -54,7 +54,7 @@ class UserVectorEnv:
             raise EnvironmentFaultError(None, self._steps, "action mask", expected, repr(error)) from error
 
     def _take_masks(self, masks: Any, out: npt.NDArray[np.float64], which: Iterable[int]) -> None:
-        """Copy the ``masks`` of some environments to their rows of ``out`` (n, size); refuse unfit ones."""
+        """Copy the masks of environments ``which`` to their rows of ``out`` (n, size); raise if one is invalid."""
         if self._masks is not None:
             for i in which:
                 mask = masks[i] if isinstance(masks, np.ndarray | Sequence) and len(masks) == self.num_envs else masks
@@ -64,14 +64,14 @@ class UserVectorEnv:
 class VectorEnvironments(UserVectorEnv):
     """A VectorEnv or EnvPool, in any autoreset mode.
 
-    NEXT_STEP spends a step of its own on a reset: that step is not ``valid``. SAME_STEP delivers the final observation
-    in its infos. DISABLED is reset here.
+    NEXT_STEP uses a separate step for a reset, which is not ``valid``. SAME_STEP returns the final observation in its
+    infos. DISABLED is reset by this class.
     """
 
     def __init__(self, env: Any) -> None:
         super().__init__(env, env.single_observation_space, env.single_action_space)
         self._mode = autoreset_mode(env)
-        self._ended: npt.NDArray[np.bool_] = np.zeros(self.num_envs, dtype=np.bool_)  # by the step before
+        self._ended: npt.NDArray[np.bool_] = np.zeros(self.num_envs, dtype=np.bool_)  # in the previous step
         batch_size = _asynchronous_batch_size(env)
         if batch_size is not None and batch_size < self.num_envs:
             expected = f"batch_size = num_envs = {self.num_envs} (an asynchronous pool mixes policies within a batch)"
@@ -110,7 +110,7 @@ class VectorEnvironments(UserVectorEnv):
                 observations[self._ended] = fresh[self._ended]
 
     def _offered_masks(self, infos: Any) -> Any:
-        """The masks in the infos, or what the environments' method says."""
+        """The masks in the infos, or else those from the environments' method."""
         if self._masks is None:
             return None
         masks = infos.get(KEY) if isinstance(infos, dict) else None
@@ -148,7 +148,7 @@ class VectorEnvironments(UserVectorEnv):
 def take_observations(
     codec: ObservationCodec, observations: Any, out: npt.NDArray[np.float64], step: int, field: str
 ) -> None:
-    """Copy a vector environment's observations to ``out`` (n, *shape); EnvironmentFaultError if they are unfit."""
+    """Copy a vector environment's observations to ``out`` (n, *shape); EnvironmentFaultError if they are invalid."""
     is_box = isinstance(codec.space, gym.spaces.Box)
     if is_box and copy_if_fit(observations, out):
         return
@@ -165,7 +165,7 @@ def take_observations(
 
 
 def take_rewards(rewards: Any, out: npt.NDArray[np.float64], step: int) -> None:
-    """Copy a vector environment's rewards (n,) to ``out``; EnvironmentFaultError if they are unfit."""
+    """Copy a vector environment's rewards (n,) to ``out``; EnvironmentFaultError if they are invalid."""
     if copy_if_fit(rewards, out):
         return
     if not isinstance(rewards, np.ndarray) or rewards.shape != out.shape:
@@ -174,14 +174,14 @@ def take_rewards(rewards: Any, out: npt.NDArray[np.float64], step: int) -> None:
 
 
 def check_flags(flags: Any, n: int, step: int, field: str) -> npt.NDArray[np.bool_]:
-    """``flags``, which must be a bool array (n,)."""
+    """``flags``, or EnvironmentFaultError if it is not a bool array (n,)."""
     if not isinstance(flags, np.ndarray) or flags.shape != (n,) or flags.dtype != np.bool_:
         raise EnvironmentFaultError(None, step, field, f"a bool array of shape ({n},)", describe(flags))
     return flags
 
 
 def autoreset_mode(env: Any) -> AutoresetMode:
-    """The mode that a vector environment declares in ``metadata["autoreset_mode"]``."""
+    """The mode in a vector environment's ``metadata["autoreset_mode"]``; InvalidArgumentError if it has none."""
     mode = (getattr(env, "metadata", None) or {}).get("autoreset_mode")
     try:
         return AutoresetMode(mode)
@@ -191,7 +191,7 @@ def autoreset_mode(env: Any) -> AutoresetMode:
 
 
 def _asynchronous_batch_size(env: Any) -> int | None:
-    """Environments answering at a time, of pools that know such a thing (EnvPool, ALE)."""
+    """Environments per step of an asynchronous pool (EnvPool, ALE); None for other vector environments."""
     config = getattr(env, "config", None)
     size = config.get("batch_size") if isinstance(config, dict) else getattr(env, "batch_size", None)
     return int(size) if isinstance(size, numbers.Integral) and int(size) > 0 else None

@@ -1,8 +1,8 @@
-"""Snapshots: everything an environment's next steps depend on, as plain values, and back.
+"""Snapshots: capture and restore everything that an environment's next steps depend on, as plain values.
 
-After ``restore`` the same actions give the same observations, rewards and ends of episodes, bit for bit, and so do the
-resets that follow. For an environment or wrapper of yours, write ``get_state()`` and ``set_state(state)``; the state is
-made of plain values (``trpo_fast.storage.plain_values``). The environment's ``np_random`` is kept without your help.
+After ``restore``, the same actions give the same observations, rewards and episode ends, bit for bit, and so do later
+resets. For your own environment or wrapper, write ``get_state()`` and ``set_state(state)``, with a state of plain
+values (``trpo_fast.storage.plain_values``). The environment's ``np_random`` is captured automatically.
 """
 
 from copy import deepcopy
@@ -20,34 +20,34 @@ State = list[tuple[str, Any]]
 
 
 def check(env: gym.Env[Any, Any]) -> None:
-    """Refuse ``env`` if it is of a kind whose state is not known, without looking at the state.
+    """Check that the classes of ``env`` and its wrappers are known, without reading their state.
 
     Raises
     ------
     SnapshotError
-        As ``capture``.
+        If one is not.
     """
     _layers(env)
 
 
 def capture(env: gym.Env[Any, Any]) -> State:
-    """The state of ``env`` and of its wrappers from the outermost in: name of the class, plain values.
+    """The state of ``env``: a list of (class name, plain values), the outermost wrapper first.
 
     Raises
     ------
     SnapshotError
-        If a wrapper or the environment is of a kind whose state is not known; the message names it.
+        If the state of a wrapper or of the environment cannot be read; the message names its class.
     """
     return [(class_name(layer), deepcopy(adapter.get_state(layer))) for layer, adapter in _layers(env)]
 
 
 def restore(env: gym.Env[Any, Any], state: State) -> None:
-    """Put ``env``, which needs no reset, where another one was when ``capture`` gave ``state``.
+    """Set ``env`` to a state that ``capture`` returned, of this or another environment; it needs no reset.
 
     Raises
     ------
     SnapshotError
-        If ``env`` is not made of the same classes, or ``state`` does not fit them.
+        If ``env`` and its wrappers have other classes, or ``state`` does not fit them.
     """
     layers = _layers(env)
     names, its_names = [class_name(layer) for layer, _ in layers], [name for name, _ in state]
@@ -57,11 +57,11 @@ def restore(env: gym.Env[Any, Any], state: State) -> None:
         try:
             adapter.set_state(layer, deepcopy(its_state))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise SnapshotError(f"{name}: expected a state of its own, got {error!r}") from error
+            raise SnapshotError(f"{name}: expected a state that get_state returned, got {error!r}") from error
 
 
 def _layers(env: Any) -> list[tuple[Any, Adapter]]:
-    """The wrappers, the outermost first, and the environment, each with what knows its state."""
+    """The wrappers, the outermost first, and the environment, each with its adapter."""
     layers = [(env, adapter_of(env))]
     while isinstance(env, gym.Wrapper):
         env = env.env

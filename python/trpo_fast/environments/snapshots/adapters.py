@@ -1,4 +1,4 @@
-"""What knows the state of each kind of environment and wrapper."""
+"""Adapters: how to read and set the state of each class of environment and wrapper."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ _WRAPPERS = "gymnasium.wrappers."
 _CONTROL = "gymnasium.envs.classic_control."
 _TEXT = "gymnasium.envs.toy_text."
 
-# What changes from step to step, by class. Rendering and warnings are left out.
+# The attributes that change from step to step, by class; those of rendering and warnings are left out.
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     _WRAPPERS + "common.TimeLimit": ("_elapsed_steps",),
     _WRAPPERS + "common.OrderEnforcing": ("_has_reset",),
@@ -38,24 +38,24 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 
 
 class Adapter(NamedTuple):
-    """How to read the state of an environment or wrapper, and how to set it."""
+    """Reads and sets the state of an environment or wrapper."""
 
     get_state: Callable[[Any], Any]
     set_state: Callable[[Any, Any], None]
 
 
 def class_name(layer: Any) -> str:
-    """Module and name of an object's class."""
+    """Module and qualified name of an object's class."""
     return f"{type(layer).__module__}.{type(layer).__qualname__}"
 
 
 def adapter_of(layer: Any) -> Adapter:
-    """What knows the state of a wrapper or an environment.
+    """The adapter of a wrapper or an environment.
 
     Raises
     ------
     SnapshotError
-        If nothing does.
+        If its class has none.
     """
     if class_name(layer) == _WRAPPERS + "common.PassiveEnvChecker":
         adapter = Adapter(lambda layer: {}, _set_checked)
@@ -83,7 +83,7 @@ def _has_methods_of_its_own(layer: Any) -> bool:
 
 
 def _set_checked(checker: Any, state: Any) -> None:
-    """An environment that was stepped has been checked."""
+    """Mark all checks as done: a stepped environment has passed them."""
     checker.checked_reset = checker.checked_step = checker.checked_data_reuse = True
 
 
@@ -92,7 +92,7 @@ _QUEUES = ("time_queue", "return_queue", "length_queue")
 
 
 def _recorded(recorder: Any) -> dict[str, Any]:
-    """Of RecordEpisodeStatistics, all but the time at which the episode began."""
+    """State of RecordEpisodeStatistics, except the time at which the episode started."""
     return {n: getattr(recorder, n) for n in _COUNTS} | {n: list(getattr(recorder, n)) for n in _QUEUES}
 
 
@@ -117,7 +117,7 @@ def _of_attributes(names: tuple[str, ...]) -> Adapter:
 
 
 def _with_random_stream(adapter: Adapter) -> Adapter:
-    """The adapter of an environment, and the stream that its resets and steps draw from."""
+    """The adapter of an environment, extended by the random stream of its resets and steps."""
 
     def get_state(env: Any) -> dict[str, Any]:
         return {"state": adapter.get_state(env), "np_random": env.np_random}

@@ -1,6 +1,6 @@
-"""The Arcade Learning Environment, from which policies here see the RAM.
+"""The Arcade Learning Environment, with observations of the RAM.
 
-The emulator's state with its random numbers is complete but for one thing: which action sticky actions would repeat.
+The emulator's state with its random numbers lacks one thing: the action that sticky actions would repeat.
 """
 
 import sys
@@ -14,23 +14,23 @@ STICKY = "repeat_action_probability"
 
 
 def is_environment(env: Any) -> bool:
-    """Whether ``env`` is ale-py's own."""
+    """Whether ``env`` is an environment of ale-py."""
     module = sys.modules.get("ale_py.env")
     return module is not None and type(env) is module.AtariEnv
 
 
 def refuse_sticky_actions(env: Any) -> None:
-    """SnapshotError, if ``env`` has them."""
+    """SnapshotError if ``env`` has sticky actions."""
     probability = env.ale.getFloat(STICKY)
     if probability != 0.0:
         raise SnapshotError(
-            f"ale_py.env.AtariEnv: expected {STICKY}=0 (the emulator tells nobody which action sticky ones repeat), "
+            f"ale_py.env.AtariEnv: expected {STICKY}=0 (the emulator does not reveal the action that it would repeat), "
             f"got {probability:g}"
         )
 
 
 def get_state(env: Any) -> dict[str, Any]:
-    """The emulator, as bytes, and what it plays."""
+    """The emulator's state as bytes, and game, mode and difficulty."""
     emulator = np.frombuffer(env.ale.cloneState(include_rng=True).serialize(), dtype=np.uint8).copy()
     return {"plays": _plays(env), "emulator": emulator}
 
@@ -40,7 +40,7 @@ def _plays(env: Any) -> list[Any]:
 
 
 def set_state(env: Any, state: dict[str, Any]) -> None:
-    """The emulator, as ``get_state`` gave it."""
+    """Set the emulator to a state that ``get_state`` returned."""
     if state["plays"] != _plays(env):
         raise ValueError(f"expected game, mode and difficulty {_plays(env)}, got {state['plays']}")
     kind = sys.modules["ale_py"].ALEState
@@ -48,5 +48,5 @@ def set_state(env: Any, state: dict[str, Any]) -> None:
     try:
         emulator.__setstate__(state["emulator"].astype(np.uint8).tobytes())
         env.ale.restoreState(emulator)
-    except (MemoryError, RuntimeError, SystemError) as error:  # what ale-py says to bytes that are not its own
+    except (MemoryError, RuntimeError, SystemError) as error:  # raised by ale-py for bytes that it did not write
         raise ValueError("expected the bytes of an emulator") from error

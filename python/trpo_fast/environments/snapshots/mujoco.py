@@ -1,8 +1,8 @@
-"""MuJoCo: gymnasium's own tasks.
+"""MuJoCo: the tasks of Gymnasium.
 
-A step reads MuJoCo's integration state, and some tasks take what was derived before it too: the rewards of Ant and
-Humanoid begin with the body positions of the last forward pass, which lags behind qpos. So derived quantities are kept,
-all of those whose size is the model's; contacts and constraints are not.
+A step depends on MuJoCo's integration state. Some tasks also read derived quantities: the rewards of Ant and Humanoid
+use the body positions of the last forward pass, which lags behind qpos. All derived quantities whose size the model
+fixes are therefore captured; contacts and constraints are not.
 """
 
 import sys
@@ -21,13 +21,13 @@ DERIVED = (
 
 
 def is_environment(env: Any) -> bool:
-    """Whether ``env`` is one of gymnasium's MuJoCo tasks, whose Python objects keep nothing from step to step."""
+    """Whether ``env`` is a MuJoCo task of Gymnasium; their Python objects have no state from step to step."""
     base = sys.modules.get("gymnasium.envs.mujoco.mujoco_env")
     return base is not None and isinstance(env, base.MujocoEnv) and type(env).__module__.startswith(_TASKS)
 
 
 def get_state(env: Any) -> dict[str, Any]:
-    """The integration state and what was derived last."""
+    """The integration state and the derived quantities."""
     mujoco = sys.modules["mujoco"]
     state = np.empty(mujoco.mj_stateSize(env.model, mujoco.mjtState.mjSTATE_INTEGRATION))
     mujoco.mj_getState(env.model, env.data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
@@ -35,7 +35,7 @@ def get_state(env: Any) -> dict[str, Any]:
 
 
 def set_state(env: Any, state: dict[str, Any]) -> None:
-    """Both, as ``get_state`` gave them."""
+    """Set both to what ``get_state`` returned."""
     mujoco = sys.modules["mujoco"]
     arrays = _derived(env)
     ends = np.cumsum([a.size for a in arrays])
