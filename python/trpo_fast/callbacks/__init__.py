@@ -1,4 +1,4 @@
-"""Callbacks with the hooks of Stable-Baselines3's, which ``learn`` accepts as well; these need no SB3."""
+"""Callbacks with the hooks of Stable-Baselines3's, without needing SB3. ``learn`` accepts callbacks of SB3 as well."""
 
 from trpo_fast.callbacks.base import BaseCallback, CallbackList, FunctionCallback
 from trpo_fast.callbacks.checkpoint import CheckpointCallback

@@ -1,4 +1,4 @@
-"""The base of callbacks, and how ``learn`` calls them."""
+"""The base class of callbacks, and how ``learn`` calls them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -14,17 +14,17 @@ Function: TypeAlias = Callable[[dict[str, Any], dict[str, Any]], bool | None]
 
 
 class BaseCallback:
-    """What ``learn`` calls on its way; override the methods that begin with an underscore.
+    """Base class of callbacks for ``learn``; override the methods that start with an underscore.
 
     Attributes
     ----------
     model : TRPO
     n_calls : int
-        Steps of the environments seen.
+        Calls of ``on_step``: steps per environment.
     num_timesteps : int
-        Transitions collected.
+        Transitions collected so far.
     locals : dict
-        In a step: "rewards", "dones" (n,), "new_obs" ``(n, *shape)``, "infos" (a dict an environment, with
+        During a step: "rewards" and "dones" (n,), "new_obs" (n, *shape), "infos" (one dict per environment, with
         "TimeLimit.truncated" at the end of an episode), and the arguments of ``learn``.
     """
 
@@ -40,7 +40,7 @@ class BaseCallback:
 
     @property
     def training_env(self) -> Any:
-        """The environments that the model learns in."""
+        """The model's environments."""
         return self.model.get_env()
 
     @property
@@ -49,36 +49,36 @@ class BaseCallback:
         return self.model.logger
 
     def init_callback(self, model: Model) -> None:
-        """Once, before training."""
+        """Called once, before training."""
         self.model = model
         self._init_callback()
 
     def on_training_start(self, locals_: dict[str, Any], globals_: dict[str, Any]) -> None:
-        """Before the first step of a ``learn``."""
+        """Called before the first step of a ``learn``."""
         self.locals, self.globals = locals_, globals_
         self.num_timesteps = self.model.num_timesteps
         self._on_training_start()
 
     def on_rollout_start(self) -> None:
-        """Before every rollout."""
+        """Called before every rollout."""
         self._on_rollout_start()
 
     def update_locals(self, locals_: dict[str, Any]) -> None:
-        """Take the latest step's values."""
+        """Update ``locals`` with the values of the latest step."""
         self.locals.update(locals_)
 
     def on_step(self) -> bool:
-        """After every step of the environments; False ends training."""
+        """Called after every step of the environments; False ends training."""
         self.n_calls += 1
         self.num_timesteps = self.model.num_timesteps
         return self._on_step()
 
     def on_rollout_end(self) -> None:
-        """After every rollout, before the update."""
+        """Called after every rollout, before the update."""
         self._on_rollout_end()
 
     def on_training_end(self) -> None:
-        """After the last update of a ``learn``."""
+        """Called after the last update of a ``learn``."""
         self._on_training_end()
 
     def _init_callback(self) -> None:
@@ -101,7 +101,7 @@ class BaseCallback:
 
 
 class FunctionCallback(BaseCallback):
-    """A function called with (locals, globals) after every step; False ends training."""
+    """Calls a function with (locals, globals) after every step; False ends training."""
 
     def __init__(self, function: Function) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class FunctionCallback(BaseCallback):
 
 
 class CallbackList(BaseCallback):
-    """Callbacks one after the other; training ends if one of them says so."""
+    """Calls several callbacks in order; training ends if one of them returns False."""
 
     def __init__(self, callbacks: Sequence[Any]) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class CallbackList(BaseCallback):
             callback.update_locals(locals_)
 
     def _on_step(self) -> bool:
-        answers = [callback.on_step() for callback in self.callbacks]  # all of them are called
+        answers = [callback.on_step() for callback in self.callbacks]  # a list: all are called
         return all(answers)
 
     def _on_rollout_end(self) -> None:
@@ -150,7 +150,7 @@ class CallbackList(BaseCallback):
 
 
 def step_locals(trajectories: Trajectories, t: int) -> dict[str, Any]:
-    """What callbacks see of step t, under SB3's names."""
+    """The ``locals`` of step t for callbacks, under SB3's names."""
     dones = trajectories.terminated[t] | trajectories.truncated[t]
     infos: list[dict[str, Any]] = [{} for _ in dones]
     for i in np.flatnonzero(dones).tolist():
@@ -166,12 +166,12 @@ def step_locals(trajectories: Trajectories, t: int) -> dict[str, Any]:
 
 
 def as_callback(callback: Any) -> Any:
-    """A function, a list of callbacks, a callback of ours or one of Stable-Baselines3's as something with its hooks.
+    """An object with the hooks of ``BaseCallback`` from a function, a list, or a callback of trpo_fast or SB3.
 
     Raises
     ------
     InvalidArgumentError
-        If it is none of these.
+        If ``callback`` is not one of these.
     """
     if isinstance(callback, list | tuple):
         return CallbackList(callback)

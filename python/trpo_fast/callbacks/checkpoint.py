@@ -1,4 +1,4 @@
-"""A callback that saves the model at regular steps."""
+"""A callback that saves the model at regular intervals."""
 
 from pathlib import Path
 
@@ -7,9 +7,25 @@ from trpo_fast.validation import check_integer
 
 
 class CheckpointCallback(BaseCallback):
-    """Saves the model every ``save_freq`` steps of the environments as ``name_prefix_STEPS_steps.safetensors``.
+    """Saves the model every ``save_freq`` steps per environment as ``name_prefix_STEPS_steps.safetensors``.
 
-    Amid a rollout: such a file is a policy to keep, not a training to go on with bit for bit (``Checkpoints``).
+    The file is written in the middle of a rollout, so a training cannot be resumed from it bit-identically. Use the
+    sink ``trpo_fast.Checkpoints`` for that.
+
+    Parameters
+    ----------
+    save_freq : int
+        Steps per environment between two files.
+    save_path : path
+        Folder of the files; created if it does not exist.
+    name_prefix : str
+    verbose : int
+        Part of SB3's interface; has no effect.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``save_freq`` is below 1.
     """
 
     def __init__(self, save_freq: int, save_path: str | Path, name_prefix: str = "rl_model", verbose: int = 0) -> None:

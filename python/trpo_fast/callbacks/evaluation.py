@@ -1,4 +1,4 @@
-"""Callbacks that evaluate the policy while it is trained."""
+"""Callbacks that evaluate the policy during training."""
 
 from pathlib import Path
 
@@ -14,27 +14,40 @@ _EVALUATIONS = "evaluations.npz"
 
 
 class EvalCallback(BaseCallback):
-    """Evaluates the policy every ``eval_freq`` steps of the environments, and keeps the best.
+    """Evaluates the policy every ``eval_freq`` steps per environment, and saves the best model.
 
-    A training that goes on takes up the evaluations that it finds in ``log_path``.
+    A resumed training continues the evaluations in ``log_path``.
 
     Parameters
     ----------
     eval_env : as the ``env`` of TRPO
+        A separate environment for the evaluations.
     callback_on_new_best, callback_after_eval : BaseCallback, optional
+        Called after an evaluation with the best mean return so far, and after every evaluation.
     n_eval_episodes : int
+        Episodes per evaluation.
     eval_freq : int
+        Steps per environment between two evaluations.
     log_path : path, optional
-        A folder for evaluations.npz: timesteps (k,), results and ep_lengths (k, n_eval_episodes).
+        Folder for evaluations.npz: timesteps (k,), results and ep_lengths (k, n_eval_episodes).
     best_model_save_path : path, optional
-        A folder for best_model.safetensors.
+        Folder for best_model.safetensors.
     deterministic : bool
+        Take the most probable actions instead of samples.
+    verbose : int
+        1 prints every evaluation.
     seed : int, optional
-        Every evaluation begins with it: the same starts for all of them, whatever came before.
+        Seed of every evaluation: all of them start from the same states.
 
     Attributes
     ----------
     best_mean_reward, last_mean_reward : float
+        Mean return of the best and of the latest evaluation; -inf before the first.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``n_eval_episodes`` or ``eval_freq`` is below 1, or ``eval_env`` is not an environment.
     """
 
     def __init__(
@@ -130,7 +143,10 @@ class EvalCallback(BaseCallback):
 
 
 class StopTrainingOnRewardThreshold(BaseCallback):
-    """Ends training when an EvalCallback, whose ``callback_on_new_best`` it is, meets a mean return of a threshold."""
+    """Ends training when the best mean return of an EvalCallback reaches ``reward_threshold``.
+
+    Pass it to the EvalCallback as ``callback_on_new_best``.
+    """
 
     parent: EvalCallback | None
 
@@ -141,6 +157,6 @@ class StopTrainingOnRewardThreshold(BaseCallback):
     def _on_step(self) -> bool:
         if not isinstance(self.parent, EvalCallback):
             raise InvalidArgumentError(
-                "StopTrainingOnRewardThreshold", "a place in an EvalCallback", describe(self.parent)
+                "StopTrainingOnRewardThreshold", "an EvalCallback as its parent", describe(self.parent)
             )
         return self.parent.best_mean_reward < self.reward_threshold

@@ -1,1 +1,1 @@
-"""What ties the package to other libraries; a module a library, none imported unless asked for."""
+"""Integrations: one module per library. Nothing imports them except the user."""

@@ -1,8 +1,8 @@
-"""Stable-Baselines3 and sb3-contrib: their models as ours, without executing what their files hold.
+"""Loads models of Stable-Baselines3 and sb3-contrib, without executing anything in their files.
 
-A zip of SB3 has pickles in it. Here the weights are read by ``torch.load(weights_only=True)``, the layers' sizes are
-those of the weights, the spaces come from ``env``, and of the JSON nothing is unpickled. VecNormalize's file is a
-pickle as a whole: it is read by an unpickler that imports nothing.
+A zip file of SB3 contains pickles. Here ``torch.load(weights_only=True)`` reads the weights, the sizes of the layers
+come from the weights and the spaces from ``env``, and no pickle in the JSON is read. The file of VecNormalize is one
+pickle; an unpickler that imports nothing reads it.
 """
 
 import importlib
@@ -26,31 +26,37 @@ _DAMAGE = (
     pickle.UnpicklingError, zipfile.BadZipFile, AttributeError, EOFError, ImportError, IndexError, KeyError,
     MemoryError, OverflowError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
-MAX_MEMBER = 1 << 30  # bytes, unpacked
+MAX_MEMBER = 1 << 30  # bytes, after decompression
 
 
 def load_model(
     path: str | os.PathLike[str], env: EnvLike, *, vec_normalize: str | os.PathLike[str] | None = None, **kwargs: Any
 ) -> TRPO:
-    """The policy and the critic of an ``MlpPolicy`` that SB3's TRPO, PPO or A2C saved, ready to act and to learn on.
+    """Load the policy and the critic of an ``MlpPolicy`` that SB3's TRPO, PPO or A2C saved.
 
     Parameters
     ----------
     path : path
-        The zip that ``model.save`` wrote.
+        Zip file written by ``model.save``.
     env : as the ``env`` of TRPO
-        With the spaces the model was trained on.
+        With the spaces that the model was trained on.
     vec_normalize : path, optional
-        What ``VecNormalize.save`` wrote, or an .npz with mean, var and count; otherwise observations stay as they are.
+        File written by ``VecNormalize.save``, or an .npz file with mean, var and count. Without it, observations are
+        not normalised.
     **kwargs
-        Arguments of TRPO. Settings of the zip, such as gamma, are not taken over.
+        Arguments of TRPO. Settings in the zip file, such as gamma, are ignored.
+
+    Returns
+    -------
+    TRPO
+        A model with these parameters, which can act and continue to learn.
 
     Raises
     ------
     PolicyFileError
-        If the file is no such model, or its weights do not fit ``env``.
+        If the file is not such a model, or its weights do not fit ``env``.
     ImportError
-        Without PyTorch, which wrote the weights.
+        If PyTorch, which reads the weights, is missing or older than 2.6.
     """
     data, weights = _read(path)
     if data.get("use_sde"):
@@ -82,12 +88,13 @@ def load_model(
 
 
 def read_vec_normalize(path: str | os.PathLike[str]) -> RunningMeanStd:
-    """Mean, variance and count of the observations from what ``VecNormalize.save`` wrote, or from an .npz.
+    """Read mean, variance and count of the observations from a file of ``VecNormalize.save`` or an .npz file.
 
     Raises
     ------
     PolicyFileError
-        If they are not there, or belong to another normalisation than ours (clipped at 10, 1e-8 under the root).
+        If the file does not have them, or if its normalisation differs from trpo_fast's (clipped at 10, 1e-8 under the
+        root).
     """
     try:
         if str(path).endswith(".npz"):
@@ -108,7 +115,7 @@ def read_vec_normalize(path: str | os.PathLike[str]) -> RunningMeanStd:
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    """The JSON and the weights of a zip."""
+    """The JSON and the weights in a zip file."""
     torch = importlib.import_module("torch")
     if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 6):
         raise ImportError(f"reading a model needs PyTorch >= 2.6 (CVE-2025-32434), got {torch.__version__}")
@@ -127,7 +134,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, npt.N
 def _layers(
     weights: dict[str, npt.NDArray[Any]], hidden: str, output: str, path: str | os.PathLike[str]
 ) -> dict[str, npt.NDArray[Any]]:
-    """The affine maps of a network, under our names."""
+    """The dense layers of a network, under trpo_fast's names."""
     pattern = re.compile(rf"mlp_extractor\.{hidden}\.(\d+)\.weight")
     numbers = sorted(int(match[1]) for match in map(pattern.fullmatch, weights) if match)
     sources = [*(f"mlp_extractor.{hidden}.{n}" for n in numbers), output]
@@ -142,17 +149,17 @@ def _layers(
 
 
 def _activation(data: dict[str, Any], path: str | os.PathLike[str]) -> str:
-    """The activation's name, from how SB3 prints its class."""
+    """The name of the activation, from the text that SB3 stores for its class."""
     text = str(data.get("policy_kwargs", {}).get("activation_fn", "torch.nn.modules.activation.Tanh"))
     match = re.search(r"(?:torch\.nn\.modules\.(?:activation|linear)\.)(\w+)", text)
     name = match[1].lower() if match else text
     if name not in ("tanh", "relu", "elu", "silu", "identity"):
-        raise PolicyFileError(f"{path}: expected an activation that we have, got {name}")
+        raise PolicyFileError(f"{path}: expected an activation that trpo_fast has, got {name}")
     return name
 
 
 class _Passive:
-    """Stands in for every class: it holds a state and does nothing."""
+    """Replaces every class in a pickle: it stores the state and does nothing."""
 
     def __new__(cls, *_: Any, **__: Any) -> "_Passive":
         return object.__new__(cls)
@@ -166,7 +173,7 @@ class _Passive:
 
 
 class _DType(_Passive):
-    """A NumPy dtype, as its code; of little-endian numbers alone."""
+    """Replaces a NumPy dtype: its code, for little-endian numbers only."""
 
     def __init__(self, code: Any, *_: Any) -> None:
         if code not in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"):
@@ -179,7 +186,7 @@ class _DType(_Passive):
 
 
 class _Array(_Passive):
-    """A NumPy array, made of plain bytes once their number is right."""
+    """Replaces a NumPy array: made from bytes, whose number NumPy checks."""
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, is_fortran, raw = state
@@ -202,7 +209,7 @@ _STAND_INS: dict[str, Any] = {"_reconstruct": _Array, "scalar": _scalar, "ndarra
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes passive objects of everything, and imports nothing that the file names."""
+    """Replaces every class by a passive one, and imports nothing that the file names."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.partition(".")[0] == "numpy":

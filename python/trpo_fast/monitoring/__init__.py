@@ -1,1 +1,1 @@
-"""Monitoring: metrics and where they go."""
+"""Monitoring: metrics, and the sinks that write them."""

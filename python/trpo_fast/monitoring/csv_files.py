@@ -1,4 +1,4 @@
-"""Sinks that write CSV: a row an iteration, or a row an episode as Stable-Baselines3's Monitor has it."""
+"""Sinks that write CSV: one row per iteration, or one row per episode in the format of Stable-Baselines3's Monitor."""
 
 import csv
 import json
@@ -12,20 +12,20 @@ from trpo_fast.protocols import Metrics, Model
 
 
 class CSVFile:
-    """One row an iteration, flushed at once; the column names are sb3's where it has them. Columns may come later.
+    """A sink that writes one row per iteration and flushes it at once. Later rows may add columns.
 
     Parameters
     ----------
     path : Path
-        Overwritten if it exists.
+        An existing file is overwritten, unless ``after`` is above 0.
     after : int
-        Of a run that goes on: the rows of its first ``after`` transitions are kept.
+        For a resumed run: its transitions so far. Rows of an existing file up to this count are kept.
     """
 
     def __init__(self, path: Path, after: int = 0) -> None:
         self._path = path
         rows = [row for row in _rows(path) if _steps(row) <= after] if after > 0 else []
-        self._columns: dict[str, None] = dict.fromkeys(rows[0]) if rows else {}  # in their order
+        self._columns: dict[str, None] = dict.fromkeys(rows[0]) if rows else {}  # an ordered set
         _rewrite(path, list(self._columns), rows)
         self._file: IO[str] = path.open("a", newline="")
 
@@ -51,15 +51,15 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _steps(row: dict[str, Any]) -> float:
-    """The transitions until a row; infinite in one that a kill cut short."""
+    """The transition count of a row; infinite if a kill truncated the row."""
     text = row.get("time/total_timesteps") or ""
-    if None in row.values():  # what the reader puts where there are no more values
+    if None in row.values():  # the reader puts None for missing values
         return float("inf")
     return float(text) if text.isdigit() else float("inf")
 
 
 def _rewrite(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
-    """A CSV file with these columns and rows, at any moment the old or the new one."""
+    """Replace a CSV file atomically by one with these columns and rows."""
 
     def write(file: IO[str]) -> None:
         if columns:
@@ -71,7 +71,7 @@ def _rewrite(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None
 
 
 def _replace(path: Path, write: Callable[[IO[str]], None]) -> None:
-    """Have ``write`` write a file that then takes the place of ``path``."""
+    """Replace ``path`` atomically by a file that ``write`` writes."""
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("w", newline="") as file:
         write(file)
@@ -79,16 +79,18 @@ def _replace(path: Path, write: Callable[[IO[str]], None]) -> None:
 
 
 class MonitorFile:
-    """A row an episode: return "r", length "l" and seconds "t" since the file was begun, when its rollout ended.
+    """A sink that writes one row per episode: return "r", length "l" in steps, and time "t".
 
-    ``stable_baselines3.common.monitor.load_results`` reads it if its name ends with "monitor.csv".
+    "t" is the end of the episode's rollout, in seconds since the file was created.
+    ``stable_baselines3.common.monitor.load_results`` reads the file if its name ends with "monitor.csv".
 
     Parameters
     ----------
     model : TRPO
     path : Path
-        Overwritten if it exists; but of a run that goes on, the rows of its episodes so far are kept.
+        An existing file is overwritten. For a resumed run, the rows of its episodes so far are kept.
     env_id : str
+        Written to the header.
     """
 
     def __init__(self, model: Model, path: Path, env_id: str) -> None:
@@ -98,7 +100,7 @@ class MonitorFile:
         if model.num_episodes and path.exists():
             lines = path.read_text().splitlines()
             rows = lines[2 : 2 + model.num_episodes]
-            with suppress(ValueError, KeyError, TypeError, IndexError):  # of a file that is another's
+            with suppress(ValueError, KeyError, TypeError, IndexError):  # of a file that MonitorFile did not write
                 self._begin, header = float(json.loads(lines[0][1:])["t_start"]), lines[0]
         _replace(path, lambda file: file.writelines(f"{line}\n" for line in [header, "r,l,t", *rows]))
         self._file: IO[str] = path.open("a")

@@ -1,4 +1,4 @@
-"""Logger: what callbacks record between two iterations, with the interface of Stable-Baselines3's."""
+"""Logger: values that callbacks record, with the interface of Stable-Baselines3's logger."""
 
 from typing import Any
 
@@ -6,18 +6,18 @@ from trpo_fast.protocols import Metrics
 
 
 class Logger:
-    """Collects values by name; they go to the sinks with the metrics of the iteration that they fall into."""
+    """Collects values by name; the sinks get them with the metrics of the current iteration."""
 
     def __init__(self) -> None:
         self.name_to_value: Metrics = {}
         self._counts: dict[str, int] = {}
 
     def record(self, key: str, value: Any, exclude: Any = None) -> None:
-        """Keep ``value`` under ``key``. ``exclude`` is SB3's, and of no effect."""
+        """Record ``value`` under ``key``. ``exclude`` is part of SB3's interface and has no effect."""
         self.name_to_value[key] = value
 
     def record_mean(self, key: str, value: float | None, exclude: Any = None) -> None:
-        """Keep the mean of the values recorded under ``key``."""
+        """Record the mean of all values given for ``key`` in this iteration; None is ignored."""
         if value is not None:
             n = self._counts.get(key, 0)
             before = float(self.name_to_value.get(key, 0.0))
@@ -25,9 +25,9 @@ class Logger:
             self._counts[key] = n + 1
 
     def dump(self, step: int = 0) -> None:
-        """SB3's way to write at once; here the values wait for the end of the iteration."""
+        """Has no effect: values are written at the end of the iteration, where SB3 writes at once."""
 
     def take(self) -> Metrics:
-        """What was recorded since the last time."""
+        """Return the values recorded since the last call, and forget them."""
         taken, self.name_to_value, self._counts = self.name_to_value, {}, {}
         return taken

@@ -1,4 +1,4 @@
-"""What every iteration reports: metrics, their sinks, the clock, and a table for the terminal."""
+"""Metrics of an iteration: sinks that receive them, a clock, and a table for the terminal."""
 
 import time
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ class Sink(Protocol):
     """Receives the metrics of every iteration."""
 
     def write(self, metrics: Metrics) -> None:
-        """Take one iteration's metrics; the keys are the same every time."""
+        """Write the metrics of one iteration."""
 
 
 PHASES = ("environments", "policy", "update", "critic")
 
 
 class Clock:
-    """Times of a run, in seconds since ``learn`` was called, and what an iteration spent its time on."""
+    """Measures seconds since ``learn`` was called, and the share of each phase in an iteration."""
 
     def __init__(self, num_timesteps: int) -> None:
         self._start = self._read_at = time.perf_counter()
@@ -29,13 +29,13 @@ class Clock:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Count what happens within as time of a phase."""
+        """Add the time of the block to a phase."""
         begin = time.perf_counter()
         yield
         self._spent[name] += time.perf_counter() - begin
 
     def read(self, iteration: int, num_timesteps: int, seconds: Seconds) -> Metrics:
-        """Of an iteration with a rollout of ``seconds``: counts, and what part of its time each phase took."""
+        """Counts, times and the shares of the phases since the last call; ``seconds`` are those of the rollout."""
         now = time.perf_counter()
         spent = {**self._spent, "policy": seconds.policy, "environments": seconds.environments}
         shares = {f"time/share_of_{name}": spent[name] / (now - self._read_at) for name in PHASES}
@@ -51,7 +51,7 @@ class Clock:
 
 
 def format_table(metrics: Metrics) -> str:
-    """Metrics as text, one section a group."""
+    """Metrics as a text table, with one section for each prefix of their names."""
     rows: list[tuple[str, str]] = []
     section = ""
     for name, value in metrics.items():

@@ -32,7 +32,7 @@ LOGARITHMIC = ("train/max_kl", "train/cg_residual_norm")
 
 
 class Run(NamedTuple):
-    """A run folder: its environment and the columns of its progress.csv, each (iterations,)."""
+    """A run folder, its environment's id, and the columns of its progress.csv, float64 of shape (iterations,)."""
 
     folder: Path
     env_id: str
@@ -40,12 +40,12 @@ class Run(NamedTuple):
 
 
 def read_run(folder: Path) -> Run:
-    """The run in ``folder``.
+    """Read the run in ``folder``.
 
     Raises
     ------
     InvalidArgumentError
-        If there is none, or it has not finished an iteration.
+        If ``folder`` is not a run of trpo-fast train, or the run has not finished an iteration.
     """
     try:
         env_id = str(json.loads((folder / "config.json").read_text())["env_id"])
@@ -60,11 +60,22 @@ def read_run(folder: Path) -> Run:
 
 
 def plot_curves(runs: Sequence[Run], metric: str, out: Path) -> None:
-    """A panel an environment: every run thin, their mean thick, and a bootstrap band of the mean with 95 % confidence.
+    """Draw one panel per environment: thin lines for the runs, a thick one for their mean, and its 95 % bootstrap band.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    metric : str
+        Column of progress.csv.
+    out : Path
+        Output file; its suffix chooses the format.
 
     Raises
     ------
-    InvalidArgumentError, MissingExtraError
+    InvalidArgumentError
+        If a run has no such column.
+    MissingExtraError
+        If the ``plot`` extra is not installed.
     """
     for run in runs:
         if metric not in run.columns:
@@ -87,16 +98,17 @@ def plot_curves(runs: Sequence[Run], metric: str, out: Path) -> None:
 
 
 def plot_diagnostics(run: Run, out: Path) -> None:
-    """A page of what tells how an update went, over the steps.
+    """Draw a page of diagnostics of the updates of a run, over its steps.
 
     Raises
     ------
     MissingExtraError
+        If the ``plot`` extra is not installed.
     """
     figure, axes = _subplots(len(DIAGNOSTICS))
     for ax, (title, names) in zip(axes, DIAGNOSTICS.items(), strict=False):
         for name in names:
-            if name not in run.columns:  # an older run
+            if name not in run.columns:  # a run of an older version
                 continue
             ax.plot(run.columns[STEPS], run.columns[name], linewidth=0.8, label=name.partition("/")[2])
         ax.set(title=title, xlabel="steps", yscale="log" if set(names) & set(LOGARITHMIC) else "linear")
@@ -107,7 +119,7 @@ def plot_diagnostics(run: Run, out: Path) -> None:
 
 
 def confidence_band(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Lower and upper bound (k,) of the mean over runs (n, k), by percentiles of the bootstrap (Efron 1979)."""
+    """95 % confidence bounds, two (k,), of the mean over runs (n, k), by the percentile bootstrap (Efron 1979)."""
     drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
     means = values[drawn].mean(axis=1)
     tail = 50.0 * (1.0 - CONFIDENCE)

@@ -1,4 +1,4 @@
-"""The progress bar: tqdm's, drawn by rich, from the ``cli`` extra."""
+"""The progress bar, by tqdm and rich from the ``cli`` extra."""
 
 import importlib
 import warnings
@@ -10,7 +10,7 @@ from trpo_fast.errors import MissingExtraError
 
 
 class Bar(Protocol):
-    """Something that counts up."""
+    """A progress bar."""
 
     def update(self, n: int) -> object:
         """Advance by ``n``."""
@@ -23,7 +23,7 @@ class _NoBar:
 
 @contextmanager
 def progress(total: int, *, enabled: bool) -> Iterator[Bar]:
-    """A bar of ``total`` steps while the block runs, or nothing.
+    """Show a bar of ``total`` steps while the block runs, or nothing if not ``enabled``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""TensorBoard, written by tensorboardX, from the ``tensorboard`` extra."""
+"""Event files for TensorBoard, by tensorboardX from the ``tensorboard`` extra."""
 
 import importlib
 import math
@@ -9,16 +9,17 @@ from trpo_fast.protocols import Metrics
 
 
 class TensorBoard:
-    """A sink that writes every number of an iteration as a scalar, at time/total_timesteps.
+    """A sink that writes every finite number of an iteration as a scalar at step time/total_timesteps.
 
     Parameters
     ----------
     folder : Path
-        Of the event file.
+        Folder of the event file.
 
     Raises
     ------
     MissingExtraError
+        If the ``tensorboard`` extra is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,7 +30,7 @@ class TensorBoard:
         self._writer = writer(str(folder))
 
     def write(self, metrics: Metrics) -> None:
-        """Write an iteration."""
+        """Write the metrics of one iteration."""
         step = metrics["time/total_timesteps"]
         for name, value in metrics.items():
             if isinstance(value, int | float) and math.isfinite(value):
@@ -42,7 +43,7 @@ class TensorBoard:
 
 
 def free_folder(parent: Path, name: str, *, go_on: bool) -> Path:
-    """parent/name_k with the next free k, or with the last one to go on in it; as SB3 names its folders."""
+    """The folder parent/name_k, as SB3 names it: with the next free k, or with the latest one if ``go_on``."""
     numbers = [int(p.name.rpartition("_")[2]) for p in parent.glob(f"{name}_*") if p.name.rpartition("_")[2].isdigit()]
     latest = max(numbers, default=0)
     return parent / f"{name}_{latest if go_on and latest else latest + 1}"

@@ -1,4 +1,4 @@
-"""What an environment shows, as a video; needs the ``video`` extra."""
+"""Videos of an environment; they need the ``video`` extra."""
 
 import importlib
 from pathlib import Path
@@ -12,7 +12,7 @@ from trpo_fast.errors import MissingExtraError
 
 
 class FrameRecorder(gym.Wrapper[Any, Any, Any, Any]):
-    """Keeps a frame of every step and reset; the environment's ``render_mode`` is "rgb_array"."""
+    """Records a frame of every step and reset; the environment needs the ``render_mode`` "rgb_array"."""
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
@@ -31,11 +31,12 @@ class FrameRecorder(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def write_video(path: Path, frames: list[npt.NDArray[np.uint8]], fps: float) -> None:
-    """Write frames (height, width, 3); the format is that of the suffix.
+    """Write uint8 frames of shape (height, width, 3) as a video; the suffix of ``path`` chooses the format.
 
     Raises
     ------
     MissingExtraError
+        If the ``video`` extra is not installed.
     """
     try:
         iio = importlib.import_module("imageio.v3")
