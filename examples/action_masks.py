@@ -1,4 +1,4 @@
-"""An environment that says which actions are possible, in two worker processes."""
+"""An environment with action masks, in two worker processes."""
 
 import gymnasium as gym
 import numpy as np
@@ -7,7 +7,7 @@ from trpo_fast import TRPO, evaluate_policy
 
 
 class Corridor(gym.Env):
-    """Walk right to the end of a corridor; walls left and right make a step impossible, and doors open at random."""
+    """Walk right to the end of a corridor. Its left end blocks steps to the left; doors to the right open at random."""
 
     observation_space = gym.spaces.Box(0.0, 1.0, (2,), np.float32)
     action_space = gym.spaces.Discrete(3)  # left, wait, right

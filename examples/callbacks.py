@@ -1,4 +1,4 @@
-"""Watch a training: evaluation, early stopping, a schedule, an adaptive trust region and numbers of your own."""
+"""Evaluation during training, early stopping, a schedule, an adaptive trust region, and a metric of your own."""
 
 from trpo_fast import TRPO, AdaptiveRadius, LinearSchedule
 from trpo_fast.callbacks.base import BaseCallback
@@ -6,7 +6,7 @@ from trpo_fast.callbacks.evaluation import EvalCallback, StopTrainingOnRewardThr
 
 
 class CountSteps(BaseCallback):
-    """Add a number to the metrics of every iteration."""
+    """Adds a number to the metrics of every iteration."""
 
     def _on_step(self) -> bool:
         self.logger.record("custom/calls", self.n_calls)

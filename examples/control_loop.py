@@ -1,4 +1,4 @@
-"""A saved policy in a control loop of a fixed rate, with nothing but the policy and your own sensors and motors."""
+"""A saved policy in a control loop with a fixed rate. It needs only the policy, your sensors and your motors."""
 
 import time
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from trpo_fast import TRPO, load_policy
 
-TRPO("MlpPolicy", "Pendulum-v1", gamma=0.9, n_steps=1024, seed=0).learn(20_480).save("pendulum")  # once, elsewhere
+TRPO("MlpPolicy", "Pendulum-v1", gamma=0.9, n_steps=1024, seed=0).learn(20_480).save("pendulum")  # once, before
 
 policy, theta = load_policy("pendulum")
 actor = policy.actor(theta)
-observation = np.zeros((1, 3))  # float64, what the sensors say
-row = np.zeros((1, 1), np.float32)  # the policy's output
-command = policy.codec.empty_env_actions(1)  # the same within the bounds of the motors
+observation = np.zeros((1, 3))  # float64, from the sensors
+row = np.zeros((1, 1), np.float32)  # the policy's output, before the bounds
+command = policy.codec.empty_env_actions(1)  # the output within the bounds of the motors
 
 PERIOD = 0.01
-angle, speed = np.pi, 0.0  # the sensors and the motor of this example: a pendulum that hangs
+angle, speed = np.pi, 0.0  # this example's sensors and motor: a hanging pendulum
 took = []
 begin = time.perf_counter()
 for tick in range(200):

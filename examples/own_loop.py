@@ -1,4 +1,4 @@
-"""A training loop from the pieces: rollouts, advantages and the critic are yours, the update is TRPO's."""
+"""A training loop of your own: only the policy update is from trpo_fast; rollouts and advantages are yours."""
 
 import gymnasium as gym
 import numpy as np

@@ -1,4 +1,4 @@
-"""A training that is interrupted goes on bit for bit."""
+"""A resumed training is bit-identical to an uninterrupted one."""
 
 from trpo_fast import TRPO, Checkpoints
 from trpo_fast.storage.checkpoints import latest_checkpoint
@@ -8,8 +8,8 @@ whole = TRPO("MlpPolicy", "Pendulum-v1", **settings).learn(10_240)
 
 model = TRPO("MlpPolicy", "Pendulum-v1", **settings)
 model.sinks.append(Checkpoints(model, "checkpoints", every=1024))
-model.learn(5_000)  # and then the lights go out
+model.learn(5_000)  # interrupted here
 
 model = TRPO.load(latest_checkpoint("checkpoints"), env="Pendulum-v1")
 model.learn(10_240 - model.num_timesteps, reset_num_timesteps=False)
-print("the same bits:", (model.theta == whole.theta).all())
+print("bit-identical:", (model.theta == whole.theta).all())

@@ -1,4 +1,4 @@
-"""A robot that learns while it moves: no environment, its own loop, and control goes on while the policy is updated."""
+"""A robot that learns while it moves: its own loop instead of an environment, and control continues during updates."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -7,13 +7,13 @@ import numpy as np
 
 from trpo_fast import TRPO, UpdateReport
 
-PERIOD = 0.05  # seconds; a robot would wait for its clock where this loop goes on at once
-SENSORS = gym.spaces.Box(-np.inf, np.inf, (2,))  # how far from the goal, how fast
+PERIOD = 0.05  # seconds; a robot would wait for its clock, this loop does not
+SENSORS = gym.spaces.Box(-np.inf, np.inf, (2,))  # distance from the goal, speed
 MOTOR = gym.spaces.Box(-1.0, 1.0, (1,))
 
 
 def move(state: np.ndarray, force: float) -> np.ndarray:
-    """What the robot is here: a cart on a rail with friction."""
+    """Simulates the robot: a cart on a rail with friction."""
     position, speed = state
     speed += (3.0 * force - 0.5 * speed) * PERIOD
     return np.array([position + speed * PERIOD, speed])
@@ -28,20 +28,20 @@ costs: list[float] = []
 
 with ThreadPoolExecutor(max_workers=1) as learner:
     while model.num_timesteps < 40_000:
-        force = transitions.act(state)  # of the policy that was committed last, also while an update runs
+        force = transitions.act(state)  # from the latest committed policy, also during an update
         state, ticks = move(state, float(force[0])), ticks + 1
         reward = -float(state[0] ** 2 + 0.01 * force[0] ** 2)
         is_over = ticks % 100 == 0
-        transitions.add(reward, state, truncated=is_over)  # cut off, not ended: the critic says what would have come
+        transitions.add(reward, state, truncated=is_over)  # truncated, not terminated: the critic predicts the rest
         costs.append(-reward)
         if is_over:
             state = rng.uniform(-1.0, 1.0, 2)
-        if (update is None or update.done()) and len(transitions) >= 2000:  # in this order: done() may drop some
+        if (update is None or update.done()) and len(transitions) >= 2000:  # in this order: an update drops some
             if update is not None:
-                update.result()  # what went wrong in the other thread is raised here
+                update.result()  # raises an error of the other thread here
             update = learner.submit(model.update, model.collect(transitions))
     if update is not None:
         update.result()
 
-print(f"cost of a tick: {np.mean(costs[:2000]):.3f} at first, {np.mean(costs[-2000:]):.3f} at last")
-print(f"{model.metrics['train/n_updates']} updates; {transitions.n_dropped} ticks moved by a policy that was replaced")
+print(f"cost per tick: {np.mean(costs[:2000]):.3f} at first, {np.mean(costs[-2000:]):.3f} at last")
+print(f"{model.metrics['train/n_updates']} updates; {transitions.n_dropped} ticks with a replaced policy were dropped")

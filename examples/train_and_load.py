@@ -1,10 +1,10 @@
-"""Train, look at what happened, save, load, evaluate."""
+"""Train, print metrics, save, load, evaluate."""
 
 from trpo_fast import TRPO, evaluate_policy
 
 model = TRPO("MlpPolicy", "CartPole-v1", n_steps=1024, seed=0)
 model.learn(total_timesteps=30_000)
-print(f"return of the last episodes: {model.metrics['rollout/ep_rew_mean']:.0f}")
+print(f"mean return of the latest episodes: {model.metrics['rollout/ep_rew_mean']:.0f}")
 print(f"last update: {model.report.status.value}, KL {model.report.mean_kl:.4f}")
 model.save("cartpole")
 

@@ -1,4 +1,4 @@
-"""Copy code from its source into the documentation; ``--check`` fails if a copy is stale and writes nothing.
+"""Copies code from its source into the documentation; ``--check`` fails if a copy is stale and writes nothing.
 
 A comment in a page names the source of the code block below it:
 

@@ -1,4 +1,4 @@
-"""Make the pictures of docs/images from fresh trainings: ``python tools/make_images.py``. Needs chromium."""
+"""Makes the pictures in docs/images from new trainings: ``python tools/make_images.py``. Needs chromium."""
 
 import base64
 import html
@@ -17,12 +17,12 @@ font:15px/1.25 'DejaVu Sans Mono',monospace">{}</pre></body>"""
 
 
 def run(*arguments: object) -> str:
-    """What a command of ours prints."""
+    """The output of a trpo-fast command."""
     return subprocess.run([COMMAND, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
 
 
-def photograph(url: str, name: str, width: int, height: int, wait_ms: int = 0) -> None:
-    """A PNG of a page."""
+def screenshot(url: str, name: str, width: int, height: int, wait_ms: int = 0) -> None:
+    """Save a screenshot of a page as a PNG."""
     waiting = [f"--virtual-time-budget={wait_ms}"] if wait_ms else []
     subprocess.run(
         ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", *waiting,
@@ -31,8 +31,8 @@ def photograph(url: str, name: str, width: int, height: int, wait_ms: int = 0) -
     )  # fmt: skip
 
 
-def photograph_tensorboard(folder: Path) -> None:
-    """The scalars of the runs in ``folder``."""
+def screenshot_tensorboard(folder: Path) -> None:
+    """Save a screenshot of TensorBoard with the runs in ``folder``."""
     server = subprocess.Popen(
         [sys.executable, "-m", "tensorboard.main", f"--logdir={folder}", f"--port={PORT}", "--load_fast=false"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -40,13 +40,13 @@ def photograph_tensorboard(folder: Path) -> None:
     try:
         time.sleep(20.0)
         page = f"http://localhost:{PORT}/?darkMode=false#scalars&runSelectionState={ALL_RUNS}"
-        photograph(page, "tensorboard.png", 1500, 900, wait_ms=40_000)
+        screenshot(page, "tensorboard.png", 1500, 900, wait_ms=40_000)
     finally:
         server.terminate()
 
 
 def main() -> None:
-    """Train, then photograph and plot."""
+    """Train, then take screenshots and plot."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -59,8 +59,8 @@ def main() -> None:
         text = "\n".join([lines[end], *lines[: end + 1]])
         page = folder / "table.html"
         page.write_text(PAGE.format(html.escape(text)))
-        photograph(page.as_uri(), "table.png", 9 * len(lines[end]) + 60, 19 * (end + 2) + 36)
-        photograph_tensorboard(board)
+        screenshot(page.as_uri(), "table.png", 9 * len(lines[end]) + 60, 19 * (end + 2) + 36)
+        screenshot_tensorboard(board)
         runs = [folder / f"CartPole-v1_{seed}" for seed in range(1, 6)]
         for seed, out in enumerate(runs, start=1):
             run("train", "CartPole-v1", "-n", 50_000, "--seed", seed, "-f", out, "--no-progress-bar")

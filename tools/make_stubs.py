@@ -1,4 +1,4 @@
-"""Write the stubs of the compiled core from the installed module; ``--check`` fails if the committed ones differ."""
+"""Writes the stubs of the compiled core from the installed module; ``--check`` fails if the committed ones differ."""
 
 import argparse
 import re
@@ -16,7 +16,7 @@ def generate(folder: str) -> dict[str, str]:
     subprocess.run([sys.executable, "-m", "pybind11_stubgen", module, "-o", folder, "--exit-code"], check=True)
     for path in Path(folder).rglob("*.pyi"):
         text = path.read_text()
-        text = re.sub(r"^([A-Z_]+: str) = .*", r"\1", text, flags=re.MULTILINE)  # a value of this machine
+        text = re.sub(r"^([A-Z_]+: str) = .*", r"\1", text, flags=re.MULTILINE)  # the value depends on the machine
         path.write_text(re.sub(r": (\w+) = None", r": \1 | None = None", text))
     for command in (["check", "--fix-only", "--select", "I,RUF022"], ["format"]):
         options = ["--quiet", "--config", str(STUBS.parents[2] / "pyproject.toml")]

@@ -1,9 +1,8 @@
-// A control loop: a policy that `trpo-fast train CartPole-v1` trained keeps a pole upright, 50 times a second.
+// A control loop at 50 Hz: a policy trained by `trpo-fast train CartPole-v1` balances a pole.
 //
 //   balance FILE [SECONDS]
 //
-// The cart and the pole are a simulation here, with the equations of Gymnasium's CartPole-v1; a robot has sensors and
-// motors in their place.
+// Cart and pole are simulated with the equations of Gymnasium's CartPole-v1; a robot has sensors and motors instead.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -23,7 +22,7 @@ struct CartPole {
 
   bool is_upright() const { return std::abs(angle) < 0.2095f && std::abs(position) < 2.4f; }
 
-  // One period with the cart pushed to the left or to the right.
+  // Simulates one period with the cart pushed to the left or to the right.
   void step(bool to_the_right) {
     constexpr float kGravity = 9.8f, kPoleMass = 0.1f, kTotalMass = 1.1f, kHalfLength = 0.5f, kSeconds = 0.02f;
     const float force = to_the_right ? 10.0f : -10.0f;

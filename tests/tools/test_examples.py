@@ -12,7 +12,7 @@ SAYS = {
     "callbacks.py": "stopped after",
     "control_loop.py": "a command took",
     "own_loop.py": "14: length",
-    "resume.py": "the same bits: True",
+    "resume.py": "bit-identical: True",
     "robot_learning.py": r"1\.\d+ at first, 0\.[01]\d+ at last",
     "train_and_load.py": "last update: committed",
 }

@@ -29,7 +29,7 @@ class Train:
     """Train a policy with TRPO.
 
     Writes policy.safetensors, progress.csv, monitor.csv, config.json and checkpoints to the output folder. Ctrl-C stops
-    and saves; ``trpo-fast resume`` continues.
+    and saves; trpo-fast resume continues.
     """
 
     env_id: tyro.conf.Positional[str]
