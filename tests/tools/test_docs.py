@@ -10,6 +10,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from copy_code import COPY, PAGES, updated
 
+CODE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)]*))?\)")
 
 
@@ -31,9 +32,13 @@ def test_every_comment_that_names_a_source_has_a_block(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_is_more_than_directives(page):
+    assert re.search(r"^\w.* .* .* ", CODE.sub("", page.read_text()), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
-    for target, anchor in LINK.findall(prose):
+    for target, anchor in LINK.findall(CODE.sub("", page.read_text())):
         path = page.parent / target if target else page
         assert path.exists(), target
         assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
