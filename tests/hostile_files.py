@@ -171,6 +171,7 @@ def main(path: Path, env_id: str) -> None:
     before = peak()
     warnings.simplefilter("ignore")
     for place, value, file in hostile_files(content):
+        path.unlink()  # ext4 waits for the disk when a file is truncated and written again
         path.write_bytes(file)
         largest = max(largest, len(file))
         for env in (None, env_id):
