@@ -1,26 +1,14 @@
-"""The private core converts nothing and trusts nothing; the public functions cast floats and refuse the rest.
-
-A new bound function costs one row in ``bound``, a new public one a row in ``public``.
-"""
+"""The private core converts nothing and trusts nothing. A new bound function costs one row in ``bound``."""
 
 import gc
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from cases import DTYPES, make_case
+from arrays import CORRUPT, RELAID, copied, placed
+from cases import DTYPES
+from failures import collected_failures
 
-from trpo_fast import (
-    Batch,
-    FisherOperator,
-    InvalidArgumentError,
-    KFACPreconditioner,
-    SurrogateObjective,
-    TRPOConfig,
-    ValueFunction,
-    conjugate_gradient,
-    trpo_update,
-)
 from trpo_fast._core.modules import core, kernels
 
 N, P = 300, 388  # rows, more than a block; parameters of the network below
@@ -149,38 +137,7 @@ def bound(dtype):
 TABLE = {dtype: bound(dtype) for dtype in DTYPES}
 
 
-def placed(array, offset):
-    """A copy that begins ``offset`` bytes after a multiple of 64."""
-    buffer = np.empty(array.nbytes + 128, dtype=np.uint8)
-    begin = -buffer.ctypes.data % 64 + offset
-    view = buffer[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
-    view[...] = array
-    return view
-
-
 ABSTRACT = ("Layer", "Distribution", "LinearOperator", "PolicyObjective")
-CORRUPT = {
-    "one dimension more": lambda a: a[None],
-    "one column more": lambda a: np.concatenate([a, a[..., -1:]], axis=-1),
-    "the other float": lambda a: a.astype(np.float32 if a.dtype == np.float64 else np.float64),
-    "float16": lambda a: a.astype(np.float16),
-    "int32": lambda a: a.astype(np.int32),
-    "complex": lambda a: a.astype(np.complex128),
-    "objects": lambda a: a.astype(object),
-    "text": lambda a: a.astype(str),
-    "the other byte order": lambda a: a.astype(a.dtype.newbyteorder()),
-    "empty": lambda a: a[:0],
-    "a list": lambda a: a.tolist(),
-    "None": lambda a: None,
-    "a number": lambda a: 1.0,
-    "str": lambda a: "1.0",
-}
-RELAID = {  # the same values, laid out otherwise: refused by the core, taken by the public functions
-    "in Fortran order": lambda a: np.asfortranarray(a) if a.ndim > 1 else np.repeat(a, 2)[::2],
-    "reversed": lambda a: a[::-1].copy()[::-1],
-    "every other": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
-    "misaligned": lambda a: placed(a, 1),
-}
 LEGAL = {
     ("Actor.act", "noise", "None"),  # the most probable action
     ("Actor.act", "env_actions", "None"),  # not wanted
@@ -191,22 +148,28 @@ LEGAL = {
     *(("copy_if_fit", "values", corruption) for corruption in (*CORRUPT, *RELAID)),  # answered with False
     *(("copy_if_fit", "out", corruption) for corruption in ("one dimension more", "one column more", "empty")),
 }
-ARRAYS = [(n, a) for n, row in TABLE["float64"].items() for a, v in row.arguments.items() if isinstance(v, np.ndarray)]
-OUTPUTS = [(name, output) for name, row in TABLE["float64"].items() for output in row.outputs]
-
-
-def parametrize(names, rows):
-    return pytest.mark.parametrize(names, [pytest.param(*row, id="-".join(row)) for row in rows])
-
-
-def copied(arguments):
-    return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in arguments.items()}
+ARRAYS = {
+    name: [argument for argument, value in row.arguments.items() if isinstance(value, np.ndarray)]
+    for name, row in TABLE["float64"].items()
+}
+every_callable = pytest.mark.parametrize("name", TABLE["float64"])
+every_callable_of_arrays = pytest.mark.parametrize("name", [name for name, arguments in ARRAYS.items() if arguments])
+both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 
 def assert_untouched(arguments, before, outputs=()):
     for name, value in arguments.items():
         if isinstance(value, np.ndarray) and name not in outputs:
             np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
+def assert_refused(row, arguments, message, *, errors=(TypeError, ValueError), may_write=()):
+    """That the call raises one of ``errors``, not a subclass, and leaves every other array as it was."""
+    before = copied(arguments)
+    with pytest.raises(errors, match=message) as caught:
+        row.call(**arguments)
+    assert type(caught.value) in errors
+    assert_untouched(arguments, before, may_write)
 
 
 def numbers(row, arguments):
@@ -235,8 +198,8 @@ def test_abstract_classes_cannot_be_made(name):
         getattr(core.float32, name, core.LinearOperator)()
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", TABLE["float64"])
+@both_dtypes
+@every_callable
 def test_inputs_are_unmodified_and_results_do_not_depend_on_where_arrays_lie(name, dtype):
     row = TABLE[dtype][name]
     before, results = copied(row.arguments), []
@@ -247,31 +210,34 @@ def test_inputs_are_unmodified_and_results_do_not_depend_on_where_arrays_lie(nam
     assert all(result == results[0] for result in results)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@parametrize(
-    ("name", "argument", "corruption"),
-    [(*pair, c) for pair in ARRAYS for c in (*CORRUPT, *RELAID) if (*pair, c) not in LEGAL],
-)
-def test_a_wrong_array_is_refused_by_name_and_never_converted(name, argument, corruption, dtype):
+@both_dtypes
+@every_callable_of_arrays
+def test_a_wrong_array_is_refused_by_name_and_never_converted(name, dtype):
     row = TABLE[dtype][name]
-    arguments = copied(row.arguments)
-    arguments[argument] = {**CORRUPT, **RELAID}[corruption](arguments[argument])
-    before = copied(arguments)
-    with pytest.raises((TypeError, ValueError), match=f"^{argument}: expected .*array of shape .*, got ") as caught:
-        row.call(**arguments)
-    assert type(caught.value) in (TypeError, ValueError)
-    assert_untouched(arguments, before, row.outputs)
+    with collected_failures() as case:
+        for argument in ARRAYS[name]:
+            for corruption, corrupt in {**CORRUPT, **RELAID}.items():
+                if (name, argument, corruption) in LEGAL:
+                    continue
+                with case(argument, corruption):
+                    arguments = copied(row.arguments)
+                    arguments[argument] = corrupt(arguments[argument])
+                    message = f"^{argument}: expected .*array of shape .*, got "
+                    assert_refused(row, arguments, message, may_write=row.outputs)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@parametrize(("name", "argument"), OUTPUTS)
-def test_a_read_only_output_is_refused_and_stays(name, argument, dtype):
+@both_dtypes
+@pytest.mark.parametrize("name", [name for name, row in TABLE["float64"].items() if row.outputs])
+def test_a_read_only_output_is_refused_and_stays(name, dtype):
     row = TABLE[dtype][name]
-    arguments = copied(row.arguments)
-    arguments[argument].flags.writeable = False
-    with pytest.raises(ValueError, match=f"^{argument}: expected a writeable array, got a read-only one"):
-        row.call(**arguments)
-    np.testing.assert_array_equal(arguments[argument], row.arguments[argument])
+    with collected_failures() as case:
+        for argument in row.outputs:
+            with case(argument):
+                arguments = copied(row.arguments)
+                arguments[argument].flags.writeable = False
+                message = f"^{argument}: expected a writeable array, got a read-only one"
+                assert_refused(row, arguments, message, errors=(ValueError,), may_write=row.outputs)
+                np.testing.assert_array_equal(arguments[argument], row.arguments[argument])
 
 
 def other(dtype):
@@ -318,31 +284,25 @@ BAD_SCALARS = {
 
 
 def test_every_other_argument_is_in_the_table():
-    rest = {(name, a) for name, row in TABLE["float64"].items() for a in row.arguments} - set(ARRAYS)
-    assert rest == {(name, argument) for name, row in BAD_SCALARS.items() for argument in row}
+    rest = {name: row.arguments.keys() - ARRAYS[name] for name, row in TABLE["float64"].items()}
+    assert {name: arguments for name, arguments in rest.items() if arguments} == {
+        name: row.keys() for name, row in BAD_SCALARS.items()
+    }
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(
-    ("name", "argument", "bad"),
-    [
-        pytest.param(name, argument, bad, id=f"{name}-{argument}-{bad!r}")
-        for name, row in BAD_SCALARS.items()
-        for argument, values in row.items()
-        for bad in values
-    ],
-)
-def test_a_wrong_number_or_object_is_refused_by_name(name, argument, bad, dtype):
+@both_dtypes
+@pytest.mark.parametrize("name", BAD_SCALARS)
+def test_a_wrong_number_or_object_is_refused_by_name(name, dtype):
     row = TABLE[dtype][name]
-    value = other(dtype)[name].arguments[argument] if bad is FOREIGN else bad
-    arguments = copied({**row.arguments, argument: value})
-    before = copied(arguments)
-    with pytest.raises((TypeError, ValueError), match=rf"\b{argument}:"):
-        row.call(**arguments)
-    assert_untouched(arguments, before)
+    with collected_failures() as case:
+        for argument, values in BAD_SCALARS[name].items():
+            for bad in values:
+                with case(argument, repr(bad)):
+                    value = other(dtype)[name].arguments[argument] if bad is FOREIGN else bad
+                    assert_refused(row, copied({**row.arguments, argument: value}), rf"\b{argument}:")
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@both_dtypes
 @pytest.mark.parametrize("bad", [nan, inf, -1.0, 2.0, 0.5], ids=str)
 @pytest.mark.parametrize("kind", ["Categorical", "Bernoulli", "Product"])
 def test_what_is_no_action_of_a_discrete_distribution_is_refused(kind, bad, dtype):
@@ -369,7 +329,7 @@ def test_what_is_no_action_of_a_discrete_distribution_is_refused(kind, bad, dtyp
 
 
 @pytest.mark.parametrize("bad", [-1, N, 2**40, -(2**63)])
-@pytest.mark.parametrize("dtype", DTYPES)
+@both_dtypes
 def test_a_row_number_out_of_range_is_refused(bad, dtype):
     row = TABLE[dtype]["ValueFit"]
     arguments = copied(row.arguments)
@@ -380,7 +340,7 @@ def test_a_row_number_out_of_range_is_refused(bad, dtype):
     assert_untouched(arguments, before)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@both_dtypes
 def test_parts_that_do_not_fit_together_are_refused(dtype):
     k, rows = kernels(dtype), TABLE[dtype]
     wide = k.DiagGaussian(3)
@@ -403,7 +363,7 @@ def test_parts_that_do_not_fit_together_are_refused(dtype):
 
 
 @pytest.mark.parametrize("corruption", ["nothing", *CORRUPT, *RELAID, "nan", "inf", "-inf", "above 1e18"])
-@pytest.mark.parametrize("dtype", DTYPES)
+@both_dtypes
 def test_only_plain_floats_of_the_same_shape_that_are_fit_are_copied(corruption, dtype):
     values, out = np.linspace(-9.0, 9.0, 36).reshape(12, 3).astype(dtype), np.zeros((12, 3))
     unfit = {"nan": nan, "inf": inf, "-inf": -inf, "above 1e18": 1.001e18}
@@ -434,7 +394,7 @@ def test_what_a_callable_operator_returns_is_checked(product, error, message):
         core.conjugate_gradient(operator, np.ones(3), 5, 1e-9)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@both_dtypes
 def test_objects_keep_alive_what_they_were_made_of(dtype):
     k = kernels(dtype)
     theta, x, out = np.ones(P, dtype), np.ones((N, 3), dtype), np.zeros(P)
@@ -443,100 +403,3 @@ def test_objects_keep_alive_what_they_were_made_of(dtype):
     operator.multiply(np.ones(P), out)
     assert np.isfinite(out).all()
     assert out.any()
-
-
-# The public functions
-
-
-def public(case):
-    """Public functions of arrays, and arrays that they take; ``call`` reduces a result to numbers."""
-    policy, theta, ones = case.policy, case.theta, np.ones(case.policy.num_params)
-    observations, advantages = case.observations.astype(np.float32), case.advantages.astype(np.float32)
-    F = FisherOperator(policy, theta, observations, damping=0.1)
-    phi = policy.dist_params(theta, observations)
-    value = ValueFunction(policy.observation_space, net_arch=(4,), dtype=policy.dtype)
-    critic = value.initial_state(0)
-    order = np.tile(np.arange(len(observations)), (2, 1))
-    batch = {"observations": observations, "actions": case.actions, "advantages": advantages}
-    v = case.vector().astype(np.float32)
-
-    def objective(theta, **batch):
-        return SurrogateObjective(policy, theta, **batch)
-
-    return {
-        "Policy.normalize": (policy.normalize, {"observations": observations}),
-        "Policy.dist_params": (policy.dist_params, {"theta": theta, "observations": observations}),
-        "Policy.forward": (policy.forward, {"theta": theta, "inputs": observations}),
-        "Policy.log_prob": (
-            policy.log_prob, {"theta": theta, "observations": observations, "actions": case.actions}
-        ),
-        "Policy.kl_divergence": (policy.kl_divergence, {"p": phi, "q": phi[::-1].copy()}),
-        "FisherOperator": (
-            lambda theta, observations: FisherOperator(policy, theta, observations) @ ones,
-            {"theta": theta, "observations": observations},
-        ),
-        "FisherOperator, rows": (
-            lambda observations: FisherOperator(policy, theta, observations, rows=slice(0, None, 2)) @ ones,
-            {"observations": observations},
-        ),
-        "FisherOperator.matvec": (F.matvec, {"v": v}),
-        "KFACPreconditioner": (
-            lambda theta, observations, actions: KFACPreconditioner(policy, theta, observations, actions, 0.1) @ ones,
-            {"theta": theta, "observations": observations, "actions": case.actions},
-        ),
-        "SurrogateObjective": (lambda **arrays: objective(**arrays).gradient(), {"theta": theta, **batch}),
-        "SurrogateObjective.evaluate": (
-            lambda theta_new: np.array(objective(theta, **batch).evaluate(theta_new)), {"theta_new": theta * 1.01}
-        ),
-        "conjugate_gradient": (lambda b: conjugate_gradient(F, b).x, {"b": v}),
-        "trpo_update": (
-            lambda theta, **arrays: trpo_update(policy, theta, Batch(**arrays, returns=advantages), TRPOConfig())[0],
-            {"theta": theta, **batch},
-        ),
-        "ValueFunction.predict": (lambda inputs: value.predict(critic, inputs), {"inputs": observations}),
-        "ValueFunction.fit": (
-            lambda **arrays: value.fit(critic, **arrays, batch_size=3, learning_rate=0.01).state.theta,
-            {"inputs": observations, "returns": advantages, "order": order},
-        ),
-    }  # fmt: skip
-
-
-PUBLIC = [(name, argument) for name, (_, arrays) in public(make_case(n=8)).items() for argument in arrays]
-EXACT = ("theta", "theta_new", "order")  # of one dtype only
-
-
-def legal(argument, corruption):
-    """What public functions take, or blame on another argument."""
-    return (
-        (argument not in EXACT and corruption == "the other float")
-        or (argument == "actions" and corruption in ("float16", "the other byte order"))
-        or (argument == "b" and corruption == "one column more")  # F is then the one that does not fit
-    )
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@parametrize(("name", "argument", "layout"), [(*pair, layout) for pair in PUBLIC for layout in RELAID])
-def test_public_functions_take_any_layout(name, argument, layout, dtype):
-    call, arrays = public(make_case(n=8, dtype=dtype))[name]
-    relaid = RELAID[layout](arrays[argument])
-    before = relaid.copy()
-    np.testing.assert_array_equal(call(**{**arrays, argument: relaid}), call(**arrays))
-    np.testing.assert_array_equal(relaid, before)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@parametrize(("name", "argument"), [(name, argument) for name, argument in PUBLIC if argument not in EXACT])
-def test_public_functions_take_both_floats(name, argument, dtype):
-    call, arrays = public(make_case(n=8, dtype=dtype))[name]
-    as_float64 = arrays[argument].astype(np.float64)
-    np.testing.assert_allclose(call(**{**arrays, argument: as_float64}), call(**arrays), rtol=1e-6)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@parametrize(
-    ("name", "argument", "corruption"), [(*pair, c) for pair in PUBLIC for c in CORRUPT if not legal(pair[1], c)]
-)
-def test_public_functions_refuse_the_rest_by_name(name, argument, corruption, dtype):
-    call, arrays = public(make_case(n=8, dtype=dtype))[name]
-    with pytest.raises(InvalidArgumentError, match=f"^{argument}: expected .+, got .+"):
-        call(**{**arrays, argument: CORRUPT[corruption](arrays[argument])})
