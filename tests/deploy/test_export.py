@@ -21,10 +21,19 @@ NO_HEAP = ["-fno-exceptions", "-fno-rtti"]
 
 
 IN_FLOAT64 = ("Box float64", "std output", "Discrete")
+QUICK = ("Box bounded", "squashed", "std output", "Discrete", "MultiDiscrete masked", "MultiBinary")
+
+
+def marks_of(name, dtype):
+    return () if name in QUICK and dtype == "float32" else pytest.mark.slow
 
 
 @pytest.fixture(
-    params=[*((name, "float32") for name in CASES), *((name, "float64") for name in IN_FLOAT64)], ids=" ".join
+    params=[
+        pytest.param((name, dtype), marks=marks_of(name, dtype), id=f"{name} {dtype}")
+        for dtype, names in (("float32", CASES), ("float64", IN_FLOAT64))
+        for name in names
+    ]
 )
 def deployed(request, tmp_path):
     """(policy, theta, observations) of a case; its file is policy.safetensors in tmp_path."""
@@ -51,6 +60,7 @@ def compiled(tmp_path, kind, *flags):
     return compile_program(source, tmp_path / f"ask_{kind}", "-I", str(tmp_path), *sources, *flags)
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("kind", ["c", "cpp"])
 def test_sources_act_as_python_does(kind, deployed, tmp_path):
     policy, theta, observations = deployed
@@ -107,6 +117,7 @@ def test_json_has_the_numbers_that_python_computes_with(deployed, tmp_path):
     assert_agrees(policy, theta, observations, actions)
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("kind", ["c", "cpp"])
 def test_the_self_test_passes_and_finds_a_weight_that_is_wrong(kind, deployed, tmp_path):
     policy, _, _ = deployed
@@ -130,6 +141,7 @@ def test_the_self_test_passes_and_finds_a_weight_that_is_wrong(kind, deployed, t
     assert subprocess.run([broken], capture_output=True).returncode == 1
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("kind", ["c", "cpp"])
 def test_the_self_test_is_a_function_for_a_program_of_ones_own(kind, tmp_path):
     made("Discrete", "float32", tmp_path / "policy.safetensors")
@@ -140,6 +152,7 @@ def test_the_self_test_is_a_function_for_a_program_of_ones_own(kind, tmp_path):
     run(compile_program(own, tmp_path / "own", "-I", str(tmp_path), "-DPOLICY_NO_MAIN", *sources))
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("kind", ["c", "cpp"])
 @pytest.mark.parametrize("name", ["Box bounded", "Discrete masked"])
 def test_sources_refuse_what_must_not_be_acted_on(name, kind, tmp_path):
@@ -168,6 +181,7 @@ def test_golden_vectors_of_onnx_and_json_are_observations_and_pythons_actions(na
     assert_agrees(policy, theta, observations.astype(np.float32), actions)
 
 
+@pytest.mark.compiler
 def test_observations_of_several_parts_are_rows_as_gymnasium_flattens_them(tmp_path):
     space = gym.spaces.Dict(
         {"goal": gym.spaces.Discrete(3), "sensors": gym.spaces.Tuple([gym.spaces.Box(-1.0, 1.0, (2, 2))] * 2)}

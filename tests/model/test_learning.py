@@ -6,6 +6,8 @@ import pytest
 
 from trpo_fast import TRPO
 
+slow = pytest.mark.slow
+
 
 def train(env, steps, **kwargs):
     model = TRPO("MlpPolicy", env, seed=1, **kwargs)
@@ -13,12 +15,13 @@ def train(env, steps, **kwargs):
     return model
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=slow)])
 def test_cartpole_is_learned(dtype):
     model = train("CartPole-v1", 15_000, n_steps=1024, dtype=dtype)
     assert model.metrics["rollout/ep_rew_mean"] > 60  # a random policy has 22
 
 
+@slow
 @pytest.mark.parametrize("mode", list(gym.vector.AutoresetMode))
 def test_cartpole_is_learned_in_a_vector_environment(mode):
     env = gym.make_vec("CartPole-v1", num_envs=4, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode})
@@ -27,11 +30,13 @@ def test_cartpole_is_learned_in_a_vector_environment(mode):
     assert model.metrics["rollout/ep_rew_mean"] > 60
 
 
+@slow
 def test_continuous_actions_are_learned():
     model = train("Pendulum-v1", 60_000, gamma=0.9, n_envs=2, n_steps=1000, target_kl=0.05)
     assert model.metrics["rollout/ep_rew_mean"] > -950  # a random policy has -1200
 
 
+@slow
 @pytest.mark.parametrize("space", [gym.spaces.MultiDiscrete([3, 3]), gym.spaces.MultiBinary(2)])
 def test_factored_discrete_actions_are_learned(space):
     class Match(gym.Env):
@@ -53,6 +58,7 @@ def test_factored_discrete_actions_are_learned(space):
     assert model.metrics["rollout/ep_rew_mean"] > 0.75
 
 
+@slow
 def test_rewards_to_go_and_normalised_returns_learn_too():
     model = train("CartPole-v1", 15_000, n_steps=1024, advantage="rewards_to_go", normalize_returns=True)
     assert model.metrics["rollout/ep_rew_mean"] > 60

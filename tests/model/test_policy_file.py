@@ -356,7 +356,7 @@ def test_a_failing_write_of_a_new_file_leaves_nothing(model, tmp_path, monkeypat
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", pytest.param("Pendulum-v1", marks=pytest.mark.slow)])
 def test_hostile_metadata_that_are_signed_are_typed_errors_in_little_memory(env_id, tmp_path):
     """Thousands of values where others belong: a typed error, or a model; never more than 2 x file + 16 MB."""
     path = tmp_path / "model.safetensors"

@@ -23,6 +23,7 @@ from trpo_fast.sampling.collector import RolloutCollector
 from trpo_fast.sampling.sampler import SerialSampler
 from trpo_fast.training.batching import to_batch
 
+slow = pytest.mark.slow
 N_BATCHES = 10_000
 CONFIGS = [
     TRPOConfig(),
@@ -177,7 +178,10 @@ def test_equal_advantages_never_move_the_policy(dtype, normalize):
         assert report.status is UpdateStatus.NO_SIGNAL
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "Acrobot-v1", "Pendulum-v1", "MountainCarContinuous-v0"])
+@pytest.mark.parametrize(
+    "env_id",
+    ["CartPole-v1", "Pendulum-v1", *(pytest.param(i, marks=slow) for i in ("Acrobot-v1", "MountainCarContinuous-v0"))],
+)
 def test_ordinary_batches_commit_and_use_the_trust_region(env_id):
     """No paralysis: 1,000 rollouts of random small networks, 250 a task."""
     config, rng = TRPOConfig(n_steps=200), np.random.default_rng(1)

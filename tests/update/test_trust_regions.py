@@ -67,7 +67,7 @@ def test_an_adaptive_penalty_is_the_multiplier_of_the_bound():
     assert penalised[1].step_norm == pytest.approx(bounded[1].step_norm, rel=1e-6)
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", pytest.param("Pendulum-v1", marks=pytest.mark.slow)])
 def test_an_adaptive_penalty_keeps_the_kl_near_its_goal(env_id):
     model = TRPO("MlpPolicy", env_id, trust_region="penalty", n_steps=500, seed=0)
     kls = []
@@ -147,6 +147,7 @@ def test_the_empirical_fisher_matrix_comes_near_the_other_with_many_actions():
     np.testing.assert_array_equal(thinned @ v, alone @ v)
 
 
+@pytest.mark.slow
 def test_training_with_the_empirical_fisher_matrix_learns():
     model = TRPO("MlpPolicy", "CartPole-v1", metric="empirical_fisher", n_steps=1024, seed=0).learn(50_000)
     assert model.metrics["rollout/ep_rew_mean"] > 150.0
