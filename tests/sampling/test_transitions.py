@@ -1,5 +1,6 @@
 """Learning from transitions that come from outside: as from an environment, and safe to act beside."""
 
+import sys
 import threading
 
 import gymnasium as gym
@@ -218,6 +219,16 @@ def test_sinks_get_the_metrics_of_an_update():
     assert (seen[0]["time/total_timesteps"], seen[0]["rollout/episodes"], seen[0]["rollout/ep_len_mean"]) == (30, 3, 10)
 
 
+@pytest.fixture
+def eager_threads():
+    """Threads that take turns every 50 microseconds, not 5 milliseconds."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(5e-5)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("eager_threads")
 def test_predict_beside_updates_sees_whole_policies_only():
     """Each policy says which update made it, in theta and in the statistics; no answer is of two of them."""
     space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float64)
