@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "problems.hpp"
+#include "trpo_fast/fisher/empirical_fisher_operator.hpp"
 #include "trpo_fast/fisher/fisher_operator.hpp"
 #include "trpo_fast/objectives/surrogate.hpp"
 #include "trpo_fast/objectives/vine.hpp"
@@ -55,7 +56,7 @@ TEST_BOTH(empirical_fisher_is_the_mean_outer_product_of_the_score) {
   const double damping = 0.125;
   for (const PolicySpec& policy : policy_specs()) {
     const Problem<Scalar> p(policy, kRows);
-    FisherOperator<Scalar> fisher(*p.distribution, p.linearization(1), view(p.actions), damping, 1);
+    EmpiricalFisherOperator<Scalar> fisher(*p.distribution, p.linearization(1), view(p.actions), damping, 1);
     const std::vector<Real> wide_theta = widened<Real>(p.theta);
     std::vector<Dual<Real>> theta(wide_theta.begin(), wide_theta.end());
     Eigen::MatrixXd scores(kRows, p.theta.size());

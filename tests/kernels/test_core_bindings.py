@@ -109,6 +109,10 @@ def bound(dtype):
         "FisherOperator": Bound(
             k.FisherOperator, {**both, "theta": theta, "x": x, "damping": 0.1, "n_threads": 2}
         ),
+        "EmpiricalFisherOperator": Bound(
+            k.EmpiricalFisherOperator,
+            {**both, "theta": theta, "x": x, "actions": actions, "damping": 0.1, "n_threads": 2},
+        ),
         "KFACPreconditioner": Bound(
             k.KFACPreconditioner,
             {**both, "theta": theta, "x": x, "actions": actions, "damping": 0.1, "n_threads": 2},
@@ -270,6 +274,7 @@ BAD_SCALARS = {
         "n_threads": THREADS,
     },
     "FisherOperator": {"network": OBJECT, "distribution": OBJECT, "damping": REAL, "n_threads": THREADS},
+    "EmpiricalFisherOperator": {"network": OBJECT, "distribution": OBJECT, "damping": REAL, "n_threads": THREADS},
     "KFACPreconditioner": {"network": OBJECT, "distribution": OBJECT, "damping": REAL, "n_threads": THREADS},
     "set_num_threads": {"n_threads": THREADS},
     "CallableOperator": {"size": SIZE, "product": (None, 1)},
