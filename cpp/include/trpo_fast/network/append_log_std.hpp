@@ -30,11 +30,11 @@ class AppendLogStd final : public Layer<Scalar> {
     for (Index j = 0; j < size_; ++j) reverse[j] = packed[j] < low() || packed[j] > high() ? Scalar(0) : Scalar(1);
   }
 
-  void forward(const Scalar* packed, ConstPanel<Scalar> x, Panel<Scalar> y, Panel<Scalar> /*cache*/) const override {
+  void forward(LayerBlock<Scalar>& at) const override {
     // y = [x, clamp(s)]
-    write(x, y, [&](auto packet, Index j) {
+    write(at.x, at.y, [&](auto packet, Index j) {
       using Packet = decltype(packet);
-      const Packet s = simd::ploadu<Packet>(packed + j);
+      const Packet s = simd::ploadu<Packet>(at.packed + j);
       return simd::pmax(simd::pmin(s, simd::pset1<Packet>(high())), simd::pset1<Packet>(low()));  // NaN stays NaN
     });
   }

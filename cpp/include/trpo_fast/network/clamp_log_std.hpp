@@ -17,10 +17,9 @@ class ClampLogStd final : public Layer<Scalar> {
   Index packed_size() const override { return 0; }
   void packed_order(std::int32_t* /*order*/) const override {}
 
-  void forward(const Scalar* /*packed*/, ConstPanel<Scalar> x, Panel<Scalar> y,
-               Panel<Scalar> /*cache*/) const override {
-    y = x;
-    for_each_log_std(y, [&](Scalar& s, Index, Index) {
+  void forward(LayerBlock<Scalar>& at) const override {
+    at.y = at.x;
+    for_each_log_std(at.y, [&](Scalar& s, Index, Index) {
       s = s < low() ? low() : s > high() ? high() : s;
     });  // NaN stays
   }

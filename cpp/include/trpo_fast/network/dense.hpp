@@ -44,20 +44,20 @@ class Dense final : public Layer<Scalar> {
     });
   }
 
-  void forward(const Scalar* packed, ConstPanel<Scalar> x, Panel<Scalar> y, Panel<Scalar> cache) const override {
+  void forward(LayerBlock<Scalar>& block) const override {
     // y = phi(x W^T + b)
     // several sums an element, for a policy that acts on a single row; their number may depend on the layer alone
     with_activation(activation_, [&](auto phi) {
       const auto finish = [&](const auto& z, Index row, Index column) {
         auto derivative = z;
         const auto value = activate<phi>(z, derivative);
-        if constexpr (keeps_derivative(phi)) simd::pstoreu(at(cache, row, column), derivative);
+        if constexpr (keeps_derivative(phi)) simd::pstoreu(at(block.cache, row, column), derivative);
         return value;
       };
       if (out_ <= kNarrow) {
-        multiply<4, Scalar>(x.rows(), out_, affine(x, packed), {}, y, finish);
+        multiply<4, Scalar>(block.x.rows(), out_, affine(block.x, block.packed), {}, block.y, finish);
       } else {
-        multiply<2, Scalar>(x.rows(), out_, affine(x, packed), {}, y, finish);
+        multiply<2, Scalar>(block.x.rows(), out_, affine(block.x, block.packed), {}, block.y, finish);
       }
     });
   }
@@ -66,7 +66,7 @@ class Dense final : public Layer<Scalar> {
            Panel<Scalar> dy) const override {
     // dz = x dW^T + db + dx W^T;   dy = phi'(z) dz
     const MatrixProduct<Scalar> moved{dx.data(), dx.outerStride(), block.packed, 1 + in_, in_};
-    const ConstPanel<Scalar>& kept = this->kept(block);
+    const ConstPanel<Scalar> kept = this->kept(block);
     with_activation(activation_, [&](auto phi) {
       multiply<1>(dy.rows(), out_, affine(block.x, dpacked), moved, dy, [&](const auto& dz, Index row, Index column) {
         using Packet = std::decay_t<decltype(dz)>;
@@ -124,8 +124,8 @@ class Dense final : public Layer<Scalar> {
     return {x.data(), x.outerStride(), packed, 1 + in_, in_};
   }
   // what phi' is computed from
-  const ConstPanel<Scalar>& kept(const LayerBlock<Scalar>& block) const {
-    return keeps_derivative(activation_) ? block.cache : block.y;
+  ConstPanel<Scalar> kept(const LayerBlock<Scalar>& block) const {
+    return view(keeps_derivative(activation_) ? block.cache : block.y);
   }
 
   static constexpr Index kNarrow = 16;  // columns that leave most of a register block idle

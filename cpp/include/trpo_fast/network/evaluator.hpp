@@ -49,9 +49,10 @@ class Evaluator {
  private:
   void forward_layer(Index l, ConstPanel<Scalar> input, Workspace& workspace) const {
     const auto at = static_cast<std::size_t>(l);
-    network_.layer(l).forward(packed_.data() + network_.packed_offset(l), input,
-                              workspace.outputs_[at].panel(0, input.rows()),
-                              workspace.caches_[at].panel(0, input.rows()));
+    LayerBlock<Scalar> block{packed_.data() + network_.packed_offset(l), nullptr, input,
+                             workspace.outputs_[at].panel(0, input.rows()),
+                             workspace.caches_[at].panel(0, input.rows())};
+    network_.layer(l).forward(block);
   }
 
   const Network<Scalar>& network_;

@@ -10,14 +10,15 @@
 
 namespace trpo_fast {
 
-// One layer on one block of rows, as the forward pass left it. (What a recurrent layer needs besides becomes a field.)
+// A layer on a block of rows. forward() writes y and cache; a const LayerBlock, which jvp() and vjp() take, is read
+// only. (What a recurrent layer needs as well becomes a field.)
 template <class Scalar>
 struct LayerBlock {
-  const Scalar* packed;      // (packed_size,)
-  const Scalar* reverse;     // (reverse_size,)
-  ConstPanel<Scalar> x;      // (B, input_size)
-  ConstPanel<Scalar> y;      // (B, output_size)
-  ConstPanel<Scalar> cache;  // (B, cache_size)
+  const Scalar* packed;   // (packed_size,)
+  const Scalar* reverse;  // (reverse_size,); forward() does not read it
+  ConstPanel<Scalar> x;   // (B, input_size)
+  Panel<Scalar> y;        // (B, output_size)
+  Panel<Scalar> cache;    // (B, cache_size)
 };
 
 // The affine map in a layer, z = x W^T + b: theta_l is W (outputs, inputs) row-major, then b (outputs). It reads the
@@ -47,12 +48,8 @@ class Layer {
   virtual Index reverse_size() const { return 0; }
   virtual void pack_reverse(const Scalar* /*packed*/, Scalar* /*reverse*/) const {}
 
-  // y = f(x; theta)
-  virtual void forward(const Scalar* packed,  // (packed_size,)
-                       ConstPanel<Scalar> x,  // (B, input_size)
-                       Panel<Scalar> y,       // (B, output_size)
-                       Panel<Scalar> cache    // (B, cache_size)
-  ) const = 0;
+  // y = f(x; theta), and the cache
+  virtual void forward(LayerBlock<Scalar>& at) const = 0;
 
   // dy = d_x f dx + d_theta f dtheta.   dx without data stands for zero (the network's input).
   virtual void jvp(const LayerBlock<Scalar>& at,

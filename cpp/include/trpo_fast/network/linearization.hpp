@@ -60,9 +60,8 @@ class Linearization {
 
   void forward(Rows rows) {
     for (Index l = 0; l < network_.num_layers(); ++l) {
-      network_.layer(l).forward(packed_.data() + network_.packed_offset(l), input(l, rows),
-                                activations_[at(l)].panel(rows.begin, rows.size()),
-                                caches_[at(l)].panel(rows.begin, rows.size()));
+      LayerBlock<Scalar> block = layer_block(l, rows);
+      network_.layer(l).forward(block);
     }
     network_.mask(input(0, rows), activations_.back().panel(rows.begin, rows.size()));
   }
@@ -118,9 +117,13 @@ class Linearization {
     return (l == 0 ? x_ : activations_[at(l - 1)]).panel(rows.begin, rows.size());
   }
 
-  LayerBlock<Scalar> layer_block(Index l, Rows rows) const {
+  LayerBlock<Scalar> layer_block(Index l, Rows rows) {
     return {packed_.data() + network_.packed_offset(l), reverse_.data() + network_.reverse_offset(l), input(l, rows),
             activations_[at(l)].panel(rows.begin, rows.size()), caches_[at(l)].panel(rows.begin, rows.size())};
+  }
+  // The same to read
+  const LayerBlock<Scalar> layer_block(Index l, Rows rows) const {
+    return const_cast<Linearization*>(this)->layer_block(l, rows);
   }
 
   const Network<Scalar>& network_;
