@@ -141,12 +141,16 @@ inline void expect_size(const char* name, const char* what, Index expected, Inde
   }
 }
 
+// A part that is not None.
+template <class T>
+void check_part(const std::shared_ptr<T>& part, const char* name) {
+  if (part == nullptr) throw py::type_error(name + std::string(": expected objects of this module, got None"));
+}
+
 // A list of parts without None in it.
 template <class T>
 void check_parts(const std::vector<std::shared_ptr<T>>& parts, const char* name) {
-  for (const auto& part : parts) {
-    if (part == nullptr) throw py::type_error(name + std::string(": expected objects of this module, got None"));
-  }
+  for (const auto& part : parts) check_part(part, name);
 }
 
 }  // namespace trpo_fast::bindings

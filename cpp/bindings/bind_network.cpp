@@ -85,14 +85,25 @@ template <class Scalar>
 void bind_network(py::module_& module) {
   using Net = Network<Scalar>;
   bind_layers<Scalar>(module);
+  using L = std::shared_ptr<Layer<Scalar>>;
   py::class_<Net>(module, "Network", py::module_local(), "Layers over one flat theta")
-      .def(py::init([](const std::vector<std::shared_ptr<Layer<Scalar>>>& layers, bool is_masked) {
+      .def(py::init([](const std::vector<L>& layers, bool is_masked) {
              check_parts(layers, "layers");
              return std::make_unique<Net>(
                  std::vector<std::shared_ptr<const Layer<Scalar>>>(layers.begin(), layers.end()), is_masked);
            }),
            py::arg("layers"), py::arg("is_masked") = false,
-           "is_masked: x has a column more for each output, 0 where that is to be -Inf")
+           "A chain. is_masked: x has a column more for each output, 0 where that is to be -Inf")
+      .def(py::init([](const std::vector<std::pair<L, Index>>& layers, bool is_masked) {
+             std::vector<Node<Scalar>> nodes;
+             for (const auto& [layer, input] : layers) {
+               check_part(layer, "layers");
+               nodes.push_back({layer, input});
+             }
+             return std::make_unique<Net>(std::move(nodes), is_masked);
+           }),
+           py::arg("layers"), py::arg("is_masked") = false,
+           "Pairs of a layer and the buffer that it reads: 0 is x, 1 + j the output of layer j; the last is the output")
       .def_property_readonly("input_size", &Net::input_size)
       .def_property_readonly("output_size", &Net::output_size)
       .def_property_readonly("num_params", &Net::num_params)

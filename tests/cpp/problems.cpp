@@ -25,6 +25,18 @@ Network<Scalar> make_network(const NetworkSpec& spec) {
 }
 
 template <class Scalar>
+Network<Scalar> make_forked_network() {
+  const auto dense = [](Index inputs, Index outputs, Activation activation) {
+    return std::make_shared<Dense<Scalar>>(inputs, outputs, activation);
+  };
+  return Network<Scalar>(std::vector<Node<Scalar>>{{dense(5, 7, Activation::tanh), 0},
+                                                   {dense(7, 3, Activation::silu), 1},
+                                                   {dense(5, 4, Activation::relu), 0},
+                                                   {dense(7, 2, Activation::identity), 1},
+                                                   {std::make_shared<AppendLogStd<Scalar>>(2), 4}});
+}
+
+template <class Scalar>
 std::shared_ptr<const Distribution<Scalar>> make_distribution(const Factors& factors) {
   std::vector<std::shared_ptr<const Distribution<Scalar>>> parts;
   for (const Factor& f : factors) {
@@ -37,6 +49,8 @@ std::shared_ptr<const Distribution<Scalar>> make_distribution(const Factors& fac
 
 template Network<float> make_network(const NetworkSpec&);
 template Network<double> make_network(const NetworkSpec&);
+template Network<float> make_forked_network();
+template Network<double> make_forked_network();
 template std::shared_ptr<const Distribution<float>> make_distribution(const Factors&);
 template std::shared_ptr<const Distribution<double>> make_distribution(const Factors&);
 

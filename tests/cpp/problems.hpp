@@ -36,6 +36,12 @@ class Random {
 
 template <class Scalar>
 Network<Scalar> make_network(const NetworkSpec& spec);
+// Not a chain: two heads on a trunk and a second trunk, of which one head leads to the output; then log_std.
+// The parameters of those that lead to it are those of the chain {{5, 7, 2}, tanh, true}.
+template <class Scalar>
+Network<Scalar> make_forked_network();
+constexpr Index kForkedNodes = 5;
+constexpr bool kForkedLeadsToOutput[kForkedNodes] = {true, false, false, true, true};
 template <class Scalar>
 std::shared_ptr<const Distribution<Scalar>> make_distribution(const Factors& factors);
 

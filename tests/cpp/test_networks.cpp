@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "problems.hpp"
+#include "trpo_fast/network/clamp_log_std.hpp"
 #include "trpo_fast/network/evaluator.hpp"
 #include "trpo_fast/network/linearization.hpp"
 
@@ -65,6 +66,106 @@ TEST_BOTH(forward_jvp_and_vjp_agree_with_the_oracle) {
       CHECK(is_close(bar, theta_bar, tolerance<Scalar>()), "net", policy.name, "block at", rows.begin);
     });
   }
+}
+
+// A network at theta and rows x, with jvp and vjp of whole vectors
+template <class Scalar>
+struct Linearized {
+  const Network<Scalar>& network;
+  Linearization<Scalar> at;
+  typename Linearization<Scalar>::Workspace workspace;
+
+  Linearized(const Network<Scalar>& network_, const Vector<Scalar>& theta, const RowMatrix<Scalar>& x)
+      : network(network_), at(network, theta.data(), view(x), 1), workspace(network) {}
+
+  RowMatrix<Scalar> jvp(const Vector<Scalar>& v) {
+    Vector<Scalar> packed = Vector<Scalar>::Zero(network.packed_size());
+    network.pack(v.data(), packed.data());
+    return at.jvp({0, at.num_rows()}, packed.data(), workspace);
+  }
+  Vector<Scalar> vjp(const RowMatrix<Scalar>& u) {
+    PaddedMatrix<Scalar> phi_bar(view(u));
+    Vector<Scalar> packed = Vector<Scalar>::Zero(network.packed_size()), bar(network.num_params());
+    at.vjp({0, at.num_rows()}, phi_bar.panel(0, u.rows()), packed.data(), workspace);
+    network.unpack(packed.data(), bar.data());
+    return bar;
+  }
+};
+
+template <class Scalar>
+RowMatrix<Scalar> evaluated(const Network<Scalar>& network, const Vector<Scalar>& theta, const RowMatrix<Scalar>& x) {
+  RowMatrix<Scalar> phi(x.rows(), network.output_size());
+  forward(network, theta.data(), view(x), MatrixView<Scalar>(phi.data(), phi.rows(), phi.cols()), 1);
+  return phi;
+}
+
+// What is cut out of theta: the parameters of nodes that lead to the output
+template <class Scalar>
+Vector<Scalar> on_the_path(const Network<Scalar>& network, const Vector<Scalar>& theta) {
+  std::vector<Scalar> kept;
+  const Scalar* from = theta.data();
+  for (Index j = 0; j < network.num_nodes(); from += network.layer(j++).num_params()) {
+    if (kForkedLeadsToOutput[j]) kept.insert(kept.end(), from, from + network.layer(j).num_params());
+  }
+  return Eigen::Map<const Vector<Scalar>>(kept.data(), Index(kept.size()));
+}
+
+TEST_BOTH(a_fork_has_the_bits_of_the_chain_that_leads_to_the_output) {
+  Random random(21);
+  const Network<Scalar> fork = make_forked_network<Scalar>();
+  const Network<Scalar> chain = make_network<Scalar>({{5, 7, 2}, Activation::tanh, true});
+  const Vector<Scalar> theta = random.vector<Scalar>(fork.num_params(), 0.5);
+  const Vector<Scalar> v = random.vector<Scalar>(fork.num_params());
+  const RowMatrix<Scalar> x = random.matrix<Scalar>(kBlockRows, 5), u = random.matrix<Scalar>(kBlockRows, 4);
+  const Vector<Scalar> chain_theta = on_the_path(fork, theta);
+  CHECK(chain_theta.size() == chain.num_params() && fork.num_nodes() == kForkedNodes, "P", chain_theta.size());
+  for (Index j = 0; j < kForkedNodes; ++j) CHECK(fork.leads_to_output(j) == kForkedLeadsToOutput[j], "node", j);
+  Linearized<Scalar> at(fork, theta, x), chain_at(chain, chain_theta, x);
+  CHECK(evaluated(fork, theta, x) == evaluated(chain, chain_theta, x), "forward", 0);
+  CHECK(at.jvp(v) == chain_at.jvp(on_the_path(fork, v)), "jvp", 0);
+  const Vector<Scalar> bar = at.vjp(u), chain_bar = chain_at.vjp(u);
+  CHECK(on_the_path(fork, bar) == chain_bar, "vjp", 0);
+  CHECK((bar.array() != 0).count() == (chain_bar.array() != 0).count(), "nodes off the path", 0);
+}
+
+TEST(derivatives_of_a_fork) {
+  Random random(22);
+  const Network<double> fork = make_forked_network<double>();
+  const Vector<double> theta = random.vector<double>(fork.num_params(), 0.5);
+  const Vector<double> v = random.vector<double>(fork.num_params());
+  const RowMatrix<double> x = random.matrix<double>(9, 5), u = random.matrix<double>(9, 4);
+  Linearized<double> at(fork, theta, x);
+  const RowMatrix<double> dphi = at.jvp(v);
+  const double h = 1e-6;
+  const RowMatrix<double> difference =
+      (evaluated<double>(fork, theta + h * v, x) - evaluated<double>(fork, theta - h * v, x)) / (2 * h);
+  CHECK((dphi - difference).norm() <= 1e-8 * dphi.norm(), "error", (dphi - difference).norm());
+  const double left = u.cwiseProduct(dphi).sum(), right = at.vjp(u).dot(v);  // <u, J v> = <J^T u, v>
+  CHECK(std::abs(left - right) <= 1e-13 * u.norm() * dphi.norm(), "left", left, "right", right);
+}
+
+// The message of an error that make() throws
+template <class Function>
+std::string refusal(Function&& make) {
+  try {
+    make();
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "none";
+}
+
+TEST(nodes_are_checked) {
+  const auto network = [](Index first, Index second) {
+    const auto layer = [](Index inputs) { return std::make_shared<ClampLogStd<float>>(inputs / 2); };
+    return [=] { Network<float>(std::vector<Node<float>>{{layer(4), first}, {layer(2), second}}); };
+  };
+  const std::string order = "layers: expected layer ", size = "layers: expected a layer with input size 4, got 2";
+  CHECK(refusal(network(1, 1)) == order + "0 to read a buffer in 0..0, got 1", "got", refusal(network(1, 1)));
+  CHECK(refusal(network(0, -1)) == order + "1 to read a buffer in 0..1, got -1", "got", refusal(network(0, -1)));
+  CHECK(refusal(network(0, 2)) == order + "1 to read a buffer in 0..1, got 2", "got", refusal(network(0, 2)));
+  CHECK(refusal(network(0, 0)) == size, "got", refusal(network(0, 0)));
+  CHECK(refusal(network(0, 1)) == size, "got", refusal(network(0, 1)));
 }
 
 // Beyond the clamp of log_std its derivative is 0, whether it is a parameter of its own or the bias of an output.

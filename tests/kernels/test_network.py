@@ -67,6 +67,38 @@ def test_jvp_and_vjp_at_any_batch_size(n, dtype):
     assert abs((u * jvp(case, lin, v)).sum() - vjp(case, lin, u) @ v) < tolerance(dtype, 1e-13, 2e-6) * scale
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_network_is_made_of_layers_or_of_layers_with_the_buffers_they_read(dtype):
+    k, rng = kernels(dtype), np.random.default_rng(0)
+    hidden, unused, last = k.Dense(3, 7, "tanh"), k.Dense(7, 2, "relu"), k.Dense(7, 4, "identity")
+    theta, x = rng.standard_normal(76).astype(dtype), rng.standard_normal((5, 3)).astype(dtype)
+
+    def forward(layers, theta):
+        network, out = k.Network(layers), np.empty((5, 4), dtype)
+        assert (network.input_size, network.output_size, network.num_params) == (3, 4, theta.size)
+        network.forward(theta, x, out)
+        return out
+
+    without_unused = np.concatenate([theta[:28], theta[44:]])
+    expected = forward([hidden, last], without_unused)
+    assert (forward([(hidden, 0), (last, 1)], without_unused) == expected).all()
+    assert (forward([(hidden, 0), (unused, 1), (last, 1)], theta) == expected).all()
+
+
+@pytest.mark.parametrize("bad", [[(None, 0)], [(1, 0)], [(0,)], [("layer", 1)]])
+def test_what_is_no_node_is_refused(bad):
+    with pytest.raises(TypeError, match="layers"):
+        kernels("float32").Network(bad)
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (-1, 1), (0, 2), (0, -1)])
+def test_a_layer_reads_an_earlier_buffer(first, second):
+    k = kernels("float32")
+    layer = k.Dense(3, 3, "tanh")
+    with pytest.raises(ValueError, match=r"^layers: expected layer [01] to read a buffer in 0\.\.[01], got "):
+        k.Network([(layer, first), (layer, second)])
+
+
 def test_log_std_is_clamped_with_zero_derivative_outside():
     case = make_case("Gaussian")
     log_std = case.policy.unflatten(case.theta)["log_std"]

@@ -27,8 +27,8 @@ class KFACPreconditioner final : public LinearOperator {
                      double damping, int n_threads)
       : n_threads_(n_threads) {
     check_actions(distribution, actions);
-    for (Index l = 0; l < network.num_layers(); ++l) {
-      const Layer<Scalar>& layer = network.layer(l);
+    for (Index j = 0; j < network.num_nodes(); ++j) {
+      const Layer<Scalar>& layer = network.layer(j);
       const KroneckerBlock block(layer.affine_map());
       layers_.push_back({block, true, num_params_, layer.num_params(), num_moments_});
       num_params_ += layer.num_params();
@@ -95,8 +95,8 @@ class KFACPreconditioner final : public LinearOperator {
         const Panel<Scalar> phi_bar = workspace.cotangents.phi(rows.size());
         distribution.log_prob_vjp(at.output(rows), panel(block(actions, rows)), {ones.data(), rows.size()}, phi_bar);
         at.vjp(rows, phi_bar, workspace.packed_bar.data(), workspace.cotangents,
-               [&](Index l, ConstPanel<Scalar> input, ConstPanel<Scalar> y_bar) {
-                 const LayerPart& layer = layers_[static_cast<std::size_t>(l)];
+               [&](Index j, ConstPanel<Scalar> input, ConstPanel<Scalar> y_bar) {
+                 const LayerPart& layer = layers_[static_cast<std::size_t>(j)];
                  layer.block.add(input, y_bar, moments + layer.first_moment);
                });
       });

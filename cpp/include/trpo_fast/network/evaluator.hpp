@@ -11,21 +11,20 @@ namespace trpo_fast {
 template <class Scalar>
 class Evaluator {
  public:
-  // Scratch of one thread: each layer's output on one block.
+  // Scratch of one thread: each node's output on one block.
   class Workspace {
    public:
     Workspace(const Network<Scalar>& network, Index max_rows) {
-      for (Index l = 0; l < network.num_layers(); ++l) {
-        outputs_.emplace_back(max_rows, network.layer(l).output_size());
-        caches_.emplace_back(max_rows, network.layer(l).cache_size());
+      for (Index j = 0; j < network.num_nodes(); ++j) {
+        outputs_.emplace_back(max_rows, network.layer(j).output_size());
+        caches_.emplace_back(max_rows, network.layer(j).cache_size());
       }
     }
 
    private:
     friend class Evaluator;
-    ConstPanel<Scalar> output(Index l, Index rows) const {
-      return outputs_[static_cast<std::size_t>(l)].panel(0, rows);
-    }
+    Panel<Scalar> output(Index j, Index rows) { return outputs_[static_cast<std::size_t>(j)].panel(0, rows); }
+    Panel<Scalar> cache(Index j, Index rows) { return caches_[static_cast<std::size_t>(j)].panel(0, rows); }
 
     std::vector<PaddedMatrix<Scalar>> outputs_;
     std::vector<PaddedMatrix<Scalar>> caches_;  // written by layers that keep something; not read here
@@ -40,21 +39,20 @@ class Evaluator {
   ConstPanel<Scalar> forward(ConstPanel<Scalar> x,  // (B, input_size)
                              Workspace& workspace   // -> (B, output_size)
   ) const {
-    forward_layer(0, x, workspace);
-    for (Index l = 1; l < network_.num_layers(); ++l) forward_layer(l, workspace.output(l - 1, x.rows()), workspace);
-    network_.mask(x, workspace.outputs_.back().panel(0, x.rows()));
-    return workspace.output(network_.num_layers() - 1, x.rows());
+    for (Index j = 0; j < network_.num_nodes(); ++j) {
+      if (!network_.leads_to_output(j)) continue;
+      const Index input = network_.input(j);
+      LayerBlock<Scalar> block{packed_.data() + network_.packed_offset(j), nullptr,
+                               input == 0 ? x : view(workspace.output(input - 1, x.rows())),
+                               workspace.output(j, x.rows()), workspace.cache(j, x.rows())};
+      network_.layer(j).forward(block);
+    }
+    const Panel<Scalar> phi = workspace.output(network_.num_nodes() - 1, x.rows());
+    network_.mask(x, phi);
+    return view(phi);
   }
 
  private:
-  void forward_layer(Index l, ConstPanel<Scalar> input, Workspace& workspace) const {
-    const auto at = static_cast<std::size_t>(l);
-    LayerBlock<Scalar> block{packed_.data() + network_.packed_offset(l), nullptr, input,
-                             workspace.outputs_[at].panel(0, input.rows()),
-                             workspace.caches_[at].panel(0, input.rows())};
-    network_.layer(l).forward(block);
-  }
-
   const Network<Scalar>& network_;
   Vector<Scalar> packed_;
 };

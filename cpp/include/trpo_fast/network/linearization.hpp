@@ -11,14 +11,13 @@ namespace trpo_fast {
 template <class Scalar>
 class Linearization {
  public:
-  // Scratch of one thread: tangents, then cotangents, of each layer's output on one block.
+  // Scratch of one thread: tangents, then cotangents, of each node's output on one block.
   class Workspace {
    public:
     explicit Workspace(const Network<Scalar>& network) {
-      for (Index l = 0; l < network.num_layers(); ++l)
-        outputs_.emplace_back(kBlockRows, network.layer(l).output_size());
+      for (Index j = 0; j < network.num_nodes(); ++j) outputs_.emplace_back(kBlockRows, network.layer(j).output_size());
     }
-    Panel<Scalar> output(Index l, Index rows) { return outputs_[static_cast<std::size_t>(l)].panel(0, rows); }
+    Panel<Scalar> output(Index j, Index rows) { return outputs_[static_cast<std::size_t>(j)].panel(0, rows); }
     // The last of them: what jvp returns, and room for a cotangent to begin vjp with.
     Panel<Scalar> phi(Index rows) { return outputs_.back().panel(0, rows); }
 
@@ -31,9 +30,9 @@ class Linearization {
         packed_(Vector<Scalar>::Zero(network.packed_size())),
         reverse_(Vector<Scalar>::Zero(network.reverse_size())),
         x_(n_rows, network.input_size()) {
-    for (Index l = 0; l < network.num_layers(); ++l) {
-      activations_.emplace_back(n_rows, network.layer(l).output_size());
-      caches_.emplace_back(n_rows, network.layer(l).cache_size());
+    for (Index j = 0; j < network.num_nodes(); ++j) {
+      activations_.emplace_back(n_rows, network.layer(j).output_size());
+      caches_.emplace_back(n_rows, network.layer(j).cache_size());
     }
   }
 
@@ -59,11 +58,12 @@ class Linearization {
   void pack_reverse() { network_.pack_reverse(packed_.data(), reverse_.data()); }
 
   void forward(Rows rows) {
-    for (Index l = 0; l < network_.num_layers(); ++l) {
-      LayerBlock<Scalar> block = layer_block(l, rows);
-      network_.layer(l).forward(block);
+    for (Index j = 0; j < network_.num_nodes(); ++j) {
+      if (!network_.leads_to_output(j)) continue;
+      LayerBlock<Scalar> block = layer_block(j, rows);
+      network_.layer(j).forward(block);
     }
-    network_.mask(input(0, rows), activations_.back().panel(rows.begin, rows.size()));
+    network_.mask(view(input(rows)), activations_.back().panel(rows.begin, rows.size()));
   }
 
   const Network<Scalar>& network() const { return network_; }
@@ -77,13 +77,12 @@ class Linearization {
   Panel<Scalar> jvp(Rows rows,
                     const Scalar* dpacked,  // (packed_size,)
                     Workspace& workspace) const {
-    Panel<Scalar> dx(nullptr, rows.size(), network_.input_size(), Eigen::OuterStride<>(0));  // the input does not move
-    for (Index l = 0; l < network_.num_layers(); ++l) {
-      const Panel<Scalar> dy = workspace.output(l, rows.size());
-      network_.layer(l).jvp(layer_block(l, rows), dpacked + network_.packed_offset(l), view(dx), dy);
-      new (&dx) Panel<Scalar>(dy);
+    for (Index j = 0; j < network_.num_nodes(); ++j) {
+      if (!network_.leads_to_output(j)) continue;
+      network_.layer(j).jvp(layer_block(j, rows), dpacked + network_.packed_offset(j), view(moved(j, rows, workspace)),
+                            workspace.output(j, rows.size()));
     }
-    return dx;
+    return workspace.phi(rows.size());
   }
 
   // packed_bar += J^T phi_bar on a block of rows; phi_bar is overwritten, and may be the workspace's phi
@@ -94,44 +93,54 @@ class Linearization {
     vjp(rows, phi_bar, packed_bar, workspace, [](Index, ConstPanel<Scalar>, ConstPanel<Scalar>) {});
   }
 
-  // The same; observe(l, x, y_bar) sees each layer's input, and y_bar as the layer's vjp left it.
+  // The same; observe(j, x, y_bar) sees each node's input, and y_bar as its layer's vjp left it.
+  //
+  // A layer reads one buffer, so one path leads to the output and a cotangent comes from one reader. (Where a layer
+  // that joins several buffers makes that two, the later node writes the cotangent and the earlier one has to add to
+  // it.)
   template <class Observer>
   void vjp(Rows rows,
            Panel<Scalar> phi_bar,  // (B, K)
            Scalar* packed_bar,     // (packed_size,)
            Workspace& workspace, Observer&& observe) const {
-    Panel<Scalar> y_bar(phi_bar);
-    for (Index l = network_.num_layers() - 1; l >= 0; --l) {
-      Panel<Scalar> x_bar(nullptr, rows.size(), network_.layer(l).input_size(), Eigen::OuterStride<>(0));
-      if (l > 0) new (&x_bar) Panel<Scalar>(workspace.output(l - 1, rows.size()));
-      network_.layer(l).vjp(layer_block(l, rows), y_bar, x_bar, packed_bar + network_.packed_offset(l));
-      observe(l, input(l, rows), view(y_bar));
-      new (&y_bar) Panel<Scalar>(x_bar);
+    const Index last = network_.num_nodes() - 1;
+    for (Index j = last; j >= 0; --j) {
+      if (!network_.leads_to_output(j)) continue;
+      const LayerBlock<Scalar> block = layer_block(j, rows);
+      const Panel<Scalar> y_bar = j == last ? phi_bar : workspace.output(j, rows.size());
+      network_.layer(j).vjp(block, y_bar, moved(j, rows, workspace), packed_bar + network_.packed_offset(j));
+      observe(j, block.x, view(y_bar));
     }
   }
 
  private:
-  static std::size_t at(Index l) { return static_cast<std::size_t>(l); }
+  static std::size_t at(Index j) { return static_cast<std::size_t>(j); }
 
-  ConstPanel<Scalar> input(Index l, Rows rows) const {
-    return (l == 0 ? x_ : activations_[at(l - 1)]).panel(rows.begin, rows.size());
+  // The tangent or cotangent of what node j reads; without data where that is the network's input, which does not move.
+  Panel<Scalar> moved(Index j, Rows rows, Workspace& workspace) const {
+    const Index input = network_.input(j);
+    if (input > 0) return workspace.output(input - 1, rows.size());
+    return {nullptr, rows.size(), network_.layer(j).input_size(), Eigen::OuterStride<>(0)};
   }
 
-  LayerBlock<Scalar> layer_block(Index l, Rows rows) {
-    return {packed_.data() + network_.packed_offset(l), reverse_.data() + network_.reverse_offset(l), input(l, rows),
-            activations_[at(l)].panel(rows.begin, rows.size()), caches_[at(l)].panel(rows.begin, rows.size())};
+  LayerBlock<Scalar> layer_block(Index j, Rows rows) {
+    const Index input = network_.input(j);
+    const PaddedMatrix<Scalar>& x = input == 0 ? x_ : activations_[at(input - 1)];
+    return {packed_.data() + network_.packed_offset(j), reverse_.data() + network_.reverse_offset(j),
+            x.panel(rows.begin, rows.size()), activations_[at(j)].panel(rows.begin, rows.size()),
+            caches_[at(j)].panel(rows.begin, rows.size())};
   }
   // The same to read
-  const LayerBlock<Scalar> layer_block(Index l, Rows rows) const {
-    return const_cast<Linearization*>(this)->layer_block(l, rows);
+  const LayerBlock<Scalar> layer_block(Index j, Rows rows) const {
+    return const_cast<Linearization*>(this)->layer_block(j, rows);
   }
 
   const Network<Scalar>& network_;
   Vector<Scalar> packed_;
   Vector<Scalar> reverse_;
   PaddedMatrix<Scalar> x_;
-  std::vector<PaddedMatrix<Scalar>> activations_;  // each layer's output, (N, n_l)
-  std::vector<PaddedMatrix<Scalar>> caches_;       // what a layer keeps besides, (N, c_l)
+  std::vector<PaddedMatrix<Scalar>> activations_;  // each node's output, (N, n_j)
+  std::vector<PaddedMatrix<Scalar>> caches_;       // what its layer keeps as well, (N, c_j)
 };
 
 }  // namespace trpo_fast

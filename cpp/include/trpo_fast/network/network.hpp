@@ -1,4 +1,8 @@
-// Network: layers over one flat theta. Const; parameters are an argument.
+// Network: layers over one flat theta, as a list of nodes. Const; parameters are an argument.
+//
+// Buffer 0 is the network's input x, and buffer 1 + j the output of node j. Each node reads one earlier buffer; in a
+// chain, node j reads buffer j. The last node's output is the network's. Nodes that do not lead to it are not computed:
+// their parameters are part of theta, and change nothing.
 //
 // A masked network's rows of x have a column more for each output: 0 there makes that output -Inf, for any theta. (A
 // logit of -Inf is an impossible choice: categorical.hpp.)
@@ -17,30 +21,40 @@
 
 namespace trpo_fast {
 
+// A layer and the number of the buffer that it reads.
+template <class Scalar>
+struct Node {
+  std::shared_ptr<const Layer<Scalar>> layer;
+  Index input;
+};
+
 template <class Scalar>
 class Network {
  public:
-  explicit Network(std::vector<std::shared_ptr<const Layer<Scalar>>> layers, bool is_masked = false)
-      : layers_(std::move(layers)), is_masked_(is_masked) {
-    if (layers_.empty()) throw std::invalid_argument("layers: expected at least one layer, got none");
-    Index output_size = layers_.front()->input_size();
-    for (const auto& layer : layers_) {
-      if (layer->input_size() != output_size) {
-        throw std::invalid_argument("layers: expected a layer with input size " + std::to_string(output_size) +
-                                    ", got " + std::to_string(layer->input_size()));
-      }
-      output_size = layer->output_size();
-      append_packed_order(*layer);
+  explicit Network(std::vector<Node<Scalar>> nodes, bool is_masked = false)
+      : nodes_(std::move(nodes)), is_masked_(is_masked), leads_to_output_(nodes_.size(), false) {
+    if (nodes_.empty()) throw std::invalid_argument("layers: expected at least one layer, got none");
+    for (Index j = 0; j < num_nodes(); ++j) {
+      check_input(j);
+      append_packed_order(layer(j));
       reverse_offsets_.push_back(reverse_size_);
-      reverse_size_ += padded<Scalar>(layer->reverse_size());
+      reverse_size_ += padded<Scalar>(layer(j).reverse_size());
     }
+    for (Index buffer = num_nodes(); buffer > 0; buffer = input(buffer - 1)) leads_to_output_[at(buffer - 1)] = true;
   }
 
-  Index input_size() const { return layers_.front()->input_size() + (is_masked_ ? output_size() : 0); }
-  Index output_size() const { return layers_.back()->output_size(); }
+  // A chain
+  explicit Network(const std::vector<std::shared_ptr<const Layer<Scalar>>>& layers, bool is_masked = false)
+      : Network(chain(layers), is_masked) {}
+
+  Index input_size() const { return layer(0).input_size() + (is_masked_ ? output_size() : 0); }
+  Index output_size() const { return nodes_.back().layer->output_size(); }
   Index num_params() const { return static_cast<Index>(packed_order_.size()); }  // P
-  Index num_layers() const { return static_cast<Index>(layers_.size()); }
-  const Layer<Scalar>& layer(Index l) const { return *layers_[static_cast<std::size_t>(l)]; }
+
+  Index num_nodes() const { return static_cast<Index>(nodes_.size()); }
+  const Layer<Scalar>& layer(Index j) const { return *nodes_[at(j)].layer; }
+  Index input(Index j) const { return nodes_[at(j)].input; }  // the buffer that node j reads
+  bool leads_to_output(Index j) const { return leads_to_output_[at(j)]; }
 
   // What a masked network does to its output.
   void mask(ConstPanel<Scalar> x,  // (B, input_size)
@@ -55,11 +69,11 @@ class Network {
     }
   }
 
-  // Sizes of the two forms of theta that the layers read (layer.hpp), and where a layer's segments begin.
+  // Sizes of the two forms of theta that the layers read (layer.hpp), and where a node's segments begin.
   Index packed_size() const { return packed_size_; }
   Index reverse_size() const { return reverse_size_; }
-  Index packed_offset(Index l) const { return packed_offsets_[static_cast<std::size_t>(l)]; }
-  Index reverse_offset(Index l) const { return reverse_offsets_[static_cast<std::size_t>(l)]; }
+  Index packed_offset(Index j) const { return packed_offsets_[at(j)]; }
+  Index reverse_offset(Index j) const { return reverse_offsets_[at(j)]; }
 
   // theta to packed; padding is left alone: 0
   template <class Source>
@@ -81,11 +95,31 @@ class Network {
   void pack_reverse(const Scalar* packed,  // (packed_size,)
                     Scalar* reverse        // (reverse_size,)
   ) const {
-    for (Index l = 0; l < num_layers(); ++l)
-      layer(l).pack_reverse(packed + packed_offset(l), reverse + reverse_offset(l));
+    for (Index j = 0; j < num_nodes(); ++j)
+      layer(j).pack_reverse(packed + packed_offset(j), reverse + reverse_offset(j));
   }
 
  private:
+  static std::size_t at(Index j) { return static_cast<std::size_t>(j); }
+
+  static std::vector<Node<Scalar>> chain(const std::vector<std::shared_ptr<const Layer<Scalar>>>& layers) {
+    std::vector<Node<Scalar>> nodes;
+    for (const auto& layer : layers) nodes.push_back({layer, static_cast<Index>(nodes.size())});
+    return nodes;
+  }
+
+  void check_input(Index j) const {
+    if (input(j) < 0 || input(j) > j) {
+      throw std::invalid_argument("layers: expected layer " + std::to_string(j) + " to read a buffer in 0.." +
+                                  std::to_string(j) + ", got " + std::to_string(input(j)));
+    }
+    const Index size = input(j) == 0 ? layer(0).input_size() : layer(input(j) - 1).output_size();
+    if (layer(j).input_size() != size) {
+      throw std::invalid_argument("layers: expected a layer with input size " + std::to_string(size) + ", got " +
+                                  std::to_string(layer(j).input_size()));
+    }
+  }
+
   void append_packed_order(const Layer<Scalar>& layer) {
     const std::size_t begin = packed_order_.size();
     packed_order_.resize(begin + static_cast<std::size_t>(layer.num_params()));
@@ -97,8 +131,9 @@ class Network {
     packed_size_ += padded<Scalar>(layer.packed_size());
   }
 
-  std::vector<std::shared_ptr<const Layer<Scalar>>> layers_;
+  std::vector<Node<Scalar>> nodes_;
   bool is_masked_;
+  std::vector<bool> leads_to_output_;
   std::vector<std::int32_t> packed_order_;  // of each parameter of theta, its place in the packed order
   std::vector<Index> packed_offsets_;
   std::vector<Index> reverse_offsets_;
