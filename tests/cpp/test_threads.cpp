@@ -147,7 +147,7 @@ TEST_BOTH(same_bits_on_any_number_of_threads) {
 // More slots than are summed up at a time
 TEST_BOTH(same_bits_of_many_slots) {
   const PolicySpec small{"", {{2, 3, 2}, Activation::relu, false}, {{Kind::categorical, 2}}};
-  const Problem<Scalar> p(small, kSlots * kMaxSlotRows + 100);
+  const Problem<Scalar> p(small, kGroupSlots * kMaxSlotRows + 100);
   const Vector<double> expected = update_results(p, 1);
   for (const int n_threads : kThreadCounts)
     CHECK(same_arrays(update_results(p, n_threads), expected), "threads", n_threads);

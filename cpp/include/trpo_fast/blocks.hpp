@@ -16,8 +16,8 @@ struct Rows {
   Index size() const { return end - begin; }
 };
 
-constexpr Index kBlockRows = 64;  // a block's activations at 64-wide layers stay in the first- and second-level cache
-constexpr Index kSlots = 16;      // that are summed up at a time; no more threads than that find work
+constexpr Index kBlockRows = 64;   // a block's activations at 64-wide layers stay in the first- and second-level cache
+constexpr Index kGroupSlots = 16;  // slots that are computed at a time; no more threads than that find work
 constexpr Index kMaxSlotRows = 1024;  // summed in Scalar
 
 inline Index round_up(Index value, Index multiple) { return (value + multiple - 1) / multiple * multiple; }
@@ -35,7 +35,8 @@ class Slots {
  public:
   explicit Slots(Index n_rows)
       : n_rows_(n_rows),
-        slot_rows_(std::clamp(round_up((n_rows + kSlots - 1) / kSlots, kBlockRows), kBlockRows, kMaxSlotRows)) {}
+        slot_rows_(
+            std::clamp(round_up((n_rows + kGroupSlots - 1) / kGroupSlots, kBlockRows), kBlockRows, kMaxSlotRows)) {}
 
   Index count() const { return (n_rows_ + slot_rows_ - 1) / slot_rows_; }
   Rows rows(Index slot) const { return {slot * slot_rows_, std::min((slot + 1) * slot_rows_, n_rows_)}; }

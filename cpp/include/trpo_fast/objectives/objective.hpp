@@ -11,6 +11,7 @@
 #include "../network/evaluator.hpp"
 #include "../network/gradient_sum.hpp"
 #include "../network/linearization.hpp"
+#include "../parallel/slot_tree.hpp"
 
 namespace trpo_fast {
 
@@ -64,27 +65,37 @@ class PolicyObjective {
     using Workspace = typename Evaluator<Scalar>::Workspace;
     std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at_->network(), kBlockRows));
     const Slots slots(num_rows());
-    std::vector<ObjectiveValue> sums(static_cast<std::size_t>(slots.count()), {0.0, 0.0, 0.0, 0.0});
+    std::vector<Sums> sums(static_cast<std::size_t>(slots.count()));
     for_each_slot(slots, 0, slots.count(), n_threads_, [&](Index slot, Rows slot_rows, int thread) {
       for_each_block(slot_rows, [&](Rows rows) {
         const ConstPanel<Scalar> q = evaluator.forward(at_->input(rows), workspaces[static_cast<std::size_t>(thread)]);
         add_rows(rows, at_->output(rows), q, sums[static_cast<std::size_t>(slot)]);
       });
     });
-    ObjectiveValue total{0.0, 0.0, 0.0, 0.0};
-    for (const ObjectiveValue& sum : sums) {
-      total.surrogate += sum.surrogate;
-      total.mean_kl += sum.mean_kl;
-      total.max_kl = larger(total.max_kl, sum.max_kl);
-      total.entropy += sum.entropy;
-    }
+    const Sums total = add_up_slots(sums);
     const double n = double(num_rows());
     const double entropy = total.entropy / n;
     const double bonus = ent_coef_ != 0.0 ? ent_coef_ * entropy : 0.0;
-    return {total.surrogate / n + bonus, total.mean_kl / n, total.max_kl, entropy};
+    return {total.l / n + bonus, total.kl / n, total.max_kl, entropy};
   }
 
  protected:
+  // Of some rows: the sums of l_n, KL and entropy, and the largest KL. A NaN in any of them stays one.
+  struct Sums {
+    double l = 0.0;
+    double kl = 0.0;
+    double max_kl = 0.0;
+    double entropy = 0.0;
+
+    Sums& operator+=(const Sums& other) {
+      l += other.l;
+      kl += other.kl;
+      max_kl = other.max_kl > max_kl || std::isnan(other.max_kl) ? other.max_kl : max_kl;
+      entropy += other.entropy;
+      return *this;
+    }
+  };
+
   // phi_bar[n] = d (l_n / N) / d phi_n at theta' = theta
   virtual void rows_vjp(Rows rows,
                         ConstPanel<Scalar> phi,  // (B, K)
@@ -95,17 +106,7 @@ class PolicyObjective {
   virtual void add_rows(Rows rows,
                         ConstPanel<Scalar> p,  // (B, K)
                         ConstPanel<Scalar> q,  // (B, K)
-                        ObjectiveValue& sum) const = 0;
-
-  // a NaN stays one
-  static double larger(double a, double b) { return b > a || std::isnan(b) ? b : a; }
-
-  static void add(double row, double kl, double entropy, ObjectiveValue& sum) {
-    sum.surrogate += row;
-    sum.mean_kl += kl;
-    sum.max_kl = larger(sum.max_kl, kl);
-    sum.entropy += entropy;
-  }
+                        Sums& sum) const = 0;
 
  private:
   const Distribution<Scalar>& distribution_;

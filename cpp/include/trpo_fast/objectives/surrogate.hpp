@@ -27,12 +27,14 @@ class SurrogateObjective final : public PolicyObjective<Scalar> {
   }
 
  private:
+  using typename PolicyObjective<Scalar>::Sums;
+
   // the score, times the advantage
   void rows_vjp(Rows rows, ConstPanel<Scalar> phi, Panel<Scalar> phi_bar) const override {
     this->distribution().log_prob_vjp(phi, action_rows(rows), {weights_.data() + rows.begin, rows.size()}, phi_bar);
   }
 
-  void add_rows(Rows rows, ConstPanel<Scalar> p, ConstPanel<Scalar> q, ObjectiveValue& sum) const override {
+  void add_rows(Rows rows, ConstPanel<Scalar> p, ConstPanel<Scalar> q, Sums& sum) const override {
     double terms[3][kBlockRows] = {};
     VectorView<double> log_ratio(terms[0], rows.size());
     VectorView<double> kl(terms[1], rows.size());
@@ -41,7 +43,7 @@ class SurrogateObjective final : public PolicyObjective<Scalar> {
     for (Index i = 0; i < rows.size(); ++i) {
       const double advantage = advantages_[rows.begin + i];
       const bool clamped = !(advantage < 0.0) && log_ratio[i] > kMaxLogRatio;
-      this->add(std::exp(clamped ? kMaxLogRatio : log_ratio[i]) * advantage, kl[i], entropy[i], sum);
+      sum += {std::exp(clamped ? kMaxLogRatio : log_ratio[i]) * advantage, kl[i], kl[i], entropy[i]};
     }
   }
 

@@ -30,6 +30,7 @@ class VineObjective final : public PolicyObjective<Scalar> {
   }
 
  private:
+  using typename PolicyObjective<Scalar>::Sums;
   using Weights = RowMatrix<double>;  // (B, K)
 
   Index num_actions() const { return q_values_.cols(); }  // K
@@ -51,7 +52,7 @@ class VineObjective final : public PolicyObjective<Scalar> {
     }
   }
 
-  void add_rows(Rows rows, ConstPanel<Scalar> p, ConstPanel<Scalar> q, ObjectiveValue& sum) const override {
+  void add_rows(Rows rows, ConstPanel<Scalar> p, ConstPanel<Scalar> q, Sums& sum) const override {
     const Weights share = shares(rows, p, q);
     double terms[2][kBlockRows] = {};
     VectorView<double> kl(terms[0], rows.size());
@@ -59,7 +60,7 @@ class VineObjective final : public PolicyObjective<Scalar> {
     this->distribution().kl_divergence(p, q, kl);
     this->distribution().entropy(q, entropy);
     for (Index i = 0; i < rows.size(); ++i) {
-      this->add(share.row(i).dot(q_values_.row(rows.begin + i)), kl[i], entropy[i], sum);
+      sum += {share.row(i).dot(q_values_.row(rows.begin + i)), kl[i], kl[i], entropy[i]};
     }
   }
 
