@@ -3,6 +3,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "trpo_fast/solvers/conjugate_gradient.hpp"
+#include "trpo_fast/solvers/vector_math.hpp"
 
 namespace trpo_fast::bindings {
 namespace {
@@ -38,6 +39,16 @@ py::dict result_to_dict(const CGResult& result) {
 }  // namespace
 
 void bind_conjugate_gradient(py::module_& module) {
+  module.def(
+      "dot",
+      [](const py::object& x, const py::object& y) {
+        const auto x_in = vector_in<double>(x, "x", kAnySize);
+        return dot(x_in, vector_in<double>(y, "y", x_in.size()));
+      },
+      py::arg("x"), py::arg("y"), "x^T y, the same bits on every processor");
+  module.def(
+      "norm", [](const py::object& x) { return norm(vector_in<double>(x, "x", kAnySize)); }, py::arg("x"),
+      "The Euclidean norm of x, the same bits on every processor");
   py::enum_<CGStatus>(module, "CGStatus", py::module_local())
       .value("converged", CGStatus::converged)
       .value("slow_progress", CGStatus::slow_progress)

@@ -121,6 +121,8 @@ def bound(dtype):
         "get_num_threads": Bound(core.get_num_threads, {}),
         "set_num_threads": Bound(core.set_num_threads, {"n_threads": core.get_num_threads()}),
         "CallableOperator": Bound(core.CallableOperator, {"size": 3, "product": np.copy}),
+        "dot": Bound(core.dot, {"x": double(P), "y": double(P)}),
+        "norm": Bound(core.norm, {"x": double(P)}),
         "conjugate_gradient": Bound(
             core.conjugate_gradient,
             {"a": fisher, "b": double(P), "max_iter": 5, "rtol": 1e-9, "preconditioner": kfac, "progress_rtol": 0.0},
@@ -149,6 +151,8 @@ LEGAL = {
     ("to_env", "out", "the other float"),
     ("Normalizer", "mean", "one column more"),  # inv_std is then the one that does not fit
     ("ActionRange", "low", "one column more"),
+    ("dot", "x", "one column more"),  # y is then the one that does not fit
+    ("norm", "x", "one column more"),  # any size is taken
     *(("copy_if_fit", "values", corruption) for corruption in (*CORRUPT, *RELAID)),  # answered with False
     *(("copy_if_fit", "out", corruption) for corruption in ("one dimension more", "one column more", "empty")),
 }

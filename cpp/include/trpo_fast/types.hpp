@@ -33,6 +33,10 @@ template <class Scalar>
 ConstMatrixView<Scalar> view(const RowMatrix<Scalar>& m) {
   return {m.data(), m.rows(), m.cols()};
 }
+template <class Scalar>
+ConstVectorView<Scalar> view(const Vector<Scalar>& v) {
+  return {v.data(), v.size()};
+}
 
 // Rows of a matrix that lie a stride apart: a block of a PaddedMatrix, or some columns of one.
 template <class Scalar>

@@ -1,4 +1,5 @@
-// Sums over long vectors in double, in an order that neither addresses nor instruction sets change.
+// Sums over long vectors in double, in an order that neither addresses nor instruction sets change: without fused
+// multiply-add, the same bits on every processor.
 #pragma once
 
 #include <cmath>
@@ -7,8 +8,8 @@
 
 namespace trpo_fast {
 
-// x^T y, in 32 interleaved sums
-inline double dot(const Vector<double>& x, const Vector<double>& y) {
+// x^T y, as 32 interleaved sums that are then added in pairs
+inline double dot(ConstVectorView<double> x, ConstVectorView<double> y) {
   constexpr Index n_sums = 32;
   double sums[n_sums] = {};
   const Index whole = x.size() / n_sums * n_sums;
@@ -21,13 +22,15 @@ inline double dot(const Vector<double>& x, const Vector<double>& y) {
   }
   return sums[0];
 }
+inline double dot(const Vector<double>& x, const Vector<double>& y) { return dot(view(x), view(y)); }
 
-// ||x||, where its square may overflow too
-inline double norm(const Vector<double>& x) {
-  const double largest = x.cwiseAbs().maxCoeff();
+// ||x||, also where its square overflows; a NaN in x makes it one
+inline double norm(ConstVectorView<double> x) {
+  const double largest = x.cwiseAbs().maxCoeff<Eigen::PropagateNaN>();
   if (largest == 0.0 || !std::isfinite(largest)) return largest;
   const Vector<double> scaled = x / largest;
   return largest * std::sqrt(dot(scaled, scaled));
 }
+inline double norm(const Vector<double>& x) { return norm(view(x)); }
 
 }  // namespace trpo_fast
