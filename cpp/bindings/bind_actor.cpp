@@ -123,7 +123,7 @@ void bind_actor(py::module_& module) {
         const auto x_in = matrix_in<double>(x, "x", kAnySize, normalizer.size());
         const auto y = matrix_out<Scalar>(out, "out", x_in.rows(), x_in.cols());
         const py::gil_scoped_release release;
-        for_each_block({0, x_in.rows()}, [&](Rows rows) { normalizer.apply(block(x_in, rows), block(y, rows)); });
+        for_each_piece({0, x_in.rows()}, [&](Rows rows) { normalizer.apply(block(x_in, rows), block(y, rows)); });
       },
       py::arg("normalizer"), py::arg("x"), py::arg("out"), "out = normalised observations, rounded once");
 }

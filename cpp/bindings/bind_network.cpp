@@ -56,10 +56,10 @@ void bind_linearization(py::module_& module) {
             const auto dtheta_in = vector_in<Scalar>(dtheta, "dtheta", self.network().num_params());
             auto dphi = matrix_out<Scalar>(out, "out", self.num_rows(), self.network().output_size());
             const py::gil_scoped_release release;
-            typename Lin::Workspace workspace(self.network());
+            typename Lin::Workspace workspace(self.network(), kBlockRows);
             Vector<Scalar> dpacked = Vector<Scalar>::Zero(self.network().packed_size());
             self.network().pack(dtheta_in.data(), dpacked.data());
-            for_each_block({0, self.num_rows()},
+            for_each_piece({0, self.num_rows()},
                            [&](Rows rows) { block(dphi, rows) = self.jvp(rows, dpacked.data(), workspace); });
           },
           py::arg("dtheta"), py::arg("out"), "out = J dtheta")
@@ -70,10 +70,10 @@ void bind_linearization(py::module_& module) {
                 matrix_in<Scalar>(phi_bar, "phi_bar", self.num_rows(), self.network().output_size());
             auto theta_bar = vector_out<Scalar>(out, "out", self.network().num_params());
             const py::gil_scoped_release release;
-            typename Lin::Workspace workspace(self.network());
+            typename Lin::Workspace workspace(self.network(), kBlockRows);
             PaddedMatrix<Scalar> copy(phi_bar_in);
             Vector<Scalar> packed_bar = Vector<Scalar>::Zero(self.network().packed_size());
-            for_each_block({0, self.num_rows()}, [&](Rows rows) {
+            for_each_piece({0, self.num_rows()}, [&](Rows rows) {
               self.vjp(rows, copy.panel(rows.begin, rows.size()), packed_bar.data(), workspace);
             });
             self.network().unpack(packed_bar.data(), theta_bar.data());
@@ -114,7 +114,7 @@ void bind_network(py::module_& module) {
             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, self.input_size());
             const auto y = matrix_out<Scalar>(out, "out", x_in.rows(), self.output_size());
             const py::gil_scoped_release release;
-            forward(self, theta_in.data(), x_in, y, default_threads());
+            forward<Scalar>(self, theta_in.data(), x_in, y, default_threads());
           },
           py::arg("theta"), py::arg("x"), py::arg("out"), "out = f(x; theta)");
   bind_linearization<Scalar>(module);

@@ -129,8 +129,9 @@ struct Problem {
     if (spec.is_masked) x.rightCols(network.output_size()) = random_mask<Scalar>(factors, actions, random);
   }
 
-  std::shared_ptr<const Linearization<Scalar>> linearization(int n_threads) const {
-    return std::make_shared<const Linearization<Scalar>>(network, theta.data(), view(x), n_threads);
+  Inputs<Scalar> inputs(Index block_rows = kBlockRows) const { return {view(x), block_rows}; }
+  std::shared_ptr<const Linearization<Scalar>> linearization(int n_threads, Index block_rows = kBlockRows) const {
+    return std::make_shared<const Linearization<Scalar>>(network, theta.data(), inputs(block_rows), n_threads);
   }
   ConstVectorView<Scalar> theta_view() const { return {theta.data(), theta.size()}; }
   ConstVectorView<double> advantages_view() const { return {advantages.data(), advantages.size()}; }

@@ -34,13 +34,13 @@ TEST_BOTH(forward_jvp_and_vjp_agree_with_the_oracle) {
   for (const PolicySpec& policy : policy_specs()) {
     Problem<Scalar> p(policy, kRows);
     const Linearization<Scalar> at(p.network, p.theta.data(), view(p.x), 1);
-    typename Linearization<Scalar>::Workspace workspace(p.network);
+    typename Linearization<Scalar>::Workspace workspace(p.network, kBlockRows);
     const Vector<Scalar> v = p.random.template vector<Scalar>(p.theta.size());
     Vector<Scalar> v_packed = Vector<Scalar>::Zero(p.network.packed_size());
     p.network.pack(v.data(), v_packed.data());
     PaddedMatrix<Scalar> phi_bar(kBlockRows, p.network.output_size());
     const std::vector<Real> theta = widened<Real>(p.theta);
-    for_each_block({0, kRows}, [&](Rows rows) {
+    for_each_piece({0, kRows}, [&](Rows rows) {
       Panel<Scalar> u = phi_bar.panel(0, rows.size());
       u = p.random.template matrix<Scalar>(rows.size(), u.cols());
       const RowMatrix<Scalar> u_before = u, dphi = at.jvp(rows, v_packed.data(), workspace);
@@ -76,7 +76,7 @@ struct Linearized {
   typename Linearization<Scalar>::Workspace workspace;
 
   Linearized(const Network<Scalar>& network_, const Vector<Scalar>& theta, const RowMatrix<Scalar>& x)
-      : network(network_), at(network, theta.data(), view(x), 1), workspace(network) {}
+      : network(network_), at(network, theta.data(), view(x), 1), workspace(network, x.rows()) {}
 
   RowMatrix<Scalar> jvp(const Vector<Scalar>& v) {
     Vector<Scalar> packed = Vector<Scalar>::Zero(network.packed_size());
@@ -95,7 +95,7 @@ struct Linearized {
 template <class Scalar>
 RowMatrix<Scalar> evaluated(const Network<Scalar>& network, const Vector<Scalar>& theta, const RowMatrix<Scalar>& x) {
   RowMatrix<Scalar> phi(x.rows(), network.output_size());
-  forward(network, theta.data(), view(x), MatrixView<Scalar>(phi.data(), phi.rows(), phi.cols()), 1);
+  forward<Scalar>(network, theta.data(), view(x), MatrixView<Scalar>(phi.data(), phi.rows(), phi.cols()), 1);
   return phi;
 }
 
@@ -176,7 +176,7 @@ void check_clamp(const NetworkSpec& spec) {
   theta.tail(3) << Scalar(-25), Scalar(1), Scalar(7);
   const RowMatrix<Scalar> x = RowMatrix<Scalar>::Ones(5, 2);
   const Linearization<Scalar> at(network, theta.data(), view(x), 1);
-  typename Linearization<Scalar>::Workspace workspace(network);
+  typename Linearization<Scalar>::Workspace workspace(network, kBlockRows);
   Vector<Scalar> v = Vector<Scalar>::Zero(network.packed_size());
   Vector<Scalar> direction = Vector<Scalar>::Zero(theta.size());
   direction.tail(3).setOnes();
@@ -212,7 +212,7 @@ TEST_BOTH(inputs_need_no_padding) {
       const Vector<Scalar> theta = random.vector<Scalar>(network.num_params(), 0.5);
       const RowMatrix<Scalar> x = random.matrix<Scalar>(1, size);
       RowMatrix<Scalar> y(1, network.output_size());
-      forward(network, theta.data(), view(x), MatrixView<Scalar>(y.data(), 1, y.cols()), 1);
+      forward<Scalar>(network, theta.data(), view(x), MatrixView<Scalar>(y.data(), 1, y.cols()), 1);
       const auto expected = reference_forward(spec, widened<Scalar>(theta), widened<Scalar>(x.row(0)));
       CHECK(is_close(y.row(0), expected, tolerance<Scalar>()), "size", size, "log_std", spec.log_std);
     }
@@ -225,7 +225,7 @@ TEST_BOTH(a_row_has_the_same_bits_in_every_block) {
       const PolicySpec policy{"", {sizes, activation, true}, {{Kind::gaussian, sizes.back()}}};
       Problem<Scalar> p(policy, kBlockRows);
       const Linearization<Scalar> at(p.network, p.theta.data(), view(p.x), 1);
-      typename Linearization<Scalar>::Workspace workspace(p.network);
+      typename Linearization<Scalar>::Workspace workspace(p.network, kBlockRows);
       Vector<Scalar> v = Vector<Scalar>::Zero(p.network.packed_size());
       p.network.pack(p.theta.data(), v.data());
       const Rows all{0, kBlockRows};

@@ -118,7 +118,7 @@ template <class Scalar>
 Vector<double> update_results(const Problem<Scalar>& p, int n_threads) {
   const Index size = p.theta.size(), n_rows = p.x.rows();
   RowMatrix<Scalar> phi(n_rows, p.network.output_size());
-  forward(p.network, p.theta.data(), view(p.x), MatrixView<Scalar>(phi.data(), n_rows, phi.cols()), n_threads);
+  forward<Scalar>(p.network, p.theta.data(), view(p.x), MatrixView<Scalar>(phi.data(), n_rows, phi.cols()), n_threads);
   const SurrogateObjective<Scalar> objective(p.network, *p.distribution, p.theta_view(), view(p.x), view(p.actions),
                                              p.advantages_view(), 0.25, n_threads);
   Vector<double> gradient(size), product(size);

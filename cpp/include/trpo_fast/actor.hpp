@@ -31,7 +31,7 @@ class Actor {
            MatrixView<Scalar> actions             // (n, A)
   ) {
     const std::lock_guard<std::mutex> one_call_at_a_time(mutex_);
-    for_each_block({0, observations.rows()}, [&](Rows rows) {
+    for_each_piece({0, observations.rows()}, [&](Rows rows) {
       MatrixView<Scalar> x(x_.data(), rows.size(), x_.cols());
       normalizer_.apply(block(observations, rows), x);
       const ConstPanel<Scalar> phi = evaluator_.forward({x.data(), x.rows(), x.cols(), Stride(x.cols())}, workspace_);

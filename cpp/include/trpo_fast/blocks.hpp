@@ -1,5 +1,4 @@
-// How a batch is cut: into slots, the tasks of the threads, and these into blocks of rows, which kernels work on. Both
-// cuts depend on the number of rows alone, so that sums come out the same on any number of threads.
+// How the rows of a batch are cut: into slots, the tasks of the threads, and these into blocks, which layers work on.
 #pragma once
 
 #include <algorithm>
@@ -8,8 +7,7 @@
 
 namespace trpo_fast {
 
-// A half-open range of batch rows. Blocks of feed-forward networks may start anywhere; a recurrent layer will need
-// blocks that start at a sequence start, which is decided here and nowhere else.
+// A half-open range of batch rows.
 struct Rows {
   Index begin;
   Index end;
@@ -18,33 +16,51 @@ struct Rows {
 
 constexpr Index kBlockRows = 64;   // a block's activations at 64-wide layers stay in the first- and second-level cache
 constexpr Index kGroupSlots = 16;  // slots that are computed at a time; no more threads than that find work
-constexpr Index kMaxSlotRows = 1024;  // summed in Scalar
+constexpr Index kMaxSlotRows = 1024;  // summed in Scalar, unless a block has more
 
 inline Index round_up(Index value, Index multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-// Calls f(Rows) for consecutive blocks that cover `rows`.
+// RowBlocks: the cut of a batch into blocks of equal size, and of these into slots. It depends on these two numbers
+// alone, so that sums come out the same on any number of threads.
+//
+// A block may begin only where a sequence does. The rows of a feed-forward network may be cut anywhere; a batch of
+// sequences is stored so that every block_rows rows are whole sequences.
+class RowBlocks {
+ public:
+  explicit RowBlocks(Index n_rows, Index block_rows = kBlockRows)
+      : n_rows_(n_rows),
+        block_rows_(block_rows),
+        slot_rows_(std::clamp(round_up((n_rows + kGroupSlots - 1) / kGroupSlots, block_rows), block_rows,
+                              std::max(block_rows, kMaxSlotRows / block_rows * block_rows))) {}
+
+  Index num_rows() const { return n_rows_; }
+  Index block_rows() const { return block_rows_; }  // of every block but the last, which may have fewer
+
+  Index num_slots() const { return (n_rows_ + slot_rows_ - 1) / slot_rows_; }
+  Rows slot(Index i) const { return {i * slot_rows_, std::min((i + 1) * slot_rows_, n_rows_)}; }
+
+  // f(Rows) for each block of a slot, in order
+  template <class Function>
+  void for_each_block(Rows slot, Function&& f) const {
+    for (Index begin = slot.begin; begin < slot.end; begin += block_rows_) {
+      f(Rows{begin, std::min(begin + block_rows_, slot.end)});
+    }
+  }
+
+ private:
+  Index n_rows_;
+  Index block_rows_;
+  Index slot_rows_;  // whole blocks
+};
+
+// f(Rows) for consecutive pieces of up to kBlockRows rows: for functions of single rows, which may keep arrays of that
+// size on the stack.
 template <class Function>
-void for_each_block(Rows rows, Function&& f) {
+void for_each_piece(Rows rows, Function&& f) {
   for (Index begin = rows.begin; begin < rows.end; begin += kBlockRows) {
     f(Rows{begin, std::min(begin + kBlockRows, rows.end)});
   }
 }
-
-// The slots of n_rows rows: equal but for the last one, whole blocks each.
-class Slots {
- public:
-  explicit Slots(Index n_rows)
-      : n_rows_(n_rows),
-        slot_rows_(
-            std::clamp(round_up((n_rows + kGroupSlots - 1) / kGroupSlots, kBlockRows), kBlockRows, kMaxSlotRows)) {}
-
-  Index count() const { return (n_rows_ + slot_rows_ - 1) / slot_rows_; }
-  Rows rows(Index slot) const { return {slot * slot_rows_, std::min((slot + 1) * slot_rows_, n_rows_)}; }
-
- private:
-  Index n_rows_;
-  Index slot_rows_;
-};
 
 template <class Scalar>
 ConstMatrixView<Scalar> block(ConstMatrixView<Scalar> m, Rows rows) {

@@ -53,6 +53,14 @@ Panel<Scalar> columns(Panel<Scalar> m, Index first, Index count) {
   return {m.data() + first, m.rows(), count, Eigen::OuterStride<>(m.outerStride())};
 }
 template <class Scalar>
+ConstPanel<Scalar> row_range(ConstPanel<Scalar> m, Index first, Index count) {
+  return {m.data() + first * m.outerStride(), count, m.cols(), Eigen::OuterStride<>(m.outerStride())};
+}
+template <class Scalar>
+Panel<Scalar> row_range(Panel<Scalar> m, Index first, Index count) {
+  return {m.data() + first * m.outerStride(), count, m.cols(), Eigen::OuterStride<>(m.outerStride())};
+}
+template <class Scalar>
 ConstPanel<Scalar> panel(ConstMatrixView<Scalar> m) {
   return {m.data(), m.rows(), m.cols(), Eigen::OuterStride<>(m.cols())};
 }

@@ -22,9 +22,8 @@ class GaussNewtonOperator : public LinearOperator {
   void multiply(const double* v, double* out) final {
     const std::lock_guard<std::mutex> one_product_at_a_time(mutex_);
     at_->network().pack(v, v_packed_.data());
-    sum_.run(n_threads_, out, [&](Rows slot, int thread, Scalar* packed_bar) {
-      for_each_block(slot,
-                     [&](Rows rows) { add_block(rows, workspaces_[static_cast<std::size_t>(thread)], packed_bar); });
+    sum_.run(n_threads_, out, [&](Rows rows, int thread, Scalar* packed_bar) {
+      add_block(rows, workspaces_[static_cast<std::size_t>(thread)], packed_bar);
     });
     const ConstVectorView<double> input(v, size());
     VectorView<double> result(out, size());
@@ -39,22 +38,23 @@ class GaussNewtonOperator : public LinearOperator {
         n_threads_(n_threads),
         metric_(at_->num_rows(), at_->network().output_size()),
         v_packed_(Vector<Scalar>::Zero(at_->network().packed_size())),
-        sum_(at_->network(), at_->num_rows()) {
-    for (int thread = 0; thread < n_threads_; ++thread) workspaces_.emplace_back(at_->network());
+        sum_(at_->network(), at_->blocks()) {
+    for (int thread = 0; thread < n_threads_; ++thread)
+      workspaces_.emplace_back(at_->network(), at_->blocks().block_rows());
   }
 
   // For the constructors of derived classes: fill(rows, phi, metric) writes what multiply_metric() reads of each row,
   // (B, K), from its output phi, (B, K).
   template <class Fill>
   void fill_metric(Fill&& fill) {
-    for_each_block({0, num_rows()},
+    for_each_piece({0, num_rows()},
                    [&](Rows rows) { fill(rows, at_->output(rows), metric_.panel(rows.begin, rows.size())); });
   }
 
  private:
   struct Workspace {
-    explicit Workspace(const Network<Scalar>& network)
-        : tangents(network), phi_bar(kBlockRows, network.output_size()) {}
+    Workspace(const Network<Scalar>& network, Index max_rows)
+        : tangents(network, max_rows), phi_bar(max_rows, network.output_size()) {}
     typename Linearization<Scalar>::Workspace tangents;
     PaddedMatrix<Scalar> phi_bar;
   };

@@ -22,7 +22,7 @@ class KFACPreconditioner final : public LinearOperator {
  public:
   KFACPreconditioner(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                      ConstVectorView<Scalar> theta,    // (P,)
-                     ConstMatrixView<Scalar> x,        // (N, input_size), normalised observations
+                     const Inputs<Scalar>& inputs,     // N rows of normalised observations
                      ConstMatrixView<Scalar> actions,  // (N, A)
                      double damping, int n_threads)
       : n_threads_(n_threads) {
@@ -34,9 +34,10 @@ class KFACPreconditioner final : public LinearOperator {
       num_params_ += layer.num_params();
       num_moments_ += padded<Scalar>(block.template num_moments<Scalar>());
     }
-    const Vector<double> moments = sum_moments(network, distribution, theta, x, actions);
+    const Vector<double> moments = sum_moments(network, distribution, theta, inputs, actions);
     for_each_layer([&](LayerPart& layer) {
-      layer.is_identity = !layer.block.template invert<Scalar>(moments.data() + layer.first_moment, x.rows(), damping);
+      layer.is_identity =
+          !layer.block.template invert<Scalar>(moments.data() + layer.first_moment, actions.rows(), damping);
     });
   }
 
@@ -75,31 +76,30 @@ class KFACPreconditioner final : public LinearOperator {
 
   // Scratch of one thread
   struct Workspace {
-    explicit Workspace(const Network<Scalar>& network)
-        : cotangents(network), packed_bar(Vector<Scalar>::Zero(network.packed_size())) {}
+    Workspace(const Network<Scalar>& network, Index max_rows)
+        : cotangents(network, max_rows), packed_bar(Vector<Scalar>::Zero(network.packed_size())) {}
     typename Linearization<Scalar>::Workspace cotangents;
     Vector<Scalar> packed_bar;  // of no use here
   };
 
   // The moments of every layer, summed over the rows
   Vector<double> sum_moments(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
-                             ConstVectorView<Scalar> theta, ConstMatrixView<Scalar> x,
+                             ConstVectorView<Scalar> theta, const Inputs<Scalar>& inputs,
                              ConstMatrixView<Scalar> actions) const {
-    const Linearization<Scalar> at(network, theta.data(), x, n_threads_);
-    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(network));
-    const Vector<double> ones = Vector<double>::Ones(kBlockRows);
-    SlotSum<Scalar> sum(num_moments_, x.rows());
-    return sum.run(n_threads_, [&](Rows slot, int thread, Scalar* moments) {
+    const Linearization<Scalar> at(network, theta.data(), inputs, n_threads_);
+    const Index block_rows = at.blocks().block_rows();
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(network, block_rows));
+    const Vector<double> ones = Vector<double>::Ones(block_rows);
+    SlotSum<Scalar> sum(num_moments_, at.blocks());
+    return sum.run(n_threads_, [&](Rows rows, int thread, Scalar* moments) {
       Workspace& workspace = workspaces[static_cast<std::size_t>(thread)];
-      for_each_block(slot, [&](Rows rows) {
-        const Panel<Scalar> phi_bar = workspace.cotangents.phi(rows.size());
-        distribution.log_prob_vjp(at.output(rows), panel(block(actions, rows)), {ones.data(), rows.size()}, phi_bar);
-        at.vjp(rows, phi_bar, workspace.packed_bar.data(), workspace.cotangents,
-               [&](Index j, ConstPanel<Scalar> input, ConstPanel<Scalar> y_bar) {
-                 const LayerPart& layer = layers_[static_cast<std::size_t>(j)];
-                 layer.block.add(input, y_bar, moments + layer.first_moment);
-               });
-      });
+      const Panel<Scalar> phi_bar = workspace.cotangents.phi(rows.size());
+      distribution.log_prob_vjp(at.output(rows), panel(block(actions, rows)), {ones.data(), rows.size()}, phi_bar);
+      at.vjp(rows, phi_bar, workspace.packed_bar.data(), workspace.cotangents,
+             [&](Index j, ConstPanel<Scalar> input, ConstPanel<Scalar> y_bar) {
+               const LayerPart& layer = layers_[static_cast<std::size_t>(j)];
+               layer.block.add(input, y_bar, moments + layer.first_moment);
+             });
     });
   }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "../parallel/for_each_slot.hpp"
+#include "inputs.hpp"
 #include "network.hpp"
 
 namespace trpo_fast {
@@ -59,16 +60,19 @@ class Evaluator {
 
 // out = f(x; theta) for any number of rows
 template <class Scalar>
-void forward(const Network<Scalar>& network, const Scalar* theta, ConstMatrixView<Scalar> x, MatrixView<Scalar> out,
+void forward(const Network<Scalar>& network,
+             const Scalar* theta,           // (P,)
+             const Inputs<Scalar>& inputs,  // N rows
+             MatrixView<Scalar> out,        // (N, output_size)
              int n_threads) {
   Evaluator<Scalar> evaluator(network);
   evaluator.set_theta(theta);
+  const RowBlocks& blocks = inputs.blocks;
   using Workspace = typename Evaluator<Scalar>::Workspace;
-  std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads), Workspace(network, kBlockRows));
-  const Slots slots(x.rows());
-  for_each_slot(slots, 0, slots.count(), n_threads, [&](Index /*slot*/, Rows rows, int thread) {
-    for_each_block(rows, [&](Rows b) {
-      block(out, b) = evaluator.forward(panel(block(x, b)), workspaces[static_cast<std::size_t>(thread)]);
+  std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads), Workspace(network, blocks.block_rows()));
+  for_each_slot(blocks, 0, blocks.num_slots(), n_threads, [&](Index /*slot*/, Rows slot_rows, int thread) {
+    blocks.for_each_block(slot_rows, [&](Rows rows) {
+      block(out, rows) = evaluator.forward(panel(block(inputs.x, rows)), workspaces[static_cast<std::size_t>(thread)]);
     });
   });
 }

@@ -9,9 +9,10 @@ namespace trpo_fast {
 template <class Scalar>
 class GradientSum {
  public:
-  GradientSum(const Network<Scalar>& network, Index n_rows) : network_(network), sum_(network.packed_size(), n_rows) {}
+  GradientSum(const Network<Scalar>& network, const RowBlocks& blocks)
+      : network_(network), sum_(network.packed_size(), blocks) {}
 
-  // theta_bar = the sum of what add(Rows, thread, packed_bar) adds to packed_bar, slot by slot
+  // theta_bar = the sum of what add(Rows, thread, packed_bar) adds to packed_bar, block by block
   template <class Function>
   void run(int n_threads,
            double* theta_bar,  // (P,)

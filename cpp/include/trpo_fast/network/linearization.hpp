@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "../parallel/for_each_slot.hpp"
+#include "inputs.hpp"
 #include "network.hpp"
 
 namespace trpo_fast {
@@ -14,8 +15,8 @@ class Linearization {
   // Scratch of one thread: tangents, then cotangents, of each node's output on one block.
   class Workspace {
    public:
-    explicit Workspace(const Network<Scalar>& network) {
-      for (Index j = 0; j < network.num_nodes(); ++j) outputs_.emplace_back(kBlockRows, network.layer(j).output_size());
+    Workspace(const Network<Scalar>& network, Index max_rows) {
+      for (Index j = 0; j < network.num_nodes(); ++j) outputs_.emplace_back(max_rows, network.layer(j).output_size());
     }
     Panel<Scalar> output(Index j, Index rows) { return outputs_[static_cast<std::size_t>(j)].panel(0, rows); }
     // The last of them: what jvp returns, and room for a cotangent to begin vjp with.
@@ -25,28 +26,28 @@ class Linearization {
     std::vector<PaddedMatrix<Scalar>> outputs_;
   };
 
-  Linearization(const Network<Scalar>& network, Index n_rows)
+  Linearization(const Network<Scalar>& network, const RowBlocks& blocks)
       : network_(network),
+        blocks_(blocks),
         packed_(Vector<Scalar>::Zero(network.packed_size())),
         reverse_(Vector<Scalar>::Zero(network.reverse_size())),
-        x_(n_rows, network.input_size()) {
+        x_(blocks.num_rows(), network.input_size()) {
     for (Index j = 0; j < network.num_nodes(); ++j) {
-      activations_.emplace_back(n_rows, network.layer(j).output_size());
-      caches_.emplace_back(n_rows, network.layer(j).cache_size());
+      activations_.emplace_back(blocks.num_rows(), network.layer(j).output_size());
+      caches_.emplace_back(blocks.num_rows(), network.layer(j).cache_size());
     }
   }
 
   Linearization(const Network<Scalar>& network,
-                const Scalar* theta,        // (P,)
-                ConstMatrixView<Scalar> x,  // (N, input_size)
+                const Scalar* theta,           // (P,)
+                const Inputs<Scalar>& inputs,  // N rows
                 int n_threads)
-      : Linearization(network, x.rows()) {
+      : Linearization(network, inputs.blocks) {
     network.pack(theta, packed_.data());
     pack_reverse();
-    const Slots slots(x.rows());
-    for_each_slot(slots, 0, slots.count(), n_threads, [&](Index /*slot*/, Rows slot_rows, int /*thread*/) {
-      for_each_block(slot_rows, [&](Rows rows) {
-        input(rows) = block(x, rows);
+    for_each_slot(blocks_, 0, blocks_.num_slots(), n_threads, [&](Index /*slot*/, Rows slot_rows, int /*thread*/) {
+      blocks_.for_each_block(slot_rows, [&](Rows rows) {
+        input(rows) = block(inputs.x, rows);
         forward(rows);
       });
     });
@@ -67,7 +68,8 @@ class Linearization {
   }
 
   const Network<Scalar>& network() const { return network_; }
-  Index num_rows() const { return x_.rows(); }
+  const RowBlocks& blocks() const { return blocks_; }
+  Index num_rows() const { return blocks_.num_rows(); }
   const Vector<Scalar>& packed() const { return packed_; }                                 // (packed_size,)
   ConstPanel<Scalar> input(Rows rows) const { return x_.panel(rows.begin, rows.size()); }  // (B, input_size)
   // phi = f(theta, X), (B, K)
@@ -136,6 +138,7 @@ class Linearization {
   }
 
   const Network<Scalar>& network_;
+  RowBlocks blocks_;
   Vector<Scalar> packed_;
   Vector<Scalar> reverse_;
   PaddedMatrix<Scalar> x_;

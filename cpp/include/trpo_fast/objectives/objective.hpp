@@ -27,10 +27,10 @@ class PolicyObjective {
  public:
   PolicyObjective(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                   ConstVectorView<Scalar> theta,  // (P,)
-                  ConstMatrixView<Scalar> x,      // (N, input_size), normalised observations
+                  const Inputs<Scalar>& inputs,   // N rows of normalised observations
                   double ent_coef, int n_threads)
       : distribution_(distribution),
-        at_(std::make_shared<const Linearization<Scalar>>(network, theta.data(), x, n_threads)),
+        at_(std::make_shared<const Linearization<Scalar>>(network, theta.data(), inputs, n_threads)),
         ent_coef_(ent_coef),
         n_threads_(n_threads) {}
   virtual ~PolicyObjective() = default;
@@ -45,16 +45,17 @@ class PolicyObjective {
   // out = grad L at theta' = theta
   void gradient(double* out) const {  // (P,)
     using Workspace = typename Linearization<Scalar>::Workspace;
-    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at_->network()));
-    GradientSum<Scalar> sum(at_->network(), num_rows());
-    sum.run(n_threads_, out, [&](Rows slot, int thread, Scalar* packed_bar) {
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_),
+                                      Workspace(at_->network(), at_->blocks().block_rows()));
+    GradientSum<Scalar> sum(at_->network(), at_->blocks());
+    sum.run(n_threads_, out, [&](Rows rows, int thread, Scalar* packed_bar) {
       Workspace& workspace = workspaces[static_cast<std::size_t>(thread)];
-      for_each_block(slot, [&](Rows rows) {
-        const Panel<Scalar> phi_bar = workspace.phi(rows.size());
-        rows_vjp(rows, at_->output(rows), phi_bar);
-        if (ent_coef_ != 0.0) distribution_.entropy_vjp(at_->output(rows), ent_coef_ / double(num_rows()), phi_bar);
-        at_->vjp(rows, phi_bar, packed_bar, workspace);
+      const Panel<Scalar> phi_bar = workspace.phi(rows.size());
+      for_each_piece(rows, [&](Rows piece) {
+        rows_vjp(piece, at_->output(piece), row_range(phi_bar, piece.begin - rows.begin, piece.size()));
       });
+      if (ent_coef_ != 0.0) distribution_.entropy_vjp(at_->output(rows), ent_coef_ / double(num_rows()), phi_bar);
+      at_->vjp(rows, phi_bar, packed_bar, workspace);
     });
   }
 
@@ -63,13 +64,17 @@ class PolicyObjective {
     Evaluator<Scalar> evaluator(at_->network());
     evaluator.set_theta(theta_new);
     using Workspace = typename Evaluator<Scalar>::Workspace;
-    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at_->network(), kBlockRows));
-    const Slots slots(num_rows());
-    std::vector<Sums> sums(static_cast<std::size_t>(slots.count()));
-    for_each_slot(slots, 0, slots.count(), n_threads_, [&](Index slot, Rows slot_rows, int thread) {
-      for_each_block(slot_rows, [&](Rows rows) {
+    const RowBlocks& blocks = at_->blocks();
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_),
+                                      Workspace(at_->network(), blocks.block_rows()));
+    std::vector<Sums> sums(static_cast<std::size_t>(blocks.num_slots()));
+    for_each_slot(blocks, 0, blocks.num_slots(), n_threads_, [&](Index slot, Rows slot_rows, int thread) {
+      blocks.for_each_block(slot_rows, [&](Rows rows) {
         const ConstPanel<Scalar> q = evaluator.forward(at_->input(rows), workspaces[static_cast<std::size_t>(thread)]);
-        add_rows(rows, at_->output(rows), q, sums[static_cast<std::size_t>(slot)]);
+        for_each_piece(rows, [&](Rows piece) {
+          add_rows(piece, at_->output(piece), row_range(q, piece.begin - rows.begin, piece.size()),
+                   sums[static_cast<std::size_t>(slot)]);
+        });
       });
     });
     const Sums total = add_up_slots(sums);
@@ -96,13 +101,13 @@ class PolicyObjective {
     }
   };
 
-  // phi_bar[n] = d (l_n / N) / d phi_n at theta' = theta
+  // phi_bar[n] = d (l_n / N) / d phi_n at theta' = theta, for up to kBlockRows rows
   virtual void rows_vjp(Rows rows,
                         ConstPanel<Scalar> phi,  // (B, K)
                         Panel<Scalar> phi_bar    // (B, K)
   ) const = 0;
 
-  // What the rows of a block with parameters p at theta and q at theta' add to the sums of l_n, KL and entropy.
+  // sum += what up to kBlockRows rows with parameters p at theta and q at theta' add to it
   virtual void add_rows(Rows rows,
                         ConstPanel<Scalar> p,  // (B, K)
                         ConstPanel<Scalar> q,  // (B, K)

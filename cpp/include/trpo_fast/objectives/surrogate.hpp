@@ -15,14 +15,14 @@ class SurrogateObjective final : public PolicyObjective<Scalar> {
  public:
   SurrogateObjective(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                      ConstVectorView<Scalar> theta,       // (P,)
-                     ConstMatrixView<Scalar> x,           // (N, input_size), normalised observations
+                     const Inputs<Scalar>& inputs,        // N rows of normalised observations
                      ConstMatrixView<Scalar> actions,     // (N, A)
                      ConstVectorView<double> advantages,  // (N,)
                      double ent_coef, int n_threads)
-      : PolicyObjective<Scalar>(network, distribution, theta, x, ent_coef, n_threads),
+      : PolicyObjective<Scalar>(network, distribution, theta, inputs, ent_coef, n_threads),
         actions_(actions),
         advantages_(advantages),
-        weights_(advantages_ / double(x.rows())) {
+        weights_(advantages_ / double(advantages.size())) {
     check_actions(distribution, actions);
   }
 

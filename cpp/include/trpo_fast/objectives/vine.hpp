@@ -16,11 +16,11 @@ class VineObjective final : public PolicyObjective<Scalar> {
  public:
   VineObjective(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                 ConstVectorView<Scalar> theta,     // (P,)
-                ConstMatrixView<Scalar> x,         // (N, input_size), normalised observations
+                const Inputs<Scalar>& inputs,      // N rows of normalised observations
                 ConstMatrixView<Scalar> actions,   // (N, K A), one action after the other
                 ConstMatrixView<double> q_values,  // (N, K)
                 Proposal proposal, double ent_coef, int n_threads)
-      : PolicyObjective<Scalar>(network, distribution, theta, x, ent_coef, n_threads),
+      : PolicyObjective<Scalar>(network, distribution, theta, inputs, ent_coef, n_threads),
         actions_(actions),
         q_values_(q_values),
         proposal_(proposal) {

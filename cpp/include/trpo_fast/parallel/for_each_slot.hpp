@@ -16,10 +16,10 @@ inline void poll_interrupt() {
 
 // Calls f(slot, Rows, thread) for slots [first, last), in any order, on at most n_threads threads.
 template <class Function>
-void for_each_slot(const Slots& slots, Index first, Index last, int n_threads, Function&& f) {
+void for_each_slot(const RowBlocks& blocks, Index first, Index last, int n_threads, Function&& f) {
   ThreadPool::instance().run(last - first, n_threads, [&](Index task, int thread) {
     if (thread == 0) poll_interrupt();
-    f(first + task, slots.rows(first + task), thread);
+    f(first + task, blocks.slot(first + task), thread);
   });
 }
 

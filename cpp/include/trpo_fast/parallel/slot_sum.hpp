@@ -11,19 +11,19 @@ namespace trpo_fast {
 template <class Scalar>
 class SlotSum {
  public:
-  SlotSum(Index size, Index n_rows)
-      : slots_(n_rows),
-        partial_(std::min(slots_.count(), kGroupSlots), size),
-        stack_(static_cast<std::size_t>(slot_stack_size(slots_.count())), Vector<double>(size)) {}
+  SlotSum(Index size, const RowBlocks& blocks)
+      : blocks_(blocks),
+        partial_(std::min(blocks.num_slots(), kGroupSlots), size),
+        stack_(static_cast<std::size_t>(slot_stack_size(blocks.num_slots())), Vector<double>(size)) {}
 
-  // The sum of what add(Rows, thread, partial) adds to partial, slot by slot; valid until the next run.
+  // The sum of what add(Rows, thread, partial) adds to partial, block by block; valid until the next run.
   template <class Function>
   const Vector<double>& run(int n_threads, Function&& add) {
-    for_each_group(slots_.count(), [&](Index first, Index end, Index top, Index n_merges) {
-      for_each_slot(slots_, first, end, n_threads, [&](Index slot, Rows rows, int thread) {
+    for_each_group(blocks_.num_slots(), [&](Index first, Index end, Index top, Index n_merges) {
+      for_each_slot(blocks_, first, end, n_threads, [&](Index slot, Rows slot_rows, int thread) {
         Panel<Scalar> partial = partial_.panel(slot - first, 1);
         partial.setZero();
-        add(rows, thread, partial.data());
+        blocks_.for_each_block(slot_rows, [&](Rows rows) { add(rows, thread, partial.data()); });
       });
       add_group(end - first, top, n_merges, n_threads);
     });
@@ -53,7 +53,7 @@ class SlotSum {
 
   static constexpr Index kRangeSize = 1024;
 
-  Slots slots_;
+  RowBlocks blocks_;
   PaddedMatrix<Scalar> partial_;       // (up to kGroupSlots, size)
   std::vector<Vector<double>> stack_;  // nodes of the tree, (size,) each; the sum of all slots comes to the first
 };

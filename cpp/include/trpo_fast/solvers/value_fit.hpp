@@ -35,8 +35,8 @@ class ValueFit {
         batch_size_(std::min(batch_size, x.rows())),
         options_(options),
         n_steps_(state.n_steps),
-        at_(network, kBlockRows),
-        workspace_(network),
+        at_(network, RowBlocks(kBlockRows)),
+        workspace_(network, kBlockRows),
         gradient_(network.packed_size()),
         first_moment_(Vector<Scalar>::Zero(network.packed_size())),
         second_moment_(Vector<Scalar>::Zero(network.packed_size())) {
@@ -75,7 +75,7 @@ class ValueFit {
     at_.pack_reverse();
     gradient_.setZero();
     const Scalar scale = Scalar(1) / static_cast<Scalar>(count);
-    for_each_block({0, count}, [&](Rows batch_rows) {
+    for_each_piece({0, count}, [&](Rows batch_rows) {
       const Rows block{0, batch_rows.size()};
       Scalar targets[kBlockRows];
       for (Index i = 0; i < block.end; ++i) {
