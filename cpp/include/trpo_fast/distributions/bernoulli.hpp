@@ -36,7 +36,7 @@ class Bernoulli final : public Distribution<Scalar> {
   void log_ratio(ConstPanel<Scalar> p, ConstPanel<Scalar> q, ConstPanel<Scalar> actions,
                  VectorView<double> out) const override {
     for (Index n = 0; n < p.rows(); ++n) {
-      for (Index j = 0; j < n_bits_; ++j) out[n] += Tilt(p(n, j), q(n, j)).log_ratio(actions(n, j) > 0);
+      for (Index j = 0; j < n_bits_; ++j) out[n] += LogitShift(p(n, j), q(n, j)).log_ratio(actions(n, j) > 0);
     }
   }
 
@@ -51,7 +51,7 @@ class Bernoulli final : public Distribution<Scalar> {
 
   void kl_divergence(ConstPanel<Scalar> p, ConstPanel<Scalar> q, VectorView<double> out) const override {
     for (Index n = 0; n < p.rows(); ++n) {
-      for (Index j = 0; j < n_bits_; ++j) out[n] += Tilt(p(n, j), q(n, j)).kl;
+      for (Index j = 0; j < n_bits_; ++j) out[n] += LogitShift(p(n, j), q(n, j)).kl;
     }
   }
 
@@ -65,9 +65,9 @@ class Bernoulli final : public Distribution<Scalar> {
                VectorView<double> kl_out, VectorView<double> entropy_out) const override {
     for (Index n = 0; n < p.rows(); ++n) {
       for (Index j = 0; j < n_bits_; ++j) {
-        const Tilt bit(p(n, j), q(n, j));
-        log_ratio_out[n] += bit.log_ratio(actions(n, j) > 0);
-        kl_out[n] += bit.kl;
+        const LogitShift shift(p(n, j), q(n, j));
+        log_ratio_out[n] += shift.log_ratio(actions(n, j) > 0);
+        kl_out[n] += shift.kl;
         entropy_out[n] += bit_entropy(q(n, j));
       }
     }
@@ -110,19 +110,19 @@ class Bernoulli final : public Distribution<Scalar> {
  private:
   // The two-outcome case of Categorical, a bit on its way from logit z_p to z_q = z_p + d:
   // e_1 = (1 - p) d for a set bit, e_0 = -p d for a clear one.
-  struct Tilt {
+  struct LogitShift {
     double e_1;
     double e_0;
     double kl;
 
-    Tilt(double z_p, double z_q) {
+    LogitShift(double z_p, double z_q) {
       const double d = z_q - z_p;
       const double w_1 = std::exp(std::min(z_p, 0.0));
       const double w_0 = std::exp(std::min(-z_p, 0.0));
       const double w = w_1 + w_0;
       e_1 = w_0 / w * d;
       e_0 = -w_1 / w * d;
-      const double sum = tilted_term(std::min(z_p, 0.0), w_1, e_1) + tilted_term(std::min(-z_p, 0.0), w_0, e_0);
+      const double sum = exp_kl_term(std::min(z_p, 0.0), w_1, e_1) + exp_kl_term(std::min(-z_p, 0.0), w_0, e_0);
       // too far apart for exp, and for cancellation
       kl = std::isinf(sum) ? softplus(z_q) - softplus(z_p) + e_0 : std::log1p(sum / w);
     }

@@ -38,7 +38,7 @@ class Categorical final : public Distribution<Scalar> {
                  VectorView<double> out) const override {
     for (Index n = 0; n < p.rows(); ++n) {
       const Index a = static_cast<Index>(actions(n, 0));
-      out[n] += tilt(p, q, n).log_ratio(p(n, a), q(n, a));
+      out[n] += logit_shift(p, q, n).log_ratio(p(n, a), q(n, a));
     }
   }
 
@@ -55,7 +55,7 @@ class Categorical final : public Distribution<Scalar> {
   }
 
   void kl_divergence(ConstPanel<Scalar> p, ConstPanel<Scalar> q, VectorView<double> out) const override {
-    for (Index n = 0; n < p.rows(); ++n) out[n] += tilt(p, q, n).kl;
+    for (Index n = 0; n < p.rows(); ++n) out[n] += logit_shift(p, q, n).kl;
   }
 
   void entropy(ConstPanel<Scalar> phi, VectorView<double> out) const override {
@@ -65,11 +65,11 @@ class Categorical final : public Distribution<Scalar> {
   void compare(ConstPanel<Scalar> p, ConstPanel<Scalar> q, ConstPanel<Scalar> actions, VectorView<double> log_ratio_out,
                VectorView<double> kl_out, VectorView<double> entropy_out) const override {
     for (Index n = 0; n < p.rows(); ++n) {
-      const Tilt row = tilt(p, q, n);
+      const LogitShift shift = logit_shift(p, q, n);
       const Index a = static_cast<Index>(actions(n, 0));
-      log_ratio_out[n] += row.log_ratio(p(n, a), q(n, a));
-      kl_out[n] += row.kl;
-      entropy_out[n] += row.q.entropy();
+      log_ratio_out[n] += shift.log_ratio(p(n, a), q(n, a));
+      kl_out[n] += shift.kl;
+      entropy_out[n] += shift.q.entropy();
     }
   }
 
@@ -165,7 +165,7 @@ class Categorical final : public Distribution<Scalar> {
     return z;
   }
 
-  struct Tilt {
+  struct LogitShift {
     Softmax p;
     Softmax q;
     double mean = 0.0;  // sum_i p_i d_i, with d_i the change of the centred logit from p to q
@@ -178,23 +178,24 @@ class Categorical final : public Distribution<Scalar> {
 
   // With e = d - sum_i p_i d_i:  KL(p || q) = log sum_i p_i exp(e_i)
   //   = log1p(sum_i p_i (expm1(e_i) - e_i)),  since sum_i p_i e_i = 0; every term is >= 0.
-  Tilt tilt(ConstPanel<Scalar> p, ConstPanel<Scalar> q, Index n) const {
-    Tilt t{{largest(p, n)}, {largest(q, n)}};
+  LogitShift logit_shift(ConstPanel<Scalar> p, ConstPanel<Scalar> q, Index n) const {
+    LogitShift shift{{largest(p, n)}, {largest(q, n)}};
     for (Index i = 0; i < n_choices_; ++i) {
-      const double w = t.p.add(p(n, i));
-      if (!is_impossible(p(n, i))) t.mean += w * t.change(p(n, i), q(n, i));
-      t.q.add(q(n, i));
+      const double w = shift.p.add(p(n, i));
+      if (!is_impossible(p(n, i))) shift.mean += w * shift.change(p(n, i), q(n, i));
+      shift.q.add(q(n, i));
     }
-    t.mean /= t.p.sum;
+    shift.mean /= shift.p.sum;
     double sum = 0.0;
     for (Index i = 0; i < n_choices_; ++i) {
       if (is_impossible(p(n, i))) continue;
-      const double log_w = t.p.centred(p(n, i));
-      sum += tilted_term(log_w, std::exp(log_w), t.change(p(n, i), q(n, i)) - t.mean);
+      const double log_w = shift.p.centred(p(n, i));
+      sum += exp_kl_term(log_w, std::exp(log_w), shift.change(p(n, i), q(n, i)) - shift.mean);
     }
     // too far apart for exp, and for cancellation: sum_i p_i (log p_i - log q_i)
-    t.kl = std::isinf(sum) ? std::log(t.q.sum) - std::log(t.p.sum) - t.mean : std::log1p(sum / t.p.sum);
-    return t;
+    shift.kl =
+        std::isinf(sum) ? std::log(shift.q.sum) - std::log(shift.p.sum) - shift.mean : std::log1p(sum / shift.p.sum);
+    return shift;
   }
 
   Index n_choices_;

@@ -20,7 +20,7 @@ class DiagGaussian final : public Distribution<Scalar> {
 
   void log_prob(ConstPanel<Scalar> phi, ConstPanel<Scalar> actions, VectorView<double> out) const override {
     constexpr double half_log_2pi = 0.91893853320467274178;
-    Remembered inv_std([](double s) { return std::exp(-s); });
+    CachedUnary inv_std([](double s) { return std::exp(-s); });
     for_each_entry(phi.rows(), [&](Index n, Index j) {
       // log N(a; mean, exp(s)) = -z^2/2 - s - log(2 pi)/2
       const double s = phi(n, d_ + j);
@@ -31,9 +31,9 @@ class DiagGaussian final : public Distribution<Scalar> {
 
   void log_ratio(ConstPanel<Scalar> p, ConstPanel<Scalar> q, ConstPanel<Scalar> actions,
                  VectorView<double> out) const override {
-    Remembered inv_std_p([](double s) { return std::exp(-s); });
-    Remembered inv_std_q([](double s) { return std::exp(-s); });
-    Remembered expm1_ds([](double ds) { return std::expm1(ds); });
+    CachedUnary inv_std_p([](double s) { return std::exp(-s); });
+    CachedUnary inv_std_q([](double s) { return std::exp(-s); });
+    CachedUnary expm1_ds([](double ds) { return std::expm1(ds); });
     for_each_entry(p.rows(), [&](Index n, Index j) {
       // s_p - s_q + (z_p^2 - z_q^2) / 2, with z_p - z_q = dmean / sigma_q - z_p expm1(s_p - s_q)
       const double s_p = p(n, d_ + j);
@@ -46,7 +46,7 @@ class DiagGaussian final : public Distribution<Scalar> {
 
   void log_prob_vjp(ConstPanel<Scalar> phi, ConstPanel<Scalar> actions, ConstVectorView<double> weight,
                     Panel<Scalar> phi_bar) const override {
-    Remembered inv_std([](double s) { return std::exp(-s); });
+    CachedUnary inv_std([](double s) { return std::exp(-s); });
     for_each_entry(phi.rows(), [&](Index n, Index j) {
       const double inv_std_n = inv_std(phi(n, d_ + j));
       const double z = (double(actions(n, j)) - double(phi(n, j))) * inv_std_n;
@@ -56,8 +56,8 @@ class DiagGaussian final : public Distribution<Scalar> {
   }
 
   void kl_divergence(ConstPanel<Scalar> p, ConstPanel<Scalar> q, VectorView<double> out) const override {
-    Remembered inv_std_q([](double s) { return std::exp(-s); });
-    Remembered scale_term(expm1_minus_x);
+    CachedUnary inv_std_q([](double s) { return std::exp(-s); });
+    CachedUnary scale_term(expm1_minus_x);
     for_each_entry(p.rows(), [&](Index n, Index j) {
       // s_q - s_p + (exp(2 s_p) + dmean^2) / (2 exp(2 s_q)) - 1/2, with x = 2 (s_p - s_q)
       const double s_q = q(n, d_ + j);
@@ -78,7 +78,7 @@ class DiagGaussian final : public Distribution<Scalar> {
 
   void fisher_metric(ConstPanel<Scalar> phi, Panel<Scalar> metric) const override {
     // M = diag(exp(-2 s), 2)
-    Remembered precision([](double s) { return std::exp(-2.0 * s); });
+    CachedUnary precision([](double s) { return std::exp(-2.0 * s); });
     for_each_entry(phi.rows(), [&](Index n, Index j) {
       metric(n, j) = static_cast<Scalar>(precision(phi(n, d_ + j)));
       metric(n, d_ + j) = Scalar(2);

@@ -21,7 +21,7 @@ inline double expm1_minus_x(double x) {
 
 // w (expm1(e) - e) from log w <= 0: what an outcome of weight w adds to exp(KL) - 1 when its logit moves by e against
 // the mean. Overflows to Inf only if the KL divergence itself is above 700 nats.
-inline double tilted_term(double log_w, double w, double e) {
+inline double exp_kl_term(double log_w, double w, double e) {
   return e > 30.0 ? std::exp(log_w + e) - w * (1.0 + e) : w * expm1_minus_x(e);
 }
 
@@ -36,9 +36,9 @@ inline double sigmoid(double x) {
 
 // A function that is computed anew only where its argument differs from that of the call before, as NaN always does.
 template <class Function>
-class Remembered {
+class CachedUnary {
  public:
-  explicit Remembered(Function f) : f_(f) {}
+  explicit CachedUnary(Function f) : f_(f) {}
   double operator()(double x) {
     if (x != x_) {
       x_ = x;
