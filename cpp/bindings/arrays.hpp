@@ -1,5 +1,5 @@
-// NumPy arrays to views, without ever converting: a wrong type, dtype, shape or layout is an error that names the
-// argument, what was expected and what came.
+// Views of NumPy arrays, without conversions: a wrong type, dtype, shape or layout is an error that names the argument,
+// what was expected and what was given.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -50,7 +50,7 @@ inline bool has_shape(const py::array& array, Index rows, Index cols) {
          (rows == kAnySize || array.shape(0) == rows) && (cols < 0 || array.shape(1) == cols);
 }
 
-// Says what is wrong with an argument. Its text costs more than many a call: it is put together here alone.
+// Throws what is wrong with an argument. Composing the text costs more than many a call, so it is done only here.
 template <class T>
 [[noreturn]] void refuse_array(const py::object& object, const char* name, Index rows, Index cols) {
   const std::string array_name =
@@ -65,7 +65,7 @@ template <class T>
   throw py::value_error(name + std::string(": expected ") + array_name + ", got " + describe(array));
 }
 
-// The array behind an argument: exactly dtype T, C-contiguous, aligned, of that shape and not empty.
+// The array of an argument: exactly dtype T, C-contiguous, aligned, of that shape and not empty.
 template <class T>
 py::array checked_array(const py::object& object, const char* name, Index rows, Index cols) {
   if (is_array_of<T>(object)) {
@@ -124,7 +124,7 @@ inline Index checked_size(Index value, const char* name) {
   return value;
 }
 
-// How many threads a call may use.
+// A number of threads.
 inline int checked_threads(int value) {
   if (value < 1 || value > kMaxThreads) {
     throw py::value_error("n_threads: expected an integer in 1.." + std::to_string(kMaxThreads) + ", got " +
@@ -133,7 +133,7 @@ inline int checked_threads(int value) {
   return value;
 }
 
-// Two parts that must fit together do: `what` of the argument `name` is `size`.
+// Checks that two parts fit together: `what` of the argument `name` is `expected`.
 inline void expect_size(const char* name, const char* what, Index expected, Index got) {
   if (got != expected) {
     throw py::value_error(name + std::string(": expected ") + what + " " + std::to_string(expected) + ", got " +
@@ -141,13 +141,13 @@ inline void expect_size(const char* name, const char* what, Index expected, Inde
   }
 }
 
-// A part that is not None.
+// Checks that a part is not None.
 template <class T>
 void check_part(const std::shared_ptr<T>& part, const char* name) {
   if (part == nullptr) throw py::type_error(name + std::string(": expected objects of this module, got None"));
 }
 
-// A list of parts without None in it.
+// Checks that no part of a list is None.
 template <class T>
 void check_parts(const std::vector<std::shared_ptr<T>>& parts, const char* name) {
   for (const auto& part : parts) check_part(part, name);

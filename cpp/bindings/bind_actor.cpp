@@ -9,7 +9,7 @@
 namespace trpo_fast::bindings {
 namespace {
 
-// f(actions for an environment): float32 and float64 are taken for a box, int64 for choices
+// f(actions for an environment), which are float32 or float64 for a box and int64 for choices
 template <class Function>
 void with_env_actions(const py::object& object, const char* name, Index rows, Index cols, Function&& f) {
   if (is_array_of<float>(object)) {
@@ -26,7 +26,7 @@ bool copy_if_fit_from(const py::array& values, VectorView<double> out) {
   return copy_if_fit<T>({static_cast<const T*>(values.data()), out.size()}, out);
 }
 
-// False leaves it to the caller to find out what `values` are: any other layout, dtype or type, or not fit.
+// Returns false if `values` have another layout, dtype or type, or values that are not fit; the caller finds out which.
 bool copy_if_fit_object(const py::object& values, const py::object& out) {
   if (!is_array_of<double>(out) || !is_plain(py::reinterpret_borrow<py::array>(out))) {
     refuse_array<double>(out, "out", kAnySize, kAnySize);
@@ -43,12 +43,12 @@ bool copy_if_fit_object(const py::object& values, const py::object& out) {
 
 template <class Scalar>
 void bind_actor_class(py::module_& module) {
-  struct Prepared {  // an actor, and what the environments take of its actions
+  struct Prepared {  // an actor, and the map of its actions to those of the environment
     Index obs_size, action_size;
     ActionRange range;
     Actor<Scalar> actor;
   };
-  py::class_<Prepared>(module, "Actor", py::module_local(), "A policy at one theta, ready to act")
+  py::class_<Prepared>(module, "Actor", py::module_local(), "A policy at one theta that acts")
       .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                        const Normalizer& normalizer, const ActionRange& action_range, const py::object& theta) {
              expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
@@ -78,16 +78,17 @@ void bind_actor_class(py::module_& module) {
           },
           py::arg("observations"), py::arg("noise"), py::arg("out"), py::arg("env_actions") = py::none(),
           "out = actions sampled with the given noise, or the most probable ones if noise is None;\n"
-          "env_actions = the same as an environment takes them");
+          "env_actions = the same, as actions of the environment");
 }
 
 }  // namespace
 
 void bind_normalizer(py::module_& module) {
   module.attr("MAX_MAGNITUDE") = kMaxMagnitude;
-  module.def("copy_if_fit", copy_if_fit_object, py::arg("values"), py::arg("out"),
-             "out = values, and True, if values are a plain array of out's shape in float32 or float64 that is finite\n"
-             "with magnitudes up to MAX_MAGNITUDE");
+  module.def(
+      "copy_if_fit", copy_if_fit_object, py::arg("values"), py::arg("out"),
+      "out = values, and True, if values are a C-contiguous float32 or float64 array of out's shape whose entries are\n"
+      "finite with magnitudes up to MAX_MAGNITUDE");
   py::class_<Normalizer>(module, "Normalizer", py::module_local(), "clip((x - mean) * inv_std, -clip, clip)")
       .def(py::init([](const py::object& mean, const py::object& inv_std, double clip) {
              const auto mean_in = vector_in<double>(mean, "mean", kAnySize);
@@ -97,7 +98,7 @@ void bind_normalizer(py::module_& module) {
            }),
            py::arg("mean"), py::arg("inv_std"), py::arg("clip"));
   py::class_<ActionRange>(module, "ActionRange", py::module_local(),
-                          "start + clip(action, low, high), of a tanh if squashed")
+                          "start + clip(action, low, high), where tanh maps action to low..high first if squash")
       .def(py::init([](const py::object& low, const py::object& high, const py::object& start, bool squash) {
              const auto low_in = vector_in<double>(low, "low", kAnySize);
              const auto high_in = vector_in<double>(high, "high", low_in.size());
@@ -116,7 +117,7 @@ void bind_actor(py::module_& module) {
         const auto rows = matrix_in<Scalar>(actions, "actions", kAnySize, action_range.size());
         with_env_actions(out, "out", rows.rows(), rows.cols(), [&](auto taken) { action_range.apply(rows, taken); });
       },
-      py::arg("action_range"), py::arg("actions"), py::arg("out"), "out = actions as an environment takes them");
+      py::arg("action_range"), py::arg("actions"), py::arg("out"), "out = actions of the environment");
   module.def(
       "normalize",
       [](const Normalizer& normalizer, const py::object& x, const py::object& out) {

@@ -56,7 +56,7 @@ void bind_conjugate_gradient(py::module_& module) {
       .value("zero_rhs", CGStatus::zero_rhs)
       .value("negative_curvature", CGStatus::negative_curvature)
       .value("non_finite", CGStatus::non_finite);
-  py::class_<LinearOperator>(module, "LinearOperator", py::module_local(), "A matrix known by its products")
+  py::class_<LinearOperator>(module, "LinearOperator", py::module_local(), "A matrix given by its products")
       .def_property_readonly("size", &LinearOperator::size)
       .def(
           "multiply",

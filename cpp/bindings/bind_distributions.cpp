@@ -121,7 +121,7 @@ void bind_interface(py::module_& module) {
           py::arg("phi"), py::arg("out"));
 }
 
-// A distribution that is built from one size.
+// A distribution that is constructed from one size.
 template <class D, class Scalar>
 void bind_sized(py::module_& module, const char* name, const char* size_name, const char* doc) {
   py::class_<D, Distribution<Scalar>, std::shared_ptr<D>>(module, name, py::module_local(), doc)
@@ -139,7 +139,7 @@ void bind_distributions(py::module_& module) {
   bind_sized<Bernoulli<Scalar>, Scalar>(module, "Bernoulli", "num_bits", "phi = logits of independent bits");
   using P = Product<Scalar>;
   py::class_<P, Distribution<Scalar>, std::shared_ptr<P>>(module, "Product", py::module_local(),
-                                                          "Independent factors side by side")
+                                                          "Independent factors in adjacent columns")
       .def(py::init([](const std::vector<std::shared_ptr<Distribution<Scalar>>>& factors) {
              check_parts(factors, "factors");
              return std::make_shared<P>(

@@ -12,7 +12,8 @@ namespace trpo_fast::bindings {
 template <class Scalar>
 void bind_kfac(py::module_& module) {
   using M = KFACPreconditioner<Scalar>;
-  py::class_<M, LinearOperator>(module, "KFACPreconditioner", py::module_local(), "M^-1 v, about (F + damping)^-1 v")
+  py::class_<M, LinearOperator>(module, "KFACPreconditioner", py::module_local(),
+                                "M^-1 v, an approximation of (F + damping)^-1 v")
       .def(
           py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
                       const py::object& x, const py::object& actions, double damping, int n_threads) {

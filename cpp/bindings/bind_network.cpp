@@ -93,7 +93,7 @@ void bind_network(py::module_& module) {
                  std::vector<std::shared_ptr<const Layer<Scalar>>>(layers.begin(), layers.end()), is_masked);
            }),
            py::arg("layers"), py::arg("is_masked") = false,
-           "A chain. is_masked: x has a column more for each output, 0 where that is to be -Inf")
+           "A chain. is_masked: x has one more column for each output, 0 where the output becomes -Inf")
       .def(py::init([](const std::vector<std::pair<L, Index>>& layers, bool is_masked) {
              std::vector<Node<Scalar>> nodes;
              for (const auto& [layer, input] : layers) {
@@ -103,7 +103,8 @@ void bind_network(py::module_& module) {
              return std::make_unique<Net>(std::move(nodes), is_masked);
            }),
            py::arg("layers"), py::arg("is_masked") = false,
-           "Pairs of a layer and the buffer that it reads: 0 is x, 1 + j the output of layer j; the last is the output")
+           "Pairs of a layer and the buffer that it reads: 0 is x, 1 + j the output of layer j. The last output is the "
+           "network's")
       .def_property_readonly("input_size", &Net::input_size)
       .def_property_readonly("output_size", &Net::output_size)
       .def_property_readonly("num_params", &Net::num_params)

@@ -19,7 +19,7 @@ Proposal proposal_from_name(const std::string& name) {
 template <class Scalar>
 void bind_objective(py::module_& module) {
   using O = PolicyObjective<Scalar>;
-  py::class_<O>(module, "PolicyObjective", py::module_local(), "L(theta'), and the KL divergence that bounds it")
+  py::class_<O>(module, "PolicyObjective", py::module_local(), "L(theta') and the KL divergence that bounds the step")
       .def(
           "gradient",
           [](const O& self, const py::object& out) {

@@ -19,7 +19,7 @@ ConstMatrixView<std::int64_t> order_in(const py::object& order, Index n_rows) {
   return in;
 }
 
-// A fit, and the task that runs it here or on another thread.
+// A fit and the task that executes it, here or on another thread.
 template <class Scalar>
 class FitTask {
  public:
@@ -36,7 +36,7 @@ class FitTask {
  private:
   std::unique_ptr<ValueFit<Scalar>> fit_;
   Index num_params_;
-  BackgroundTask task_;  // last: it ends before the fit goes
+  BackgroundTask task_;  // last: it ends before the fit is destroyed
 };
 
 }  // namespace
@@ -67,9 +67,9 @@ void bind_value_fit(py::module_& module) {
            py::arg("network"), py::arg("x"), py::arg("targets"), py::arg("order"), py::arg("batch_size"),
            py::arg("learning_rate"), py::arg("theta"), py::arg("first_moment"), py::arg("second_moment"),
            py::arg("n_steps"), py::keep_alive<1, 2>())
-      .def("start", &Task::start, "Let another thread begin with it, if there is one")
+      .def("start", &Task::start, "Let another thread start the fit, if one is available")
       .def("finish", &Task::finish, py::call_guard<py::gil_scoped_release>(),
-           "Return when the fit is done; do it here if no other thread has begun")
+           "Wait for the fit; execute it here if no other thread has started it")
       .def(
           "read",
           [](const Task& self, const py::object& theta, const py::object& first_moment,
@@ -81,7 +81,7 @@ void bind_value_fit(py::module_& module) {
             return py::make_tuple(self.fit().loss(), self.fit().n_steps(), self.fit().finite());
           },
           py::arg("theta"), py::arg("first_moment"), py::arg("second_moment"),
-          "Write what Adam arrived at, after finish(). (loss, n_steps, finite)");
+          "Write the state of Adam, after finish(); returns (loss, n_steps, finite)");
 }
 
 template void bind_value_fit<float>(py::module_&);

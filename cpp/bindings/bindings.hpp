@@ -1,4 +1,5 @@
-// One function an area; each binds both scalar types' classes with the same names into a submodule of its own.
+// One function per area. Those with a scalar type are called once per submodule, float32 and float64, and bind the same
+// names into both.
 #pragma once
 
 #include <pybind11/pybind11.h>

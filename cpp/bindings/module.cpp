@@ -1,4 +1,4 @@
-// The private extension module: trpo_fast._trpo_fast_core, once per instruction-set level (TRPO_FAST_MODULE).
+// The private extension module trpo_fast._trpo_fast_core, compiled once per instruction-set level (TRPO_FAST_MODULE).
 #include <chrono>
 
 #include "arrays.hpp"
@@ -7,7 +7,7 @@
 
 namespace {
 
-// Ctrl-C: asks Python for pending signals at most every 20 ms; throws what the handler raised.
+// Ctrl-C: checks for pending signals at most every 20 ms; throws what the handler raises.
 void check_signals() {
   using Clock = std::chrono::steady_clock;
   static thread_local Clock::time_point next_check{};
@@ -33,7 +33,7 @@ void bind_scalar(py::module_ module) {
 }  // namespace
 
 PYBIND11_MODULE(TRPO_FAST_MODULE, m, py::mod_gil_not_used()) {
-  m.doc() = "Kernels of trpo_fast. Private: they check every array and convert none.";
+  m.doc() = "Kernels of trpo_fast. Private: every array is checked and none is converted.";
   trpo_fast::interrupt_hook = check_signals;
   m.attr("EIGEN_VERSION") = std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." +
                             std::to_string(EIGEN_MINOR_VERSION);
@@ -44,7 +44,7 @@ PYBIND11_MODULE(TRPO_FAST_MODULE, m, py::mod_gil_not_used()) {
       py::arg("n_threads"));
   m.def("get_num_threads", [] { return trpo_fast::default_threads().load(); });
   trpo_fast::bindings::bind_normalizer(m);
-  trpo_fast::bindings::bind_conjugate_gradient(m);  // before the operators that derive from its own
+  trpo_fast::bindings::bind_conjugate_gradient(m);  // before the operators, which derive from its LinearOperator
   bind_scalar<float>(m.def_submodule("float32", "Kernels on single-precision arrays."));
   bind_scalar<double>(m.def_submodule("float64", "Kernels on double-precision arrays."));
 }

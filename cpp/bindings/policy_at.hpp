@@ -1,4 +1,4 @@
-// A policy at one theta, in some observations: what objectives and operators begin with.
+// A policy at one theta on given observations: the checked arguments of objectives and operators.
 #pragma once
 
 #include "arrays.hpp"

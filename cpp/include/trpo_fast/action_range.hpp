@@ -1,5 +1,5 @@
-// ActionRange: what an environment takes for an action row: start + clip(row, low, high), in the dtype of its space; a
-// squashed row is stretched over low..high by tanh first.
+// ActionRange: turns an action row into an action of the environment: start + clip(row, low, high) in the dtype of its
+// space. A squashed row is first mapped to low..high by tanh.
 #pragma once
 
 #include <cmath>
@@ -38,7 +38,7 @@ class ActionRange {
 
   Vector<double> low_;
   Vector<double> high_;
-  Vector<std::int64_t> start_;  // of choices; the kernels count them from 0
+  Vector<std::int64_t> start_;  // number of the first choice; the kernels count from 0
   bool squash_;
 };
 

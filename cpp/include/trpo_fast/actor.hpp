@@ -1,4 +1,4 @@
-// Actor: a policy at one theta, ready to act: normalise, forward, sample. All is prepared once; a step allocates
+// Actor: a policy at one theta that acts: normalise, forward, sample. Everything is prepared once; a step allocates
 // nothing.
 #pragma once
 
@@ -49,7 +49,7 @@ class Actor {
   const Distribution<Scalar>& distribution_;
   const Normalizer normalizer_;
   Evaluator<Scalar> evaluator_;
-  std::mutex mutex_;  // of the two below, which hold one call's values
+  std::mutex mutex_;  // guards the two below, which hold the values of one call
   typename Evaluator<Scalar>::Workspace workspace_;
   RowMatrix<Scalar> x_;
 };

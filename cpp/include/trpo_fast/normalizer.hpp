@@ -1,4 +1,4 @@
-// Raw observations: which are fit to be learned from, and the Normalizer that makes network inputs of them.
+// Raw observations: the check of their values, and the Normalizer that turns them into network inputs.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,7 @@ bool copy_if_fit(ConstVectorView<T> x, VectorView<double> out) {
   bool fit = true;
   for (Index i = 0; i < x.size(); ++i) {
     out[i] = x[i];
-    fit &= std::abs(out[i]) <= kMaxMagnitude;  // a NaN is not
+    fit &= std::abs(out[i]) <= kMaxMagnitude;  // false for a NaN
   }
   return fit;
 }
@@ -49,13 +49,14 @@ class Normalizer {
   }
 
  private:
-  static constexpr Index kChunk = 8;  // columns, always as many, so that they are computed side by side
+  static constexpr Index kChunk = 8;  // columns; a constant number, so that the loops are vectorised
 
   template <class Scalar>
   void apply_chunk(const double* raw, Index column, Scalar* to) const {
     double z[kChunk];
     for (Index j = 0; j < kChunk; ++j) z[j] = (raw[j] - mean_[column + j]) * inv_std_[column + j];
-    for (Index j = 0; j < kChunk; ++j) z[j] = z[j] < -clip_ ? -clip_ : z[j] > clip_ ? clip_ : z[j];  // a NaN stays one
+    for (Index j = 0; j < kChunk; ++j)
+      z[j] = z[j] < -clip_ ? -clip_ : z[j] > clip_ ? clip_ : z[j];  // a NaN stays a NaN
     for (Index j = 0; j < kChunk; ++j) to[j] = static_cast<Scalar>(z[j]);
   }
 
@@ -66,7 +67,7 @@ class Normalizer {
   }
 
   Index size_;
-  Vector<double> mean_;  // these two with zeros behind them
+  Vector<double> mean_;  // both followed by kChunk zeros
   Vector<double> inv_std_;
   double clip_;
 };

@@ -1,5 +1,4 @@
-// PaddedMatrix: rows that begin on cache lines, with room for whole packets. What lies beyond a row's last column is
-// padding.
+// PaddedMatrix: a row-major matrix whose rows begin on cache lines and end with padding, so that whole packets fit.
 #pragma once
 
 #include "recycled_memory.hpp"

@@ -1,5 +1,5 @@
-// RecycledMemory: zeroed memory of batch size, kept for the next batch when it is given back. (Fresh pages of the
-// system take longer to come by than a network takes to fill them.)
+// RecycledMemory: zeroed memory for arrays of batch size, stored for the next batch when it is freed. (Mapping fresh
+// pages takes the system longer than a network takes to fill them.)
 #pragma once
 
 #include <cstddef>
@@ -38,8 +38,8 @@ class RecycledMemory {
   const void* data() const { return data_; }
 
  private:
-  // What was given back, by size. Small blocks are left to the allocator, and so are what exceeds the store and what
-  // comes while it is locked: after a fork amid the work of another thread it may be so for ever.
+  // Freed blocks by size. The allocator serves small blocks, those that exceed the store, and all requests while the
+  // store is locked: after a fork during another thread's call it may stay locked permanently.
   class Store {
    public:
     static Store& instance() {

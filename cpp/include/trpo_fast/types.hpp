@@ -8,7 +8,7 @@ namespace trpo_fast {
 
 using Index = Eigen::Index;
 
-// Batches are row-major, one sample a row, so a block of rows is one contiguous piece of memory.
+// Batches are row-major, one sample per row, so a block of rows is contiguous in memory.
 template <class Scalar>
 using RowMatrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 template <class Scalar>
@@ -38,7 +38,7 @@ ConstVectorView<Scalar> view(const Vector<Scalar>& v) {
   return {v.data(), v.size()};
 }
 
-// Rows of a matrix that lie a stride apart: a block of a PaddedMatrix, or some columns of one.
+// Rows of a matrix at a constant stride: a block of a PaddedMatrix, or some of its columns.
 template <class Scalar>
 using Panel = Eigen::Map<RowMatrix<Scalar>, Eigen::Unaligned, Eigen::OuterStride<>>;
 template <class Scalar>

@@ -108,8 +108,8 @@ class Bernoulli final : public Distribution<Scalar> {
   }
 
  private:
-  // The two-outcome case of Categorical, a bit on its way from logit z_p to z_q = z_p + d:
-  // e_1 = (1 - p) d for a set bit, e_0 = -p d for a clear one.
+  // The two-outcome case of Categorical's: the logit of a bit changes from z_p to z_q = z_p + d. Relative to the mean,
+  // that is e_1 = (1 - p) d for a set bit and e_0 = -p d for a clear one.
   struct LogitShift {
     double e_1;
     double e_0;
@@ -123,7 +123,7 @@ class Bernoulli final : public Distribution<Scalar> {
       e_1 = w_0 / w * d;
       e_0 = -w_1 / w * d;
       const double sum = exp_kl_term(std::min(z_p, 0.0), w_1, e_1) + exp_kl_term(std::min(-z_p, 0.0), w_0, e_0);
-      // too far apart for exp, and for cancellation
+      // If exp overflows, the difference is so large that nothing cancels.
       kl = std::isinf(sum) ? softplus(z_q) - softplus(z_p) + e_0 : std::log1p(sum / w);
     }
 

@@ -1,5 +1,5 @@
-// Categorical: a in {0, ..., n-1} with p = softmax(phi), phi = logits. A logit of -Inf is an impossible choice, the
-// same ones in two rows that are compared; one of them at least is possible.
+// Categorical: a in {0, ..., n-1} with p = softmax(phi), phi = logits. A logit of -Inf is an impossible choice. Two
+// rows that are compared have the same impossible choices, and at least one possible one.
 #pragma once
 
 #include <algorithm>
@@ -115,7 +115,7 @@ class Categorical final : public Distribution<Scalar> {
       Index choice = 0;
       for (Index i = 0; i < n_choices_; ++i) {
         const double w = p.weight(phi(n, i));
-        if (w > 0.0) choice = i;  // rounding may leave the sum at u: the last possible choice stands
+        if (w > 0.0) choice = i;  // rounding may leave the sum at u: then the last possible choice is taken
         cumulative += w;
         if (cumulative > u) break;
       }
@@ -134,7 +134,7 @@ class Categorical final : public Distribution<Scalar> {
  private:
   static bool is_impossible(double z) { return z == -std::numeric_limits<double>::infinity(); }
 
-  // p_i = w_i / sum_j w_j with w_i = exp(z_i - max z): huge logits keep their differences, and no weight overflows.
+  // p_i = w_i / sum_j w_j with w_i = exp(z_i - max z): large logits keep their differences, and no weight overflows.
   struct Softmax {
     double top;
     double sum = 0.0;     // sum_i w_i
@@ -144,7 +144,7 @@ class Categorical final : public Distribution<Scalar> {
     double weight(double z) const { return std::exp(centred(z)); }
     double operator()(double z) const { return weight(z) / sum; }
     double entropy() const { return std::log(sum) - moment / sum; }  // both terms are >= 0
-    // one more outcome of logit z; returns its weight
+    // adds an outcome of logit z and returns its weight
     double add(double z) {
       const double w = weight(z);
       sum += w;
@@ -165,6 +165,7 @@ class Categorical final : public Distribution<Scalar> {
     return z;
   }
 
+  // A row whose logits change from those of p to those of q
   struct LogitShift {
     Softmax p;
     Softmax q;
@@ -192,7 +193,7 @@ class Categorical final : public Distribution<Scalar> {
       const double log_w = shift.p.centred(p(n, i));
       sum += exp_kl_term(log_w, std::exp(log_w), shift.change(p(n, i), q(n, i)) - shift.mean);
     }
-    // too far apart for exp, and for cancellation: sum_i p_i (log p_i - log q_i)
+    // If exp overflows, the difference is so large that nothing cancels: sum_i p_i (log p_i - log q_i).
     shift.kl =
         std::isinf(sum) ? std::log(shift.q.sum) - std::log(shift.p.sum) - shift.mean : std::log1p(sum / shift.p.sum);
     return shift;

@@ -19,7 +19,7 @@ class Distribution {
   virtual Index num_dist_params() const = 0;  // K
   virtual Index action_size() const = 0;      // A: columns of an action row, and of a noise row
 
-  // The first row that holds no action of this distribution, or -1. Real-valued actions are all accepted.
+  // The first row that is not an action of this distribution, or -1. Every real-valued action is accepted.
   virtual Index first_invalid_action(ConstPanel<Scalar> actions) const = 0;  // (B, A)
 
   // out[n] += log pi(a_n | phi_n)
@@ -57,8 +57,8 @@ class Distribution {
                            Panel<Scalar> phi_bar  // (B, K)
   ) const = 0;
 
-  // All that the line search asks of a row that moves from p_n to q_n, in one pass where its parts share work:
-  // log_ratio, kl_divergence, and entropy of q.
+  // What the line search reads of a row whose parameters change from p_n to q_n: log_ratio, kl_divergence, and entropy
+  // of q. One pass where these share work.
   virtual void compare(ConstPanel<Scalar> p,              // (B, K)
                        ConstPanel<Scalar> q,              // (B, K)
                        ConstPanel<Scalar> actions,        // (B, A)
@@ -71,7 +71,7 @@ class Distribution {
     entropy(q, entropy_out);
   }
 
-  // metric[n] = what multiply_fisher needs of M(phi_n): the functions of phi that many products share
+  // metric[n] = what multiply_fisher reads of M(phi_n): functions of phi that are computed once for many products
   virtual void fisher_metric(ConstPanel<Scalar> phi,  // (B, K)
                              Panel<Scalar> metric     // (B, K)
   ) const = 0;
@@ -82,7 +82,7 @@ class Distribution {
                                Panel<Scalar> out           // (B, K)
   ) const = 0;
 
-  // actions[n] ~ pi(. | phi_n) from standard normal noise, whatever the distribution
+  // actions[n] ~ pi(. | phi_n), as a function of standard normal noise
   virtual void sample(ConstPanel<Scalar> phi,    // (B, K)
                       ConstPanel<Scalar> noise,  // (B, A)
                       Panel<Scalar> actions      // (B, A)
@@ -100,7 +100,7 @@ class Distribution {
   }
 };
 
-// Throws where a row is no action of the distribution.
+// Throws if a row is not an action of the distribution.
 template <class Scalar>
 void check_actions(const Distribution<Scalar>& distribution, ConstMatrixView<Scalar> actions) {  // (N, A)
   const Index row = distribution.first_invalid_action(panel(actions));

@@ -1,4 +1,4 @@
-// Product: independent factors side by side; log_prob, KL and entropy add up, M is block-diagonal.
+// Product: independent factors in adjacent columns. log_prob, KL and entropy are sums over them, M is block-diagonal.
 // MultiDiscrete is a product of categoricals.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Scalar functions that the distributions share, each free of cancellation.
+// Scalar functions of the distributions, each without cancellation.
 #pragma once
 
 #include <cmath>
@@ -9,7 +9,7 @@ namespace trpo_fast {
 // expm1(x) - x, which is x^2/2 + O(x^3); exactly 0 at 0.
 inline double expm1_minus_x(double x) {
   if (std::abs(x) > 0.25) return std::expm1(x) - x;
-  // Taylor series, even and odd terms side by side; the first one left out is below 2^-53 of the sum at |x| = 1/4
+  // Taylor series, even and odd terms apart; the first omitted one is below 2^-53 of the sum at |x| = 1/4
   const double y = x * x;
   double even = 1.0 / 479001600, odd = 1.0 / 39916800;  // 1/12!, 1/11!
   even = even * y + 1.0 / 3628800, odd = odd * y + 1.0 / 362880;
@@ -19,8 +19,8 @@ inline double expm1_minus_x(double x) {
   return (even * y + x * odd + 0.5) * y;
 }
 
-// w (expm1(e) - e) from log w <= 0: what an outcome of weight w adds to exp(KL) - 1 when its logit moves by e against
-// the mean. Overflows to Inf only if the KL divergence itself is above 700 nats.
+// w (expm1(e) - e) with log w <= 0: the term of exp(KL) - 1 that belongs to an outcome of weight w whose logit changes
+// by e relative to the mean. Overflows to Inf only if the KL divergence itself is above 700 nats.
 inline double exp_kl_term(double log_w, double w, double e) {
   return e > 30.0 ? std::exp(log_w + e) - w * (1.0 + e) : w * expm1_minus_x(e);
 }
@@ -34,7 +34,8 @@ inline double sigmoid(double x) {
   return (x >= 0.0 ? 1.0 : tail) / (1.0 + tail);
 }
 
-// A function that is computed anew only where its argument differs from that of the call before, as NaN always does.
+// CachedUnary: a function of one argument, computed only where the argument differs from that of the previous call (a
+// NaN always does).
 template <class Function>
 class CachedUnary {
  public:
@@ -53,7 +54,7 @@ class CachedUnary {
   double value_ = x_;
 };
 
-// The standard normal distribution function: turns normal noise into uniform noise.
+// The standard normal distribution function. It maps normal noise to uniform noise.
 inline double normal_cdf(double x) { return 0.5 * std::erfc(-x * 0.70710678118654752440); }
 
 }  // namespace trpo_fast

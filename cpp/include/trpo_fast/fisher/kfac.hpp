@@ -1,5 +1,5 @@
-// KFACPreconditioner: about (F + damping)^-1, layer by layer (kronecker_block.hpp). A place where a network meets a
-// distribution, as is the Fisher operator.
+// KFACPreconditioner: an approximation of (F + damping)^-1, layer by layer (kronecker_block.hpp). One of the places
+// where a network meets a distribution.
 //
 // z_bar is the cotangent of log pi(a_n | s_n), the score: the actions are samples of the policy, so E[z_bar z_bar^T] is
 // the Fisher matrix of z, whatever the distribution, and no random numbers are drawn.
@@ -43,8 +43,7 @@ class KFACPreconditioner final : public LinearOperator {
 
   Index size() const override { return num_params_; }
 
-  // Layers with parameters for which the identity stands in: those of no affine map, or of moments that cannot be
-  // inverted
+  // Layers with parameters whose block is the identity: they have no affine map, or moments that cannot be inverted.
   std::vector<Index> identity_layers() const {
     std::vector<Index> layers;
     for (std::size_t l = 0; l < layers_.size(); ++l) {
@@ -79,7 +78,7 @@ class KFACPreconditioner final : public LinearOperator {
     Workspace(const Network<Scalar>& network, Index max_rows)
         : cotangents(network, max_rows), packed_bar(Vector<Scalar>::Zero(network.packed_size())) {}
     typename Linearization<Scalar>::Workspace cotangents;
-    Vector<Scalar> packed_bar;  // of no use here
+    Vector<Scalar> packed_bar;  // vjp writes it; not read here
   };
 
   // The moments of every layer, summed over the rows

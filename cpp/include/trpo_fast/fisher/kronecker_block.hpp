@@ -1,6 +1,5 @@
-// KroneckerBlock: the block of the Fisher matrix that belongs to an affine map z = x W^T + b, taken to be G (x) A
-// (Martens & Grosse 2015, arXiv:1503.05671), damped and inverted. With V = [W b], A = E[[x 1] [x 1]^T] and
-// G = E[z_bar z_bar^T]:
+// KroneckerBlock: the block of the Fisher matrix of an affine map z = x W^T + b, approximated by G (x) A (Martens &
+// Grosse 2015, arXiv:1503.05671), damped and inverted. With V = [W b], A = E[[x 1] [x 1]^T] and G = E[z_bar z_bar^T]:
 //
 //   V -> (G + sqrt(damping)/pi I)^-1 V (A + pi sqrt(damping) I)^-1,   pi^2 = (tr A / dim A) / (tr G / dim G)
 //
@@ -49,7 +48,7 @@ class KroneckerBlock {
         v_(n_, m_ + 1),
         product_(n_, m_ + 1) {}
 
-  // Of the moments of x, then of z_bar
+  // Moments of x, then of z_bar
   template <class Scalar>
   Index num_moments() const {
     return moments_size<Scalar>(m_) + moments_size<Scalar>(n_);
@@ -64,7 +63,7 @@ class KroneckerBlock {
     add_moments(columns(y_bar, y_bar.cols() - n_, n_), moments + moments_size<Scalar>(m_));
   }
 
-  // Returns false if there is nothing to invert or it cannot be inverted.
+  // Returns false if the map has no outputs or a factor cannot be inverted.
   template <class Scalar>
   bool invert(const double* moments,  // (num_moments,), of n_rows rows
               Index n_rows, double damping) {
@@ -82,8 +81,8 @@ class KroneckerBlock {
     for_each_panel_element<Scalar>(1 + n_, n_, [&](Index i, Index k, Index j) {
       if (k > 0) g(k - 1, j) = moments[moments_size<Scalar>(m_) + i];
     });
-    // A/pi and pi G have equal mean eigenvalues, and are damped equally; the product is the same. Where G is 0, so are
-    // they.
+    // A/pi and pi G have equal mean eigenvalues and are damped equally; their product is G (x) A. If G is 0, both are
+    // 0.
     const double inverse_pi = std::sqrt(g.trace() / double(n_) / (a.trace() / double(m_ + 1)));
     a *= inverse_pi / double(n_rows);
     if (inverse_pi > 0.0) g /= inverse_pi * double(n_rows);
@@ -109,8 +108,8 @@ class KroneckerBlock {
 
   static ConstPanel<double> whole(const PaddedMatrix<double>& m) { return m.panel(0, m.rows()); }
 
-  // inverse = (factor + damping I)^-1; where rounding makes that indefinite, with a little more on the diagonal.
-  // Returns false if that does not help, or nothing finite comes of it.
+  // inverse = (factor + damping I)^-1; if rounding makes that indefinite, with a small addition to the diagonal.
+  // Returns false if that does not help or the result is not finite.
   static bool invert(const Matrix& factor, double damping, PaddedMatrix<double>& inverse) {
     Panel<double> result = inverse.panel(0, inverse.rows());
     double jitter = 0.0;

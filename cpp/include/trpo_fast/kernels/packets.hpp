@@ -1,13 +1,12 @@
-// Packets: SIMD registers, through Eigen's primitives, and the element-wise functions written on them. An element's
-// result depends on its value alone: neither on its lane nor, where the processor has fused multiply-add, on the
-// packet's width.
+// Packets: SIMD registers through Eigen's primitives, and element-wise functions of them. An element's result depends
+// on its value alone: not on its lane and, on processors with fused multiply-add, not on the width of the packet.
 #pragma once
 
 #include <cmath>
 
 #include "../types.hpp"
 
-// Loops over the registers of a block must vanish, or the block lives in memory.
+// Loops over the registers of a block must be unrolled, or the block is stored in memory.
 #if defined(__clang__)
 #define TRPO_FAST_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__)
@@ -28,11 +27,11 @@ constexpr Index kLanes = simd::unpacket_traits<Packet>::size;
 template <class Scalar>
 using FullPacket = typename simd::packet_traits<Scalar>::type;
 template <class Packet>
-using HalfPacket = typename simd::unpacket_traits<Packet>::half;  // itself where there is none
+using HalfPacket = typename simd::unpacket_traits<Packet>::half;  // the packet itself where it has no half
 template <class Scalar>
 using QuarterPacket = HalfPacket<HalfPacket<FullPacket<Scalar>>>;
 
-// 1 - y y, rounded once where there is a fused multiply-add
+// 1 - y y, rounded once on processors with fused multiply-add
 template <class Packet>
 Packet one_minus_square(const Packet& y) {
   return simd::pmadd(simd::pnegate(y), y, simd::pset1<Packet>(Element<Packet>(1)));

@@ -13,8 +13,8 @@
 
 namespace trpo_fast {
 
-// A register block has this many packets of columns, by as many rows as leave registers for a row of B and an element
-// of A: 6 x 4 accumulators of 32 registers, 6 x 2 of 16.
+// Packets of columns in a register block. Its number of rows leaves registers for a row of B and an element of A: 6 x 4
+// accumulators in 32 registers, 6 x 2 in 16.
 #if defined(EIGEN_VECTORIZE_AVX512) || defined(EIGEN_VECTORIZE_NEON)
 constexpr int kBlockPackets = 4;
 #else
@@ -68,7 +68,7 @@ void for_each_panel(Index n, Function&& f) {
   if (column < n) detail::with_narrow_packet<Scalar>(n - column, [&](auto shape) { f(shape, column); });
 }
 
-// Columns that the panels of n columns hold, padding included.
+// Columns of the panels of n columns, including padding.
 template <class Scalar>
 Index panel_columns(Index n) {
   Index columns = 0;
@@ -76,7 +76,7 @@ Index panel_columns(Index n) {
   return columns;
 }
 
-// f(index into the panels, row, column) for every element of a (depth, n) matrix that is no padding
+// f(index into the panels, row, column) for every element of a (depth, n) matrix, without the padding
 template <class Scalar, class Function>
 void for_each_panel_element(Index depth, Index n, Function&& f) {
   for_each_panel<Scalar>(n, [&](auto shape, Index first) {

@@ -1,5 +1,6 @@
-// The matrix products of a layer, on blocks of rows and packed panels. Every element is one sum in a fixed order, begun
-// with the bias or with what is there: it does not depend on the row's place in a block, nor on the block.
+// The matrix products of a layer, on blocks of rows and packed panels. Every element is one sum in a fixed order,
+// which starts from the bias or the present value: it does not depend on the row's position in a block, nor on the
+// block.
 #pragma once
 
 #include "panels.hpp"
@@ -7,12 +8,12 @@
 
 namespace trpo_fast {
 
-// One product A B of a sum.
+// A product A B, one term of a sum of products.
 template <class Scalar>
 struct MatrixProduct {
   const Scalar* a;  // (rows, depth), row-major
   Index a_stride;
-  const Scalar* b;  // panels of b_rows rows: the depth rows of B come last; what precedes them is a bias
+  const Scalar* b;  // panels of b_rows rows: the depth rows of B come last, after a bias
   Index b_rows;
   Index depth;
 
@@ -21,7 +22,7 @@ struct MatrixProduct {
 
 namespace detail {
 
-// f(first row, number of rows as a constant): blocks of at most Most rows that cover them
+// f(first row, number of rows as a constant) for blocks of at most Most rows that cover [begin, end)
 template <int Most, class Function>
 void for_each_row_block(Index begin, Index end, Function&& f) {
   for (; end - begin >= Most; begin += Most) f(begin, std::integral_constant<int, Most>{});
@@ -32,9 +33,9 @@ void for_each_row_block(Index begin, Index end, Function&& f) {
 
 }  // namespace detail
 
-// y = finish(bias + A1 B1 + A2 B2), with the bias above B1's panels, if it has one, and without A2 B2 where A2 is null.
-// finish(packet, row, column) sees each packet of results before it is stored. Every element is kChains sums, and the
-// fewer rows are worked on at a time (RegisterBlock).
+// y = finish(bias + A1 B1 + A2 B2). The bias is the first row of B1's panels, if they have one more than `depth`; A2 B2
+// is left out where A2 is null. finish(packet, row, column) maps each packet of results before it is stored. Every
+// element has kChains partial sums (RegisterBlock); the more of them, the fewer rows are computed at a time.
 template <int kChains, class Scalar, class Finish>
 void multiply(Index rows,
               Index columns,                        // n
@@ -60,8 +61,7 @@ void multiply(Index rows,
   });
 }
 
-// y = A B with B as it lies, row-major: for a B that is used too seldom to be worth packing. Rows of B and y are
-// padded.
+// y = A B with row-major B, for matrices that are used too seldom to be worth packing. Rows of B and y are padded.
 template <class Scalar>
 void multiply(ConstPanel<Scalar> a,  // (rows, depth)
               ConstPanel<Scalar> b,  // (depth, n)
@@ -80,7 +80,7 @@ void multiply(ConstPanel<Scalar> a,  // (rows, depth)
   });
 }
 
-// C += A^T B over the rows of a block, C in panels whose first row is left alone (it is a bias)
+// C += A^T B over the rows of a block, with C in panels whose first row, a bias, is not touched
 template <class Scalar>
 void add_outer_products(Index rows,
                         const Scalar* a,  // (rows, m)

@@ -1,12 +1,12 @@
-// RegisterBlock: Rows x Packets accumulators that stay in registers while they take in a product A B.
+// RegisterBlock: Rows x Packets accumulators that stay in registers while a product A B is added to them.
 #pragma once
 
 #include "packets.hpp"
 
 namespace trpo_fast {
 
-// An element is the sum of Chains sums: term k of a product goes to sum k mod Chains. More than one let few rows
-// proceed faster than one addition after the other.
+// An element is the sum of Chains partial sums: term k of a product is added to sum k mod Chains. With few rows,
+// several of them hide the latency of an addition.
 template <class Packet, int Rows, int Packets, int Chains = 1>
 class RegisterBlock {
  public:

@@ -1,4 +1,4 @@
-// Element-wise activations on packets: the value, and the derivative from what the forward pass kept.
+// Element-wise activations on packets: the value, and the derivative from what the forward pass stored.
 #pragma once
 
 #include <stdexcept>
@@ -20,10 +20,10 @@ inline Activation activation_from_name(const std::string& name) {
   throw std::invalid_argument("activation: expected identity, tanh, relu, elu or silu, got " + name);
 }
 
-// silu alone cannot be differentiated from its output; it keeps its derivative beside it.
+// The derivative of silu is not a function of its output: the forward pass stores it as well.
 constexpr bool keeps_derivative(Activation activation) { return activation == Activation::silu; }
 
-// f(the activation as a constant): outside of loops, so that there is no branch within.
+// f(the activation as a constant), for a branch outside of loops instead of inside.
 template <class Function>
 void with_activation(Activation activation, Function&& f) {
   switch (activation) {

@@ -21,7 +21,7 @@ class AppendLogStd final : public Layer<Scalar> {
   Index input_size() const override { return size_; }
   Index output_size() const override { return 2 * size_; }
   Index num_params() const override { return size_; }
-  AffineMap affine_map() const override { return {0, size_}; }  // a bias alone
+  AffineMap affine_map() const override { return {0, size_}; }  // only a bias
   Index packed_size() const override { return size_; }
   void packed_order(std::int32_t* order) const override { std::iota(order, order + size_, 0); }
 
@@ -71,7 +71,7 @@ class AppendLogStd final : public Layer<Scalar> {
   static constexpr Scalar low() { return Scalar(kMinLogStd); }
   static constexpr Scalar high() { return Scalar(kMaxLogStd); }
 
-  // f(a packet, first of its columns j) over the columns of s; the last one may reach into padding
+  // f(a packet as a type tag, its first column j) over the columns of s; the last packet may extend into padding
   template <class Function>
   void for_each_packet(Function&& f) const {
     for_each_panel<Scalar>(size_, [&](auto shape, Index column) {
@@ -80,10 +80,10 @@ class AppendLogStd final : public Layer<Scalar> {
     });
   }
 
-  // y = [x, s] in every row, x = 0 where it has no data; x goes first: its last packet may reach into s
+  // y = [x, s] in every row, with x = 0 where it has no data. x is written first: its last packet may overwrite s
   template <class Function>
   void write(const ConstPanel<Scalar>& x, Panel<Scalar>& y, Function&& s) const {
-    const bool x_has_padding = x.outerStride() >= panel_columns<Scalar>(size_);  // a caller's batch may have none
+    const bool x_has_padding = x.outerStride() >= panel_columns<Scalar>(size_);  // a batch of the caller has none
     if (x.data() != nullptr && !x_has_padding) {
       for (Index row = 0; row < y.rows(); ++row) {
         std::copy_n(x.data() + row * x.outerStride(), size_, y.data() + row * y.outerStride());

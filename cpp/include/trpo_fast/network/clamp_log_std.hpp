@@ -1,4 +1,5 @@
-// ClampLogStd: y = [m, clamp(s)] of x = [m, s]: the last layer where the standard deviation depends on the state.
+// ClampLogStd: y = [m, clamp(s)] of x = [m, s]: the last layer of a policy whose standard deviation depends on the
+// state.
 #pragma once
 
 #include "layer.hpp"
@@ -9,7 +10,7 @@ namespace trpo_fast {
 template <class Scalar>
 class ClampLogStd final : public Layer<Scalar> {
  public:
-  explicit ClampLogStd(Index size) : size_(size) {}  // of m
+  explicit ClampLogStd(Index size) : size_(size) {}  // size of m
 
   Index input_size() const override { return 2 * size_; }
   Index output_size() const override { return 2 * size_; }

@@ -46,7 +46,7 @@ class Dense final : public Layer<Scalar> {
 
   void forward(LayerBlock<Scalar>& block) const override {
     // y = phi(x W^T + b)
-    // several sums an element, for a policy that acts on a single row; their number may depend on the layer alone
+    // Several partial sums per element make acting on a single row faster. Their number must depend on the layer alone.
     with_activation(activation_, [&](auto phi) {
       const auto finish = [&](const auto& z, Index row, Index column) {
         auto derivative = z;
@@ -90,7 +90,7 @@ class Dense final : public Layer<Scalar> {
   }
 
  private:
-  // y_bar *= phi'(z);   b_bar += its columns' sums
+  // y_bar *= phi'(z);   b_bar += the sums of its columns
   template <Activation kActivation>
   void reverse_activation(const ConstPanel<Scalar>& kept, const Panel<Scalar>& y_bar, Scalar* packed_bar) const {
     for_each_panel<Scalar>(out_, [&](auto shape, Index column) {
@@ -128,7 +128,7 @@ class Dense final : public Layer<Scalar> {
     return view(keeps_derivative(activation_) ? block.cache : block.y);
   }
 
-  static constexpr Index kNarrow = 16;  // columns that leave most of a register block idle
+  static constexpr Index kNarrow = 16;  // up to so many columns leave most of a register block idle
 
   Index in_;
   Index out_;

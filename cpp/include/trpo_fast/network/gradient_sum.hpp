@@ -1,4 +1,4 @@
-// GradientSum: cotangents of theta summed over the rows of a batch.
+// GradientSum: the sum of cotangents of theta over the rows of a batch.
 #pragma once
 
 #include "../parallel/slot_sum.hpp"

@@ -1,9 +1,7 @@
-// Layer: y = f(x; theta_l) on a block of rows, with its derivatives. Const, stateless: parameters are an argument
-// everywhere.
+// Layer: y = f(x; theta_l) on a block of rows, with its derivatives. Const and stateless: parameters are an argument.
 //
-// Kernels read parameters, tangents of parameters, and write their cotangents, in one packed order of the layer's
-// choice; a layer may want a second, reverse copy for its vjp. Both are made once per theta. Rows are padded
-// (padded_matrix.hpp).
+// Parameters, their tangents and their cotangents are in a packed order that the layer chooses; its vjp may read a
+// second, reverse copy of the parameters. Both are computed once per theta. Rows are padded (padded_matrix.hpp).
 #pragma once
 
 #include "../types.hpp"
@@ -36,13 +34,13 @@ class Layer {
   virtual Index input_size() const = 0;
   virtual Index output_size() const = 0;
   virtual Index num_params() const = 0;  // P_l
-  // Without outputs: no such map.
+  // No outputs: the layer has no such map.
   virtual AffineMap affine_map() const { return {0, 0}; }
-  // Columns kept beside y when the derivative cannot be had from y alone.
+  // Columns stored in addition to y where the derivative is not a function of y alone.
   virtual Index cache_size() const { return 0; }
 
   virtual Index packed_size() const = 0;
-  // order[i] = where parameter i lies in the packed order; every other element of it is padding, and 0.
+  // order[i] = the place of parameter i in the packed order; all other places are padding, and 0.
   virtual void packed_order(std::int32_t* order) const = 0;  // (P_l,)
 
   virtual Index reverse_size() const { return 0; }
@@ -51,7 +49,7 @@ class Layer {
   // y = f(x; theta), and the cache
   virtual void forward(LayerBlock<Scalar>& at) const = 0;
 
-  // dy = d_x f dx + d_theta f dtheta.   dx without data stands for zero (the network's input).
+  // dy = d_x f dx + d_theta f dtheta.   dx without data means zero (x is the network's input).
   virtual void jvp(const LayerBlock<Scalar>& at,
                    const Scalar* dpacked,  // (packed_size,)
                    ConstPanel<Scalar> dx,  // (B, input_size) or no data
@@ -59,7 +57,7 @@ class Layer {
   ) const = 0;
 
   // x_bar = (d_x f)^T y_bar;   packed_bar += (d_theta f)^T y_bar.
-  // y_bar is overwritten on the way; x_bar without data is not computed.
+  // y_bar is overwritten; x_bar without data is not computed.
   virtual void vjp(const LayerBlock<Scalar>& at,
                    Panel<Scalar> y_bar,  // (B, output_size)
                    Panel<Scalar> x_bar,  // (B, input_size) or no data

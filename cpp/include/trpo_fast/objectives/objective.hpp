@@ -1,6 +1,6 @@
-// PolicyObjective: L(theta') = mean_n l_n + ent_coef mean_n entropy_n over rows of states, with the KL divergence that
-// bounds it. One of the places where a network meets a distribution; what l_n is, an estimator of the return, the
-// classes beside this one say.
+// PolicyObjective: L(theta') = mean_n l_n + ent_coef mean_n entropy_n over rows of states, and the KL divergence that
+// bounds the step. Derived classes define l_n, an estimator of the return. One of the places where a network meets a
+// distribution.
 #pragma once
 
 #include <cmath>
@@ -35,7 +35,7 @@ class PolicyObjective {
         n_threads_(n_threads) {}
   virtual ~PolicyObjective() = default;
 
-  // The network at theta and x, for a Fisher operator at the same place.
+  // The network at theta and these rows, for a Fisher operator that shares the forward pass.
   const std::shared_ptr<const Linearization<Scalar>>& linearization() const { return at_; }
   const Distribution<Scalar>& distribution() const { return distribution_; }
 
@@ -59,7 +59,7 @@ class PolicyObjective {
     });
   }
 
-  // Everything the line search asks of theta', in one pass. Non-finite values are passed on, not repaired.
+  // What the line search reads at theta', in one pass. Non-finite values are passed on.
   ObjectiveValue evaluate(const Scalar* theta_new) const {  // (P,)
     Evaluator<Scalar> evaluator(at_->network());
     evaluator.set_theta(theta_new);
@@ -85,7 +85,7 @@ class PolicyObjective {
   }
 
  protected:
-  // Of some rows: the sums of l_n, KL and entropy, and the largest KL. A NaN in any of them stays one.
+  // Sums of l_n, KL and entropy over some rows, and the largest KL. A NaN in any of them stays a NaN.
   struct Sums {
     double l = 0.0;
     double kl = 0.0;

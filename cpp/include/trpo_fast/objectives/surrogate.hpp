@@ -6,8 +6,9 @@
 
 namespace trpo_fast {
 
-// A log-ratio is clamped here before exp() unless the advantage is negative: the clamped surrogate is a lower bound of
-// the true one, so that an improvement of it is one. Where it is negative an overflow is -Inf, and is rejected.
+// Log-ratios are clamped to this before exp() where the advantage is not negative: the clamped surrogate is a lower
+// bound of the true one, so an improvement of it is an improvement. Where the advantage is negative an overflow gives
+// -Inf, which the line search rejects.
 constexpr double kMaxLogRatio = 20.0;
 
 template <class Scalar>
@@ -29,7 +30,7 @@ class SurrogateObjective final : public PolicyObjective<Scalar> {
  private:
   using typename PolicyObjective<Scalar>::Sums;
 
-  // the score, times the advantage
+  // the score times the advantage
   void rows_vjp(Rows rows, ConstPanel<Scalar> phi, Panel<Scalar> phi_bar) const override {
     this->distribution().log_prob_vjp(phi, action_rows(rows), {weights_.data() + rows.begin, rows.size()}, phi_bar);
   }

@@ -1,8 +1,8 @@
-// VineObjective: l_n = sum_k w_nk Q_nk / sum_k w_nk over K actions that were tried in state s_n, with importance
-// weights w_nk = pi(a_nk | s_n; theta') / q(a_nk | s_n) of their proposal q (Schulman et al. 2015, Eq. 16). Where q is
-// uniform and all actions were tried once, that is sum_a pi(a | s_n; theta') Q(s_n, a) (Eq. 15).
+// VineObjective: l_n = sum_k w_nk Q_nk / sum_k w_nk over K actions tried in state s_n, with importance weights
+// w_nk = pi(a_nk | s_n; theta') / q(a_nk | s_n) of their proposal q (Schulman et al. 2015, Eq. 16). If q is uniform and
+// every action was tried once, this is sum_a pi(a | s_n; theta') Q(s_n, a) (Eq. 15).
 //
-// A constant added to all Q of a state changes nothing but l_n itself: there is no baseline to subtract.
+// A constant added to all Q of a state changes the value l_n, but not its gradient: no baseline is needed.
 #pragma once
 
 #include "objective.hpp"
@@ -17,7 +17,7 @@ class VineObjective final : public PolicyObjective<Scalar> {
   VineObjective(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                 ConstVectorView<Scalar> theta,     // (P,)
                 const Inputs<Scalar>& inputs,      // N rows of normalised observations
-                ConstMatrixView<Scalar> actions,   // (N, K A), one action after the other
+                ConstMatrixView<Scalar> actions,   // (N, K A), the K actions of a state in a row
                 ConstMatrixView<double> q_values,  // (N, K)
                 Proposal proposal, double ent_coef, int n_threads)
       : PolicyObjective<Scalar>(network, distribution, theta, inputs, ent_coef, n_threads),
@@ -79,7 +79,7 @@ class VineObjective final : public PolicyObjective<Scalar> {
       w.col(k) = log_w;
     }
     for (Index i = 0; i < w.rows(); ++i) {
-      w.row(i) = (w.row(i).array() - w.row(i).maxCoeff()).exp();  // a NaN comes through
+      w.row(i) = (w.row(i).array() - w.row(i).maxCoeff()).exp();  // a NaN is passed on
       w.row(i) /= w.row(i).sum();
     }
     return w;

@@ -1,4 +1,4 @@
-// BackgroundTask: a call that another thread may do while the caller does something else.
+// BackgroundTask: a call that another thread may execute while the caller continues.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,7 @@ class BackgroundTask {
  public:
   using Poll = std::function<void()>;
 
-  // function(poll) is to call poll() now and then, and to let through what it throws.
+  // function(poll) must call poll() regularly and let its exceptions through.
   explicit BackgroundTask(std::function<void(const Poll&)> function) : state_(std::make_shared<State>()) {
     state_->function = std::move(function);
   }
@@ -32,7 +32,7 @@ class BackgroundTask {
     state_->changed.wait(lock, [&] { return state_->done; });
   }
 
-  // Another thread begins with it if there is one to be had.
+  // Another thread starts the task, if one is available.
   void start() {
     ThreadPool::instance().launch([state = state_] {
       if (!state->claimed.exchange(true))
@@ -42,8 +42,8 @@ class BackgroundTask {
     });
   }
 
-  // Returns when it is done, and throws what it threw; does it here if nobody has begun. poll() is called now and then,
-  // and may throw, which cancels the task.
+  // Waits for the task and rethrows its exception; executes it here if no other thread has started it. poll() is called
+  // regularly, and may throw, which cancels the task.
   void finish(const Poll& poll) {
     if (!state_->claimed.exchange(true)) {
       state_->run(poll);
@@ -71,7 +71,7 @@ class BackgroundTask {
     }
 
     std::function<void(const Poll&)> function;
-    std::atomic<bool> claimed{false};  // by the thread that does it
+    std::atomic<bool> claimed{false};  // by the thread that executes it
     std::atomic<bool> cancelled{false};
     std::exception_ptr error;
     std::mutex mutex;

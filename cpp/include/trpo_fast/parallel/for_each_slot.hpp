@@ -6,7 +6,7 @@
 
 namespace trpo_fast {
 
-// Asked before each slot by the calling thread; may throw to stop a long call (the Python binding polls for Ctrl-C).
+// Called before each slot on the calling thread; may throw to stop a long call (the Python binding checks for Ctrl-C).
 // Set once, at start-up.
 inline void (*interrupt_hook)() = nullptr;
 

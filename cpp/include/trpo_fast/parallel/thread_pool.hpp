@@ -1,8 +1,8 @@
-// ThreadPool: the one place where threads live. Started when first needed, gone and started anew after a fork.
+// ThreadPool: the only owner of threads. Started when first needed, and again after a fork.
 //
-// A call of run() is a batch of tasks: the caller works on it, and so does every worker that is free. No result depends
-// on who does which task. A worker without work spins for a moment, since the next batch of a conjugate gradient is a
-// few microseconds away, and then sleeps.
+// A call of run() is a batch of tasks, which the caller and every idle worker execute. No result depends on which
+// thread executes a task. A worker without work spins briefly, since the next batch of a conjugate gradient follows
+// within microseconds, and then sleeps.
 #pragma once
 
 #include <atomic>
@@ -41,7 +41,7 @@ inline int available_processors() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-// How many threads a long call may use, the caller's included, unless it is told otherwise.
+// Default number of threads of a long call, including the caller's.
 inline std::atomic<int>& default_threads() {
   static std::atomic<int> threads{std::min(available_processors(), kMaxThreads)};
   return threads;
@@ -55,19 +55,18 @@ class ThreadPool {
     static std::once_flag registered;
     std::call_once(registered, [] {
 #if defined(__unix__) || defined(__APPLE__)
-      // the child has none of the threads; what they worked with is left behind
+      // the child process has none of the threads; the pool's memory is abandoned
       pthread_atfork(nullptr, nullptr, [] { current().store(nullptr); });
 #endif
     });
     auto fresh = std::make_unique<ThreadPool>();
-    if (current().compare_exchange_strong(pool, fresh.get())) return *fresh.release();  // lives as long as the process
+    if (current().compare_exchange_strong(pool, fresh.get())) return *fresh.release();  // never deleted
     return *pool;
   }
 
-  // Calls f(task, thread) for every task in 0..n_tasks-1 on at most n_threads threads, numbered from 0, the caller's,
-  // and returns when all are done. An exception may come from thread 0 only, and ends the batch early. Where another
-  // batch is under way (this is a task of it, or comes from another thread of the user's) the caller does all tasks
-  // itself.
+  // Calls f(task, thread) for every task in 0..n_tasks-1 on at most n_threads threads and returns when all are done.
+  // Thread 0 is the caller's; only there f may throw, which ends the batch early. While another batch runs (this call
+  // is one of its tasks, or comes from another thread of the user) the caller executes all tasks itself.
   template <class Function>
   void run(Index n_tasks, int n_threads, Function&& f) {
     n_threads = static_cast<int>(std::min<Index>(n_threads, n_tasks));
@@ -96,14 +95,14 @@ class ThreadPool {
     if (error) std::rethrow_exception(error);
   }
 
-  // Offers a job to a worker, who does nothing else until it is done. It may come to nothing: another may be waiting,
-  // or no worker to be had.
+  // Offers a job to a worker, which does nothing else until it is done. The job may be dropped if another job waits or
+  // no worker exists.
   void launch(std::function<void()> job) {
     start_workers(1);
     std::function<void()>* none = nullptr;
     auto handed = std::make_unique<std::function<void()>>(std::move(job));
     if (!job_.compare_exchange_strong(none, handed.get())) return;
-    handed.release();  // the worker's now
+    handed.release();  // the worker owns it now
     wake();
   }
 
@@ -139,14 +138,14 @@ class ThreadPool {
       try {
         std::thread([this, thread] { live(thread); }).detach();
       } catch (const std::system_error&) {
-        return;  // no more to be had: those there are do the work
+        return;  // the system has no more threads: continue with those that exist
       }
       n_workers_.store(thread, std::memory_order_release);
     }
   }
 
-  // A worker joins a batch by counting itself in before it looks whether the batch is open: either it sees that it is
-  // closed, or close() sees the worker. (All four operations are sequentially consistent.)
+  // A worker joins a batch by incrementing joined_ before it reads open_: either it sees that the batch is closed, or
+  // close() sees the worker. (All four operations are sequentially consistent.)
   void open() {
     open_.store(true);
     wake();
@@ -197,8 +196,8 @@ class ThreadPool {
     return calls_.load();
   }
 
-  std::atomic<bool> busy_{false};  // one batch at a time; no mutex: a task of it may ask, too
-  Batch batch_;                    // written before open(), read by workers that found it open
+  std::atomic<bool> busy_{false};  // one batch at a time; no mutex, since a task of the batch may call run() too
+  Batch batch_;                    // written before open(), read by workers that see open_
   std::atomic<Index> next_task_{0};
   std::atomic<bool> open_{false};
   std::atomic<int> joined_{0};
@@ -207,7 +206,7 @@ class ThreadPool {
   std::mutex start_mutex_;
   std::atomic<int> n_workers_{0};
 
-  std::atomic<std::uint64_t> calls_{0};  // batches opened and jobs handed over
+  std::atomic<std::uint64_t> calls_{0};  // batches opened and jobs offered
   std::atomic<int> n_asleep_{0};
   std::mutex sleep_mutex_;
   std::condition_variable sleepers_;

@@ -16,8 +16,8 @@ struct AdamOptions {
   double epsilon = 1e-5;
 };
 
-// Step number n_steps (from 1), in one pass; everything but the gradient is updated in place. Sizes are whole cache
-// lines.
+// Step number n_steps (the first is 1), in one pass. Updates everything but the gradient in place. Sizes are multiples
+// of a cache line.
 template <class Scalar>
 void adam_step(const AdamOptions& options, std::int64_t n_steps, const Vector<Scalar>& gradient,
                Vector<Scalar>& first_moment, Vector<Scalar>& second_moment, Vector<Scalar>& theta) {

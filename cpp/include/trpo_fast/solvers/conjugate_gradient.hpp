@@ -11,25 +11,25 @@ namespace trpo_fast {
 
 enum class CGStatus {
   converged,           // the residual is below rtol * ||b||
-  slow_progress,       // the predicted improvement grew by less than progress_rtol: the usual good end
-  max_iter,            // max_iter products were spent: the usual end without progress_rtol
+  slow_progress,       // the predicted improvement grew by less than progress_rtol: the usual end with it
+  max_iter,            // max_iter products were computed: the usual end without progress_rtol
   zero_rhs,            // b = 0, so x = 0
   negative_curvature,  // p^T A p <= 0: A is not positive definite; x is the last good iterate
-  non_finite,          // a NaN or Inf appeared; x is the last good iterate
+  non_finite,          // a NaN or Inf appeared; x is the last finite iterate
 };
 
 struct CGResult {
   Vector<double> x;       // (P,)
   Index n_iter;           // products with A
   double residual_norm;   // ||b - A x||, from the recurrence
-  double quadratic_form;  // x^T A x, from the recurrence: no product is spent on it
+  double quadratic_form;  // x^T A x, from the recurrence, without another product
   CGStatus status;
 };
 
-// preconditioner: z = M^-1 r, or null for none.
+// preconditioner: z = M^-1 r, or null.
 //
 // progress_rtol: the step x / sqrt(x^T A x) of a trust region predicts the improvement b^T(step) = sqrt(b^T x), which
-// grows with every product; stop once a product adds less than this part of it. 0: never.
+// grows with every product. Stop once a product adds less than this fraction of it; 0: never.
 inline CGResult conjugate_gradient(LinearOperator& a, ConstVectorView<double> b, Index max_iter, double rtol,
                                    LinearOperator* preconditioner = nullptr, double progress_rtol = 0.0) {
   CGResult result{Vector<double>::Zero(b.size()), 0, 0.0, 0.0, CGStatus::max_iter};

@@ -1,5 +1,5 @@
-// The inverse of a dense matrix, each element in a fixed order: the same bits whatever a processor's packets and caches
-// are, which block the products of Eigen's own decompositions.
+// The inverse of a dense matrix, with additions in a fixed order. Eigen's decompositions block their products by the
+// processor's packet and cache sizes, so their bits differ between processors.
 #pragma once
 
 #include <cmath>
@@ -9,7 +9,7 @@
 namespace trpo_fast {
 
 // a = a^-1, of which the lower triangle is read, by symmetric sweeps (Goodnight 1979, A tutorial on the SWEEP
-// operator). Returns false, a being lost, if it is not positive definite.
+// operator). Returns false if a is not positive definite; its values are then undefined.
 inline bool invert_positive_definite(Panel<double> a) {  // (n, n)
   const Index n = a.rows();
   Vector<double> swept(n);

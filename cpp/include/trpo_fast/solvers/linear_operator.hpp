@@ -1,4 +1,4 @@
-// LinearOperator: a symmetric positive (semi-)definite A that is known by its products only.
+// LinearOperator: a symmetric positive (semi-)definite matrix A, given by its products alone.
 #pragma once
 
 #include "../types.hpp"
@@ -10,7 +10,7 @@ class LinearOperator {
   virtual ~LinearOperator() = default;
   virtual Index size() const = 0;
 
-  // out = A v. Not const: an operator may own scratch, so one product at a time.
+  // out = A v. Not const: an operator may own scratch memory, and computes one product at a time.
   virtual void multiply(const double* v, double* out) = 0;
 };
 

@@ -10,7 +10,7 @@
 
 namespace trpo_fast {
 
-// Where Adam starts, each (P,).
+// Initial state of Adam, each vector (P,).
 template <class Scalar>
 struct AdamState {
   ConstVectorView<Scalar> theta;
@@ -22,7 +22,8 @@ struct AdamState {
 template <class Scalar>
 class ValueFit {
  public:
-  // order holds n_epochs * N row numbers, drawn by the caller; consecutive batch_size of an epoch are a minibatch.
+  // order holds n_epochs * N row numbers, drawn by the caller. Each batch_size consecutive ones of an epoch are a
+  // minibatch.
   ValueFit(const Network<Scalar>& network,
            ConstMatrixView<Scalar> x,            // (N, input_size), normalised observations
            ConstVectorView<Scalar> targets,      // (N,)
@@ -45,7 +46,7 @@ class ValueFit {
     network.pack(state.second_moment.data(), second_moment_.data());
   }
 
-  // Every step, or as many as there are until poll(), called before each, throws.
+  // All steps. poll() is called before each, and may throw to stop the fit.
   template <class Poll>
   void run(Poll&& poll) {
     for (Index epoch = 0; epoch < order_.rows(); ++epoch) {
@@ -58,7 +59,9 @@ class ValueFit {
     }
   }
 
-  double loss() const { return loss_; }  // mean squared error over the last epoch, each minibatch before its step
+  double loss() const {
+    return loss_;
+  }  // mean squared error over the last epoch, each minibatch evaluated before its step
   bool finite() const {
     return std::isfinite(loss_) && at_.packed().allFinite() && first_moment_.allFinite() && second_moment_.allFinite();
   }
@@ -92,16 +95,16 @@ class ValueFit {
   }
 
   const Network<Scalar>& network_;
-  RowMatrix<Scalar> x_;  // copies: the fit may outlive the call that asked for it
+  RowMatrix<Scalar> x_;  // copies: the fit may outlive the call that started it
   Vector<Scalar> targets_;
   RowMatrix<std::int64_t> order_;
   Index batch_size_;
   AdamOptions options_;
   std::int64_t n_steps_;
   double loss_ = 0.0;
-  Linearization<Scalar> at_;  // of one block at a time
+  Linearization<Scalar> at_;  // of one block of a minibatch
   typename Linearization<Scalar>::Workspace workspace_;
-  Vector<Scalar> gradient_;  // these three in packed order, as at_.packed()
+  Vector<Scalar> gradient_;  // these three vectors are in packed order, as at_.packed()
   Vector<Scalar> first_moment_;
   Vector<Scalar> second_moment_;
 };
