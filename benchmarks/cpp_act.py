@@ -46,7 +46,8 @@ def _compiled(folder: Path) -> Path:
     if compiler is None or eigen is None:
         raise NotMeasuredError("needs a C++ compiler and Eigen's headers (pip install cmeel-eigen)")
     driver = folder / "act"
-    includes = ["-I", str(ROOT / "cpp" / "include"), "-isystem", str(eigen)]
+    own = [ROOT / "cpp" / "include", ROOT / "cpp" / "runtime" / "include"]
+    includes = [*(f"-I{path}" for path in own), "-isystem", str(eigen)]
     source = str(ROOT / "benchmarks" / "cpp" / "act.cpp")
     subprocess.run([compiler, *FLAGS, *MARCH[ISA], *includes, source, "-o", str(driver)], check=True)
     return driver

@@ -8,11 +8,13 @@ target_include_directories(trpo_fast_runtime INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/cpp/runtime/include> $<INSTALL_INTERFACE:include>)
 target_compile_features(trpo_fast_runtime INTERFACE cxx_std_17)
 
-# The kernels: headers that know arrays and maths, and nothing of Python. Who uses them finds Eigen and threads.
+# The kernels: headers that know arrays and maths, and nothing of Python. They include the runtime's common/ headers. Who
+# uses them finds Eigen and threads.
 add_library(trpo_fast_kernels INTERFACE)
 set_target_properties(trpo_fast_kernels PROPERTIES EXPORT_NAME kernel_headers)
 target_include_directories(trpo_fast_kernels INTERFACE
-  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/cpp/include> $<INSTALL_INTERFACE:include>)
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/cpp/include> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/cpp/runtime/include>
+  $<INSTALL_INTERFACE:include>)
 target_compile_features(trpo_fast_kernels INTERFACE cxx_std_17)
 target_compile_definitions(trpo_fast_kernels INTERFACE EIGEN_MPL2_ONLY EIGEN_DONT_PARALLELIZE EIGEN_FAST_MATH=0)
 target_compile_options(trpo_fast_kernels INTERFACE $<$<NOT:$<CXX_COMPILER_ID:MSVC>>:-ffp-contract=off>)

@@ -66,6 +66,13 @@ def test_kernels_know_neither_python_nor_threads_nor_files_nor_randomness(path):
 
 
 @pytest.mark.parametrize("path", HEADERS, ids=lambda p: p.name)
+def test_kernels_include_themselves_and_what_they_share_with_the_runtime(path):
+    for include in re.findall(r'#include "([^"]+)"', path.read_text()):
+        shared = include.startswith("trpo_fast/common/") and (ROOT / "cpp" / "runtime" / "include" / include).is_file()
+        assert shared or (path.parent / include).is_file(), f"{path.name} must not include {include}"
+
+
+@pytest.mark.parametrize("path", HEADERS, ids=lambda p: p.name)
 def test_networks_and_distributions_do_not_know_each_other(path):
     meeting = {"objective.hpp", "fisher_operator.hpp", "empirical_fisher_operator.hpp", "kfac.hpp", "actor.hpp"}
     includes = re.findall(r'#include "([^"]+)"', path.read_text())
@@ -78,6 +85,7 @@ def test_networks_and_distributions_do_not_know_each_other(path):
 def test_the_runtime_knows_nothing_but_the_standard_library(path):
     text = re.sub(r"//.*", "", path.read_text())
     for include in re.findall(r'#include ([<"][^>"]+)[>"]', text):
+        assert path.parent.name != "common" or include[0] == "<", f"{path.name} must not include {include}"
         is_own = include[0] == '"' and (path.parent / include[1:]).is_file()
         assert is_own or re.fullmatch(r"<[a-z_]+", include), f"{path.name} must not include {include}"
     for forbidden in (r"\bthrow\b", r"\btry\b", r"\bassert\(", r"\bmutex\b", r"\brand\("):

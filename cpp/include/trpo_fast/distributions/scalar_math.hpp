@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "trpo_fast/common/probability.hpp"
+
 namespace trpo_fast {
 
 // expm1(x) - x, which is x^2/2 + O(x^3); exactly 0 at 0.
@@ -28,12 +30,6 @@ inline double exp_kl_term(double log_w, double w, double e) {
 // log(1 + exp(x))
 inline double softplus(double x) { return x > 0.0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
 
-// 1 / (1 + exp(-x)), with all its digits in both tails
-inline double sigmoid(double x) {
-  const double tail = std::exp(-std::abs(x));
-  return (x >= 0.0 ? 1.0 : tail) / (1.0 + tail);
-}
-
 // CachedUnary: a function of one argument, computed only where the argument differs from that of the previous call (a
 // NaN always does).
 template <class Function>
@@ -53,8 +49,5 @@ class CachedUnary {
   double x_ = std::numeric_limits<double>::quiet_NaN();
   double value_ = x_;
 };
-
-// The standard normal distribution function. It maps normal noise to uniform noise.
-inline double normal_cdf(double x) { return 0.5 * std::erfc(-x * 0.70710678118654752440); }
 
 }  // namespace trpo_fast

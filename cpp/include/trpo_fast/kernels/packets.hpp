@@ -5,15 +5,7 @@
 #include <cmath>
 
 #include "../types.hpp"
-
-// Loops over the registers of a block must be unrolled, or the block is stored in memory.
-#if defined(__clang__)
-#define TRPO_FAST_UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
-#define TRPO_FAST_UNROLL _Pragma("GCC unroll 16")
-#else
-#define TRPO_FAST_UNROLL
-#endif
+#include "trpo_fast/common/unroll.hpp"
 
 namespace trpo_fast {
 

@@ -3,13 +3,11 @@
 
 #include <stdexcept>
 #include <string>
-#include <type_traits>
 
 #include "../kernels/packets.hpp"
+#include "trpo_fast/common/activation.hpp"
 
 namespace trpo_fast {
-
-enum class Activation { identity, tanh, relu, elu, silu };
 
 inline Activation activation_from_name(const std::string& name) {
   if (name == "identity") return Activation::identity;
@@ -22,23 +20,6 @@ inline Activation activation_from_name(const std::string& name) {
 
 // The derivative of silu is not a function of its output: the forward pass stores it as well.
 constexpr bool keeps_derivative(Activation activation) { return activation == Activation::silu; }
-
-// f(the activation as a constant), for a branch outside of loops instead of inside.
-template <class Function>
-void with_activation(Activation activation, Function&& f) {
-  switch (activation) {
-    case Activation::identity:
-      return f(std::integral_constant<Activation, Activation::identity>{});
-    case Activation::tanh:
-      return f(std::integral_constant<Activation, Activation::tanh>{});
-    case Activation::relu:
-      return f(std::integral_constant<Activation, Activation::relu>{});
-    case Activation::elu:
-      return f(std::integral_constant<Activation, Activation::elu>{});
-    case Activation::silu:
-      return f(std::integral_constant<Activation, Activation::silu>{});
-  }
-}
 
 // phi(z); every phi is 0 at 0, so that padding stays 0. `derivative` receives phi'(z) where keeps_derivative().
 template <Activation kActivation, class Packet>

@@ -9,7 +9,7 @@
 
 #include "../kernels/panels.hpp"
 #include "layer.hpp"
-#include "log_std_bounds.hpp"
+#include "trpo_fast/common/log_std_bounds.hpp"
 
 namespace trpo_fast {
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "layer.hpp"
-#include "log_std_bounds.hpp"
+#include "trpo_fast/common/log_std_bounds.hpp"
 
 namespace trpo_fast {
 

@@ -8,6 +8,9 @@
 #include <cstdint>
 #include <limits>
 
+#include "../common/log_std_bounds.hpp"
+#include "../common/probability.hpp"
+
 namespace trpo_fast::runtime {
 
 enum class ActionKind : std::uint8_t { box, choices, bits };
@@ -25,12 +28,7 @@ struct ActionSpace {
 
 namespace detail {
 
-constexpr double kMinLogStd = -20.0;
-constexpr double kMaxLogStd = 2.0;
-
 inline float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }  // NaN stays
-
-inline double normal_cdf(double x) { return 0.5 * std::erfc(-x * 0.70710678118654752440); }
 
 inline int most_probable(const float* logits, int n) {
   return static_cast<int>(std::max_element(logits, logits + n) - logits);
@@ -51,11 +49,6 @@ inline int sample_choice(const float* logits, int n, float noise) {
     if (cumulative > u) break;
   }
   return choice;
-}
-
-inline double sigmoid(double x) {
-  const double tail = std::exp(-std::abs(x));
-  return (x >= 0.0 ? 1.0 : tail) / (1.0 + tail);
 }
 
 }  // namespace detail

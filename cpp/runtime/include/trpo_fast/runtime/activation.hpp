@@ -1,14 +1,12 @@
 // The activations of hidden layers.
 #pragma once
 
-#include <cstdint>
-#include <type_traits>
-
+#include "../common/activation.hpp"
 #include "lanes.hpp"
 
 namespace trpo_fast::runtime {
 
-enum class Activation : std::uint8_t { identity, tanh, relu, elu, silu };
+using trpo_fast::Activation;
 
 template <Activation kActivation>
 Lanes activate(const Lanes& z) {
@@ -23,23 +21,6 @@ Lanes activate(const Lanes& z) {
     return (z < -87.0f ? zero : z) / (1.0f + exp(-z));  // beyond, exp stays where it is
   } else {
     return z;
-  }
-}
-
-// f(the activation as a constant): outside of loops, so that there is no branch within.
-template <class Function>
-void with_activation(Activation activation, Function&& f) {
-  switch (activation) {
-    case Activation::identity:
-      return f(std::integral_constant<Activation, Activation::identity>{});
-    case Activation::tanh:
-      return f(std::integral_constant<Activation, Activation::tanh>{});
-    case Activation::relu:
-      return f(std::integral_constant<Activation, Activation::relu>{});
-    case Activation::elu:
-      return f(std::integral_constant<Activation, Activation::elu>{});
-    case Activation::silu:
-      return f(std::integral_constant<Activation, Activation::silu>{});
   }
 }
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <type_traits>
 
+#include "../common/unroll.hpp"
 #include "activation.hpp"
 #include "lanes.hpp"
 
@@ -47,23 +48,23 @@ void multiply_panel(const float* parameters,  // (num_inputs + 1, kWidth)
   for (int begin = 0; begin < kWidth; begin += kRegisters * kLanes) {
     const auto row = [&](std::ptrdiff_t k, int r) { return load(parameters + k * kWidth + begin + r * kLanes); };
     Lanes sums[kParts][kRegisters] = {};
-    TRPO_FAST_RUNTIME_UNROLL
+    TRPO_FAST_UNROLL
     for (int r = 0; r < kRegisters; ++r) sums[0][r] = row(num_inputs, r);
     const auto add = [&](int k, Lanes(&sum)[kRegisters]) {
       const Lanes x_k = Lanes{} + x[k];
-      TRPO_FAST_RUNTIME_UNROLL
+      TRPO_FAST_UNROLL
       for (int r = 0; r < kRegisters; ++r) sum[r] += x_k * row(k, r);
     };
     int k = 0;
     for (; k + kParts <= num_inputs; k += kParts) {
-      TRPO_FAST_RUNTIME_UNROLL
+      TRPO_FAST_UNROLL
       for (int part = 0; part < kParts; ++part) add(k + part, sums[part]);
     }
     for (; k < num_inputs; ++k) add(k, sums[0]);
-    TRPO_FAST_RUNTIME_UNROLL
+    TRPO_FAST_UNROLL
     for (int r = 0; r < kRegisters; ++r) {
       Lanes sum = sums[0][r];
-      TRPO_FAST_RUNTIME_UNROLL
+      TRPO_FAST_UNROLL
       for (int part = 1; part < kParts; ++part) sum += sums[part][r];
       store(activate<kActivation>(sum), y + begin + r * kLanes);
     }

@@ -6,19 +6,12 @@
 #include <cstdint>
 #include <cstring>
 
+#include "../common/unroll.hpp"
+
 // -ffast-math and its parts remove the checks for NaN and Inf that keep actions safe, and reorder what must not be.
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(_M_FP_FAST) || \
     (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "trpo_fast: compile without -ffast-math, -ffinite-math-only, -fassociative-math, -funsafe-math-optimizations"
-#endif
-
-// Loops over registers must vanish, or the registers live in memory.
-#if defined(__clang__)
-#define TRPO_FAST_RUNTIME_UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
-#define TRPO_FAST_RUNTIME_UNROLL _Pragma("GCC unroll 16")
-#else
-#define TRPO_FAST_RUNTIME_UNROLL
 #endif
 
 namespace trpo_fast::runtime {
