@@ -1,5 +1,5 @@
 // GaussNewtonOperator: A v = mean_n J_n^T M_n J_n v + damping v, with the network's Jacobian J_n and a metric M_n (K,
-// K) of its output in every row. Derived classes say what M_n is.
+// K) of its output in every row. Derived classes define M_n.
 #pragma once
 
 #include <memory>

@@ -2,7 +2,7 @@
 // where a network meets a distribution.
 //
 // z_bar is the cotangent of log pi(a_n | s_n), the score: the actions are samples of the policy, so E[z_bar z_bar^T] is
-// the Fisher matrix of z, whatever the distribution, and no random numbers are drawn.
+// the Fisher matrix of z for every distribution, and no random numbers are drawn.
 #pragma once
 
 #include <algorithm>
@@ -81,7 +81,7 @@ class KFACPreconditioner final : public LinearOperator {
     Vector<Scalar> packed_bar;  // vjp writes it; not read here
   };
 
-  // The moments of every layer, summed over the rows
+  // The moments of all layers, summed over the rows
   Vector<double> sum_moments(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                              ConstVectorView<Scalar> theta, const Inputs<Scalar>& inputs,
                              ConstMatrixView<Scalar> actions) const {

@@ -1,4 +1,4 @@
-// Evaluator: forward passes at one theta that keep nothing.
+// Evaluator: forward passes at one theta, without storing activations.
 #pragma once
 
 #include <vector>
@@ -28,7 +28,7 @@ class Evaluator {
     Panel<Scalar> cache(Index j, Index rows) { return caches_[static_cast<std::size_t>(j)].panel(0, rows); }
 
     std::vector<PaddedMatrix<Scalar>> outputs_;
-    std::vector<PaddedMatrix<Scalar>> caches_;  // written by layers that keep something; not read here
+    std::vector<PaddedMatrix<Scalar>> caches_;  // written by layers that have one; not read here
   };
 
   explicit Evaluator(const Network<Scalar>& network)
@@ -36,7 +36,7 @@ class Evaluator {
 
   void set_theta(const Scalar* theta) { network_.pack(theta, packed_.data()); }  // (P,)
 
-  // f(x; theta), at most as many rows as the workspace has; valid until its next use
+  // f(x; theta) for at most as many rows as the workspace has. The result is valid until its next use.
   ConstPanel<Scalar> forward(ConstPanel<Scalar> x,  // (B, input_size)
                              Workspace& workspace   // -> (B, output_size)
   ) const {

@@ -1,4 +1,4 @@
-// Inputs: what a network reads, row after row, and how the rows are cut. The batch decides on both.
+// Inputs: the rows that a network reads and their cut into blocks. The batch decides on both.
 #pragma once
 
 #include "../blocks.hpp"
@@ -10,7 +10,7 @@ struct Inputs {
   ConstMatrixView<Scalar> x;  // (N, input_size)
   RowBlocks blocks;
 
-  // Independent rows, as of a feed-forward network
+  // Independent rows, for a feed-forward network
   Inputs(ConstMatrixView<Scalar> rows) : Inputs(rows, kBlockRows) {}
   Inputs(ConstMatrixView<Scalar> rows, Index block_rows) : x(rows), blocks(rows.rows(), block_rows) {}
 };

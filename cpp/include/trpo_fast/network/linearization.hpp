@@ -1,4 +1,5 @@
-// Linearization: a network at (theta, X). The forward pass is paid once; jvp and vjp are then cheap, per block of rows.
+// Linearization: a network at (theta, X). It stores the activations of one forward pass for jvp and vjp, which work on
+// blocks of rows.
 #pragma once
 
 #include <vector>
@@ -19,7 +20,7 @@ class Linearization {
       for (Index j = 0; j < network.num_nodes(); ++j) outputs_.emplace_back(max_rows, network.layer(j).output_size());
     }
     Panel<Scalar> output(Index j, Index rows) { return outputs_[static_cast<std::size_t>(j)].panel(0, rows); }
-    // The last of them: what jvp returns, and room for a cotangent to begin vjp with.
+    // Of the last node: the result of jvp, and memory for the cotangent that vjp starts from.
     Panel<Scalar> phi(Index rows) { return outputs_.back().panel(0, rows); }
 
    private:
@@ -53,7 +54,7 @@ class Linearization {
     });
   }
 
-  // For a caller that moves the parameters or the inputs itself: afterwards pack_reverse() and forward() are due.
+  // For a caller that changes parameters or inputs in place and then calls pack_reverse() and forward().
   Vector<Scalar>& packed() { return packed_; }                                  // (packed_size,)
   Panel<Scalar> input(Rows rows) { return x_.panel(rows.begin, rows.size()); }  // (B, input_size)
   void pack_reverse() { network_.pack_reverse(packed_.data(), reverse_.data()); }
@@ -75,14 +76,14 @@ class Linearization {
   // phi = f(theta, X), (B, K)
   ConstPanel<Scalar> output(Rows rows) const { return activations_.back().panel(rows.begin, rows.size()); }
 
-  // dphi = J dtheta on a block of rows; dphi lives in the workspace
+  // dphi = J dtheta on a block of rows; dphi is in the workspace
   Panel<Scalar> jvp(Rows rows,
                     const Scalar* dpacked,  // (packed_size,)
                     Workspace& workspace) const {
     for (Index j = 0; j < network_.num_nodes(); ++j) {
       if (!network_.leads_to_output(j)) continue;
-      network_.layer(j).jvp(layer_block(j, rows), dpacked + network_.packed_offset(j), view(moved(j, rows, workspace)),
-                            workspace.output(j, rows.size()));
+      network_.layer(j).jvp(layer_block(j, rows), dpacked + network_.packed_offset(j),
+                            view(tangent_of_input(j, rows, workspace)), workspace.output(j, rows.size()));
     }
     return workspace.phi(rows.size());
   }
@@ -95,11 +96,11 @@ class Linearization {
     vjp(rows, phi_bar, packed_bar, workspace, [](Index, ConstPanel<Scalar>, ConstPanel<Scalar>) {});
   }
 
-  // The same; observe(j, x, y_bar) sees each node's input, and y_bar as its layer's vjp left it.
+  // The same; observe(j, x, y_bar) is called with each node's input, and with y_bar as its layer's vjp left it.
   //
-  // A layer reads one buffer, so one path leads to the output and a cotangent comes from one reader. (Where a layer
-  // that joins several buffers makes that two, the later node writes the cotangent and the earlier one has to add to
-  // it.)
+  // Every layer reads one buffer, so a single path leads to the output, and each cotangent comes from one reader. With
+  // a layer that joins several buffers, the last reader of a buffer writes its cotangent and earlier ones must add to
+  // it.
   template <class Observer>
   void vjp(Rows rows,
            Panel<Scalar> phi_bar,  // (B, K)
@@ -110,7 +111,7 @@ class Linearization {
       if (!network_.leads_to_output(j)) continue;
       const LayerBlock<Scalar> block = layer_block(j, rows);
       const Panel<Scalar> y_bar = j == last ? phi_bar : workspace.output(j, rows.size());
-      network_.layer(j).vjp(block, y_bar, moved(j, rows, workspace), packed_bar + network_.packed_offset(j));
+      network_.layer(j).vjp(block, y_bar, tangent_of_input(j, rows, workspace), packed_bar + network_.packed_offset(j));
       observe(j, block.x, view(y_bar));
     }
   }
@@ -118,8 +119,9 @@ class Linearization {
  private:
   static std::size_t at(Index j) { return static_cast<std::size_t>(j); }
 
-  // The tangent or cotangent of what node j reads; without data where that is the network's input, which does not move.
-  Panel<Scalar> moved(Index j, Rows rows, Workspace& workspace) const {
+  // The tangent or cotangent of the buffer that node j reads; without data for the network's input, whose tangent is 0
+  // and whose cotangent is not computed.
+  Panel<Scalar> tangent_of_input(Index j, Rows rows, Workspace& workspace) const {
     const Index input = network_.input(j);
     if (input > 0) return workspace.output(input - 1, rows.size());
     return {nullptr, rows.size(), network_.layer(j).input_size(), Eigen::OuterStride<>(0)};
@@ -132,7 +134,7 @@ class Linearization {
             x.panel(rows.begin, rows.size()), activations_[at(j)].panel(rows.begin, rows.size()),
             caches_[at(j)].panel(rows.begin, rows.size())};
   }
-  // The same to read
+  // The same, read only
   const LayerBlock<Scalar> layer_block(Index j, Rows rows) const {
     return const_cast<Linearization*>(this)->layer_block(j, rows);
   }
@@ -143,7 +145,7 @@ class Linearization {
   Vector<Scalar> reverse_;
   PaddedMatrix<Scalar> x_;
   std::vector<PaddedMatrix<Scalar>> activations_;  // each node's output, (N, n_j)
-  std::vector<PaddedMatrix<Scalar>> caches_;       // what its layer keeps as well, (N, c_j)
+  std::vector<PaddedMatrix<Scalar>> caches_;       // what its layer stores as well, (N, c_j)
 };
 
 }  // namespace trpo_fast

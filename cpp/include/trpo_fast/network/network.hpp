@@ -4,8 +4,8 @@
 // chain, node j reads buffer j. The last node's output is the network's. Nodes that do not lead to it are not computed:
 // their parameters are part of theta, and change nothing.
 //
-// A masked network's rows of x have a column more for each output: 0 there makes that output -Inf, for any theta. (A
-// logit of -Inf is an impossible choice: categorical.hpp.)
+// The rows x of a masked network have one more column for each output; a 0 in it makes that output -Inf, for every
+// theta. (A logit of -Inf is an impossible choice: categorical.hpp.)
 #pragma once
 
 #include <algorithm>
@@ -56,7 +56,7 @@ class Network {
   Index input(Index j) const { return nodes_[at(j)].input; }  // the buffer that node j reads
   bool leads_to_output(Index j) const { return leads_to_output_[at(j)]; }
 
-  // What a masked network does to its output.
+  // Applies the mask, if the network is masked.
   void mask(ConstPanel<Scalar> x,  // (B, input_size)
             Panel<Scalar> phi      // (B, output_size)
   ) const {
@@ -69,13 +69,13 @@ class Network {
     }
   }
 
-  // Sizes of the two forms of theta that the layers read (layer.hpp), and where a node's segments begin.
+  // Sizes of the two forms of theta that the layers read (layer.hpp), and the begin of a node's segment in each.
   Index packed_size() const { return packed_size_; }
   Index reverse_size() const { return reverse_size_; }
   Index packed_offset(Index j) const { return packed_offsets_[at(j)]; }
   Index reverse_offset(Index j) const { return reverse_offsets_[at(j)]; }
 
-  // theta to packed; padding is left alone: 0
+  // theta to packed; padding is not written and must be 0
   template <class Source>
   void pack(const Source* theta,  // (P,)
             Scalar* packed        // (packed_size,)
@@ -134,7 +134,7 @@ class Network {
   std::vector<Node<Scalar>> nodes_;
   bool is_masked_;
   std::vector<bool> leads_to_output_;
-  std::vector<std::int32_t> packed_order_;  // of each parameter of theta, its place in the packed order
+  std::vector<std::int32_t> packed_order_;  // for each parameter of theta, its place in the packed order
   std::vector<Index> packed_offsets_;
   std::vector<Index> reverse_offsets_;
   Index packed_size_ = 0;

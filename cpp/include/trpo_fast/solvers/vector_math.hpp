@@ -24,7 +24,7 @@ inline double dot(ConstVectorView<double> x, ConstVectorView<double> y) {
 }
 inline double dot(const Vector<double>& x, const Vector<double>& y) { return dot(view(x), view(y)); }
 
-// ||x||, also where its square overflows; a NaN in x makes it one
+// ||x||, also where its square overflows; NaN if x contains a NaN
 inline double norm(ConstVectorView<double> x) {
   const double largest = x.cwiseAbs().maxCoeff<Eigen::PropagateNaN>();
   if (largest == 0.0 || !std::isfinite(largest)) return largest;
