@@ -14,12 +14,12 @@ from importlib import import_module, util
 from pathlib import Path
 from textwrap import indent
 
-from benchmarks.bars import judge
-from benchmarks.machine import MAX_OTHERS, Others, Setting
-from benchmarks.measure import Options, Row
+from benchmarks.harness.bars import judge
+from benchmarks.harness.machine import MAX_OTHERS, Others, Setting
+from benchmarks.harness.measuring import Options, Row
+from benchmarks.harness.problems import RESULTS, save
+from benchmarks.harness.report import chart, table
 from benchmarks.peers import missing
-from benchmarks.problems import RESULTS, save
-from benchmarks.report import chart, table
 
 QUESTIONS = ("fvp", "cg", "critic", "update", "act", "rollout", "workers", "training", "package")
 
@@ -29,7 +29,7 @@ def in_worker(question: str, setting: Setting, options: Options) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rows.json"
         arguments = [question, json.dumps(setting), json.dumps(options), str(out)]
-        command = [sys.executable, "-m", "benchmarks.worker", *arguments]
+        command = [sys.executable, "-m", "benchmarks.harness.worker", *arguments]
         others = Others()
         code = subprocess.run(command, env=setting.environment(), preexec_fn=setting.pin).returncode
         if code != 0:
@@ -43,7 +43,7 @@ def in_worker(question: str, setting: Setting, options: Options) -> list[Row]:
 def ask(question: str, options: Options, command: str) -> None:
     """Measure, save, draw and judge one question."""
     rows = []
-    for setting in import_module(f"benchmarks.{question}").SETTINGS:
+    for setting in import_module(f"benchmarks.questions.{question}").SETTINGS:
         print(f"== {question}, {setting}", flush=True)
         rows += in_worker(question, setting, options)
     save(question, rows, command)
@@ -59,7 +59,7 @@ def show(question: str, rows: list[Row]) -> None:
 
 
 def main() -> None:
-    summaries = {q: import_module(f"benchmarks.{q}").__doc__.strip() for q in QUESTIONS}
+    summaries = {q: import_module(f"benchmarks.questions.{q}").__doc__.strip() for q in QUESTIONS}
     listing = "\n\n".join(f"{name}\n{indent(text, '  ')}" for name, text in summaries.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",

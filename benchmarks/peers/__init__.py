@@ -10,7 +10,7 @@ gemm(dtype)                   a product of two square matrices
 
 from importlib import import_module, util
 
-from benchmarks.measure import Contender
+from benchmarks.harness.measuring import Contender
 
 NEEDS = {
     "numpy_peer": (),

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.measure import Contender
-from benchmarks.problems import CriticProblem, PolicyProblem
+from benchmarks.harness.measuring import Contender
+from benchmarks.harness.problems import CriticProblem, PolicyProblem
 from trpo_fast import TRPOConfig
 from trpo_fast.trpo import joint_radius_and_damping
 

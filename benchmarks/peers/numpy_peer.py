@@ -7,10 +7,10 @@ and one product gives the gradients of both.
 from itertools import pairwise
 
 import numpy as np
-from numpy_trpo import MAX_LOG_RATIO, backtracking_line_search, conjugate_gradient
 
-from benchmarks.measure import GEMM, GEMM_SIZE, Contender
-from benchmarks.problems import CriticProblem, PolicyProblem
+from benchmarks.baselines.numpy_trpo import MAX_LOG_RATIO, backtracking_line_search, conjugate_gradient
+from benchmarks.harness.measuring import GEMM, GEMM_SIZE, Contender
+from benchmarks.harness.problems import CriticProblem, PolicyProblem
 from trpo_fast import TRPOConfig
 from trpo_fast.trpo import joint_radius_and_damping
 

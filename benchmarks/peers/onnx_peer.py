@@ -4,8 +4,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from benchmarks.measure import Contender
-from benchmarks.problems import PolicyProblem
+from benchmarks.harness.measuring import Contender
+from benchmarks.harness.problems import PolicyProblem
 
 
 def model(p: PolicyProblem) -> bytes:

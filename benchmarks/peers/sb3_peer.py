@@ -13,8 +13,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import safe_mean
 
-from benchmarks.measure import Contender
-from benchmarks.problems import CriticProblem, PolicyProblem, Spaces
+from benchmarks.harness.measuring import Contender
+from benchmarks.harness.problems import CriticProblem, PolicyProblem, Spaces
 from trpo_fast import TRPOConfig
 
 ORDER_SEED = 7  # critic_problem's order

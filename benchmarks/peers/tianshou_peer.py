@@ -13,8 +13,8 @@ from tianshou.algorithm.optim import AdamOptimizerFactory
 from tianshou.utils.net.common import Net
 from tianshou.utils.net.continuous import ContinuousActorProbabilistic, ContinuousCritic
 
-from benchmarks.measure import Contender
-from benchmarks.problems import PolicyProblem
+from benchmarks.harness.measuring import Contender
+from benchmarks.harness.problems import PolicyProblem
 
 Normal, Independent = torch.distributions.Normal, torch.distributions.Independent
 

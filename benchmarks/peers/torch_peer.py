@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from benchmarks.measure import GEMM, GEMM_SIZE, Contender
-from benchmarks.problems import CriticProblem, PolicyProblem
+from benchmarks.harness.measuring import GEMM, GEMM_SIZE, Contender
+from benchmarks.harness.problems import CriticProblem, PolicyProblem
 
 
 def network(sizes: tuple[int, ...], theta: np.ndarray) -> torch.nn.Sequential:

@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import re
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -14,22 +13,14 @@ from conftest import ROOT
 
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import bars, machine, measure, ours, peers, problems, report, training
-from benchmarks.act import model_problem
-from benchmarks.critic import expected_fit
-from benchmarks.measure import OURS, Contender
-from benchmarks.update import CONFIG
-
-PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-PROGRAMS = sorted({name for page in PAGES for name in re.findall(r"python -m (benchmarks[\w.]*)", page.read_text())})
-
-
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_what_the_docs_name_can_be_started(name):
-    if name == "benchmarks.paper.study":
-        pytest.importorskip("cma")
-    module = importlib.import_module("benchmarks.__main__" if name == "benchmarks" else name.rstrip("."))
-    assert callable(module.main)
+from benchmarks import peers
+from benchmarks.harness import bars, machine, measuring, problems, report
+from benchmarks.harness.measuring import OURS, Contender
+from benchmarks.peers import ours
+from benchmarks.questions import training
+from benchmarks.questions.act import model_problem
+from benchmarks.questions.critic import expected_fit
+from benchmarks.questions.update import CONFIG
 
 
 def sleeper(name, milliseconds, form="", count=1):
@@ -37,7 +28,7 @@ def sleeper(name, milliseconds, form="", count=1):
 
 
 def rows_of(contenders, **options):
-    rows = measure.compare("case", contenders, np.ones(2), 1e-6, seconds=0.0, **options)
+    rows = measuring.compare("case", contenders, np.ones(2), 1e-6, seconds=0.0, **options)
     return {row["contender"]: row for row in rows}
 
 
@@ -48,29 +39,29 @@ def test_a_row_has_time_rate_error_and_ratio():
     assert found[OURS]["error"] == 0.0
     assert "ratio" not in found[OURS]
     assert 1.2 < found["peer"]["ratio"] < 4.0
-    assert found["peer"]["turns"] >= measure.MIN_TURNS
+    assert found["peer"]["turns"] >= measuring.MIN_TURNS
 
 
 def test_of_a_peers_forms_the_fastest_counts():
     forms = [sleeper("peer", 4, "fast"), sleeper("peer", 12, "slow"), sleeper("peer", 4.6, "nearly as fast")]
-    assert {c.form for c in measure.promising_forms(forms)} == {"fast", "nearly as fast"}
+    assert {c.form for c in measuring.promising_forms(forms)} == {"fast", "nearly as fast"}
     assert rows_of([sleeper(OURS, 1), *forms])["peer"]["form"] == "fast"
 
 
 def test_fractions_are_of_the_gemm_in_the_same_turn():
-    gemm = sleeper(measure.GEMM, 4)
-    found = rows_of([sleeper(OURS, 2)], flops=measure.GEMM_FLOPS, gemms=[gemm])
+    gemm = sleeper(measuring.GEMM, 4)
+    found = rows_of([sleeper(OURS, 2)], flops=measuring.GEMM_FLOPS, gemms=[gemm])
     assert 1.2 < found[OURS]["fraction"] < 3.0
-    assert "ratio" not in found[measure.GEMM]
+    assert "ratio" not in found[measuring.GEMM]
 
 
 def test_who_disagrees_is_not_timed():
     wrong = Contender("peer", "form", lambda: np.array([1.0, 1.1]))
-    with pytest.raises(measure.DisagreementError, match=r"peer form: error 7\.1e-02, expected below 1e-06"):
+    with pytest.raises(measuring.DisagreementError, match=r"peer form: error 7\.1e-02, expected below 1e-06"):
         rows_of([sleeper(OURS, 1), wrong])
-    assert measure.relative_error((np.ones(2), np.array([2.0, 0.0])), (np.ones(2), np.array([1.0, 0.0]))) == 1.0
+    assert measuring.relative_error((np.ones(2), np.array([2.0, 0.0])), (np.ones(2), np.array([1.0, 0.0]))) == 1.0
     not_finite = Contender("peer", "", lambda: np.array([np.nan, 1.0]))
-    with pytest.raises(measure.DisagreementError):
+    with pytest.raises(measuring.DisagreementError):
         rows_of([not_finite])
 
 
@@ -145,7 +136,7 @@ def agreement(peer):
         if hasattr(module, function):
             args, tolerance = arguments(function)
             expected = next(c.call() for c in getattr(ours, function)(*args) if c.name == OURS)
-            errors[function] = measure.check_agreement(getattr(module, function)(*args), expected, tolerance)
+            errors[function] = measuring.check_agreement(getattr(module, function)(*args), expected, tolerance)
     return errors
 
 
@@ -169,8 +160,8 @@ def test_we_agree_with_the_oracle(dtype):
     c = problems.critic_problem(p.inputs, 2)
     v = np.random.default_rng(0).standard_normal(len(p.theta))
     F = p.oracle.fisher_operator(p.theta.astype(np.float64), p.inputs.astype(np.float64), p.damping)
-    measure.check_agreement(ours.fisher_product(p, v), F(v), problems.TOLERANCE[dtype])
-    measure.check_agreement(ours.fit_critic(c), expected_fit(c), 1e-4 if dtype == "float32" else 1e-12)
+    measuring.check_agreement(ours.fisher_product(p, v), F(v), problems.TOLERANCE[dtype])
+    measuring.check_agreement(ours.fit_critic(c), expected_fit(c), 1e-4 if dtype == "float32" else 1e-12)
 
 
 def test_flops_are_the_nominal_ones():

@@ -1,7 +1,7 @@
 """What survives: trainings killed at random moments, kills inside a save, and files with flipped bits.
 
-    python -m benchmarks.reliability                      # everything, about ten minutes on two cores
-    python -m benchmarks.reliability saves flips --out /tmp/reliability.json
+    python -m benchmarks.questions.reliability                      # everything, about ten minutes on two cores
+    python -m benchmarks.questions.reliability saves flips --out /tmp/reliability.json
 
 Writes benchmarks/results/reliability.json: how many of how many came through. Needs the extra mujoco, and Linux.
 """
@@ -27,7 +27,7 @@ from trpo_fast._core.diagnostics import versions
 from trpo_fast.storage.checkpoints import NAME, PREVIOUS, latest_checkpoint
 from trpo_fast.storage.policy_file import load_policy_file
 
-RESULTS = Path(__file__).parent / "results" / "reliability.json"
+RESULTS = Path(__file__).parents[1] / "results" / "reliability.json"
 COMMAND = [sys.executable, "-c", "from trpo_fast.cli import main; main()"]
 RUNS = {  # a dozen iterations each
     "CartPole-v1": ["-n", "98304", "--n-steps", "1024", "--n-envs", "8", "--checkpoint-every", "8192"],

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from benchmarks.measure import OURS, Row
-from benchmarks.report import seconds
+from benchmarks.harness.measuring import OURS, Row
+from benchmarks.harness.report import seconds
 
 SMALL, LARGE = "17-64-64-6 N=2048", "17-64-64-6 N=16384"
 WIDE = "348-256-256-17 N=5000"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.paper.derivative_free import Curve
-from benchmarks.paper.tasks import Task
+from benchmarks.studies.paper.derivative_free import Curve
+from benchmarks.studies.paper.tasks import Task
 
 
 def learn(algorithm: str, task: Task, seed: int, n_steps: int) -> tuple[Callable[[Any], Any], Curve, int]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 import trpo_fast
-from benchmarks.machine import Setting
-from benchmarks.measure import OURS, Options, Row, spread
+from benchmarks.harness.machine import Setting
+from benchmarks.harness.measuring import OURS, Options, Row, spread
 
 SETTINGS = (Setting(1),)
 TRIALS = 15

@@ -4,7 +4,7 @@ The batches are those that TRPO meets on HalfCheetah-v5 and Hopper-v5 after 20 a
 of 16384 steps after that. Iterations are counted in float64 by q(x) = gᵀx - xᵀ(F + damping)x/2, of which the solution's
 q* is the largest, and by the true residual; times are those of float32, the least of calls in turn.
 
-    python -m benchmarks.kfac
+    python -m benchmarks.questions.kfac
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import trpo_fast.training.iteration
-from benchmarks.problems import save
+from benchmarks.harness.problems import save
 from trpo_fast import (
     TRPO,
     Batch,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.machine import Setting, check_scaling
-from benchmarks.measure import NotMeasuredError, Options, Row
-from benchmarks.report import line
+from benchmarks.harness.machine import Setting, check_scaling
+from benchmarks.harness.measuring import NotMeasuredError, Options, Row
+from benchmarks.harness.report import line
 from trpo_fast import set_num_threads
 
 
@@ -18,7 +18,7 @@ def rows(question: str, setting: Setting, options: Options) -> Iterator[Row]:
         check_scaling(setting.threads)
         set_num_threads(setting.threads)
         measured = []
-        for row in import_module(f"benchmarks.{question}").measure(setting, options):
+        for row in import_module(f"benchmarks.questions.{question}").measure(setting, options):
             measured.append(row)
             print(line(row), flush=True)
         check_scaling(setting.threads)

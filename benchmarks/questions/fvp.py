@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks import ours
-from benchmarks.machine import Setting
-from benchmarks.measure import OURS, Contender, Options, Row, compare, spread, time_in_turns
-from benchmarks.peers import contenders
+from benchmarks.harness.machine import Setting
+from benchmarks.harness.measuring import OURS, Contender, Options, Row, compare, spread, time_in_turns
+from benchmarks.harness.problems import TOLERANCE, PolicyProblem, policy_problem
+from benchmarks.peers import contenders, ours
 from benchmarks.peers.numpy_peer import bare_products
-from benchmarks.problems import TOLERANCE, PolicyProblem, policy_problem
 from trpo_fast import set_num_threads
 
 SETTINGS = (Setting(1), Setting(2), Setting(1, avx2=True))

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.measure import NotMeasuredError
+from benchmarks.harness.measuring import NotMeasuredError
 
 MIN_SCALING = 1.95  # of two spinning threads over one, before a figure of two threads counts
 MAX_OTHERS = 0.05  # cores that other processes, and other machines on this host, may use meanwhile

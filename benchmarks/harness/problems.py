@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,15 +12,12 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.machine import processor
+from benchmarks.baselines import numpy_trpo
+from benchmarks.harness.machine import processor
 from trpo_fast import CriticState, Policy, ValueFunction
 from trpo_fast._core.diagnostics import versions
 
-sys.path.insert(0, str(Path(__file__).parent / "baselines"))
-
-import numpy_trpo
-
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # of a product or gradient, relative
 
 

@@ -1,7 +1,7 @@
 """Does it learn? Many seeds of many tasks in parallel processes, one JSON a run, a table and a figure.
 
-    python -m benchmarks.learning                     # everything: 9 tasks, 5 seeds
-    python -m benchmarks.learning --tasks Hopper-v5 --seeds 0 1 2 --processes 2
+    python -m benchmarks.studies.learning                     # everything: 9 tasks, 5 seeds
+    python -m benchmarks.studies.learning --tasks Hopper-v5 --seeds 0 1 2 --processes 2
 
 Needs the extras mujoco and plot.
 A run whose JSON exists is not run again, so an interrupted study goes on where it stopped. Settings are the package's
@@ -27,7 +27,7 @@ import numpy as np
 import trpo_fast
 from trpo_fast._core.diagnostics import versions
 
-RESULTS = Path(__file__).parent / "results" / "learning"
+RESULTS = Path(__file__).parents[1] / "results" / "learning"
 MARKS = (250_000, 500_000, 750_000, 1_000_000)
 LOCOMOTION = {"gamma": 0.995, "kl_reduction": "mean"}  # target_kl and cg_damping per dimension of the action
 EVALUATION_EPISODES = 20

@@ -7,7 +7,7 @@ import cma
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.paper.tasks import Task, play
+from benchmarks.studies.paper.tasks import Task, play
 from trpo_fast import Policy
 
 POPULATION = 25

@@ -1,6 +1,6 @@
 """How soon Ctrl-C ends a long C++ call: from the signal to KeyboardInterrupt, at random moments.
 
-python -m benchmarks.bench_interrupt
+python -m benchmarks.questions.interrupt
 """
 
 import signal
@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.problems import save
+from benchmarks.harness.problems import save
 from trpo_fast import FisherOperator, Policy, SurrogateObjective, ValueFunction, conjugate_gradient
 
 TRIALS = 30

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.paper.methods import METHODS, PEERS
-from benchmarks.paper.tasks import TASKS
+from benchmarks.studies.paper.methods import METHODS, PEERS
+from benchmarks.studies.paper.tasks import TASKS
 
 
 def methods_of(results: list[dict[str, Any]]) -> list[str]:

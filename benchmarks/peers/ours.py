@@ -5,8 +5,8 @@ import time
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.measure import OURS, Contender
-from benchmarks.problems import CriticProblem, PolicyProblem, Spaces
+from benchmarks.harness.measuring import OURS, Contender
+from benchmarks.harness.problems import CriticProblem, PolicyProblem, Spaces
 from trpo_fast import TRPO, Batch, FisherOperator, Policy, TRPOConfig, conjugate_gradient, trpo_update
 from trpo_fast.environments.make import make_environments
 from trpo_fast.sampling.collector import RolloutCollector

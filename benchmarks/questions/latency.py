@@ -1,6 +1,6 @@
 """How long one action takes, call by call: the C++ runtime, Eigen by hand, ONNX Runtime and PyTorch.
 
-    python -m benchmarks.bench_latency      # 10 million calls in C++, 200,000 in Python; writes results/latency.json
+    python -m benchmarks.questions.latency      # 10 million calls in C++, 200,000 in Python
 
 Needs a C++ compiler and Eigen's headers (pip install cmeel-eigen), onnx and onnxruntime; torch if it is installed.
 Quantiles are raw, with those of an empty loop beside them, and of a wait that takes as long as an action but touches no
@@ -25,14 +25,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.bars import POLICY, judge
-from benchmarks.machine import MAX_OTHERS, Others
-from benchmarks.measure import DisagreementError, Row
-from benchmarks.problems import save
+from benchmarks.harness.bars import POLICY, judge
+from benchmarks.harness.machine import MAX_OTHERS, Others
+from benchmarks.harness.measuring import DisagreementError, Row
+from benchmarks.harness.problems import save
 from trpo_fast import Policy, export_policy, save_policy
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FLAGS = ["-O3", "-std=c++17", "-march=native", "-DNDEBUG", "-w"]
 AVX512_LANES = 16
 CONTROLS = ("empty loop", "a wait as long")
@@ -200,7 +200,7 @@ def main() -> None:
         print(f"| {row['case']} | {row['contender']} | {figures} | {row.get('allocations', '')} |")
     print(f"\nvectors of {rows[0]['lanes']} floats")
     print("\n".join(judge("latency", rows)))
-    save("latency", rows, shlex.join(["python", "-m", "benchmarks.bench_latency", *sys.argv[1:]]))
+    save("latency", rows, shlex.join(["python", "-m", "benchmarks.questions.latency", *sys.argv[1:]]))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import OURS, DisagreementError, NotMeasuredError, Row, relative_error, spread
-from benchmarks.problems import PolicyProblem
+from benchmarks.harness.measuring import OURS, DisagreementError, NotMeasuredError, Row, relative_error, spread
+from benchmarks.harness.problems import PolicyProblem
 from trpo_fast._core.modules import ISA
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FLAGS = ["-O3", "-std=c++17", "-ffp-contract=off", "-DEIGEN_FAST_MATH=0", "-DEIGEN_DONT_PARALLELIZE", "-pthread", "-w"]
 MARCH = {"v4": ["-march=x86-64-v4"], "v3": ["-march=x86-64-v3"], "base": []}
 TURNS = 51

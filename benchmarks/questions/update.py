@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks import ours
-from benchmarks.critic import expected_fit
-from benchmarks.machine import Setting
-from benchmarks.measure import Options, Row, compare
-from benchmarks.peers import contenders
-from benchmarks.problems import PolicyProblem, critic_problem, numpy_trpo, policy_problem
+from benchmarks.harness.machine import Setting
+from benchmarks.harness.measuring import Options, Row, compare
+from benchmarks.harness.problems import PolicyProblem, critic_problem, numpy_trpo, policy_problem
+from benchmarks.peers import contenders, ours
+from benchmarks.questions.critic import expected_fit
 from trpo_fast import TRPOConfig
 from trpo_fast.trpo import joint_radius_and_damping
 

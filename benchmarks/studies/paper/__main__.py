@@ -1,8 +1,8 @@
 """Run the study: every method on every task, several seeds, one JSON a run; then a table and a figure.
 
-    python -m benchmarks.paper.study                    # everything, five to six hours on two cores
-    python -m benchmarks.paper.study --tasks hopper --methods vine --seeds 0 1 2
-    python -m benchmarks.paper.study --tasks hopper --methods PPO A2C      # peers, on demand
+    python -m benchmarks.studies.paper                    # everything, five to six hours on two cores
+    python -m benchmarks.studies.paper --tasks hopper --methods vine --seeds 0 1 2
+    python -m benchmarks.studies.paper --tasks hopper --methods PPO A2C      # peers, on demand
 
 Needs the extras mujoco and plot, and the package cma; peers need Stable-Baselines3. A run whose JSON exists is not run
 again, so that an interrupted study goes on where it stopped; table and figure are of all JSONs that there are. Final
@@ -24,16 +24,16 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: one process,
 
 import numpy as np
 
-from benchmarks.machine import processor
-from benchmarks.paper import sb3_peers
-from benchmarks.paper.derivative_free import Episodes
-from benchmarks.paper.methods import GRADIENTS, METHODS, PEERS, SEARCHES, make_model
-from benchmarks.paper.report import plot, table
-from benchmarks.paper.tasks import TASKS, Task, play
+from benchmarks.harness.machine import processor
+from benchmarks.studies.paper import sb3_peers
+from benchmarks.studies.paper.derivative_free import Episodes
+from benchmarks.studies.paper.methods import GRADIENTS, METHODS, PEERS, SEARCHES, make_model
+from benchmarks.studies.paper.report import plot, table
+from benchmarks.studies.paper.tasks import TASKS, Task, play
 from trpo_fast import evaluate_policy, set_num_threads
 from trpo_fast._core.diagnostics import versions
 
-RESULTS = Path(__file__).parents[1] / "results" / "paper"
+RESULTS = Path(__file__).parents[2] / "results" / "paper"
 STEPS = 1_000_000
 SEEDS = range(50, 55)  # lower ones chose the settings
 EPISODES = 20

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks import ours
-from benchmarks.machine import Setting
-from benchmarks.measure import Options, Row, compare
-from benchmarks.peers import contenders
-from benchmarks.problems import CriticProblem, critic_problem, numpy_trpo, policy_problem
+from benchmarks.harness.machine import Setting
+from benchmarks.harness.measuring import Options, Row, compare
+from benchmarks.harness.problems import CriticProblem, critic_problem, numpy_trpo, policy_problem
+from benchmarks.peers import contenders, ours
 
 SETTINGS = (Setting(1),)
 TOLERANCE = {"float32": 1e-3, "float64": 1e-9}  # of the parameters after all steps

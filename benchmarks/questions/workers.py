@@ -13,8 +13,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.machine import Setting
-from benchmarks.measure import OURS, DisagreementError, Options, Row, spread
+from benchmarks.harness.machine import Setting
+from benchmarks.harness.measuring import OURS, DisagreementError, Options, Row, spread
 from trpo_fast import TRPO
 
 SETTINGS = (Setting(2),)

@@ -11,10 +11,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from benchmarks import ours
-from benchmarks.machine import Setting
-from benchmarks.measure import OURS, DisagreementError, Options, Row, spread
-from benchmarks.peers import contenders
+from benchmarks.harness.machine import Setting
+from benchmarks.harness.measuring import OURS, DisagreementError, Options, Row, spread
+from benchmarks.peers import contenders, ours
 
 SETTINGS = (Setting(1),)
 TASKS = ("CartPole-v1", "HalfCheetah-v5")

@@ -14,10 +14,10 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.machine import Setting, check_scaling
-from benchmarks.measure import OURS, Options, Row, spread
+from benchmarks.harness.machine import Setting, check_scaling
+from benchmarks.harness.measuring import OURS, Options, Row, spread
+from benchmarks.harness.problems import RESULTS
 from benchmarks.peers import missing
-from benchmarks.problems import RESULTS
 
 SETTINGS = (Setting(2),)
 TASKS = ("CartPole-v1", "HalfCheetah-v5", "Hopper-v5")
@@ -39,7 +39,7 @@ class TimedSteps(gym.Wrapper):
 
 def run(contender: str, task: str, seed: int, n_steps: int) -> dict[str, float]:
     """One training in this process."""
-    from benchmarks import ours
+    from benchmarks.peers import ours
 
     if contender in SB3:
         from benchmarks.peers import sb3_peer
@@ -91,7 +91,7 @@ def _result(contender: str, task: str, seed: int, n_steps: int) -> dict[str, flo
         partial = path.with_suffix(".tmp")
         arguments = [contender, task, str(seed), str(n_steps), str(partial)]
         check_scaling(SETTINGS[0].threads)
-        subprocess.run([sys.executable, "-m", "benchmarks.training", *arguments], check=True)
+        subprocess.run([sys.executable, "-m", "benchmarks.questions.training", *arguments], check=True)
         check_scaling(SETTINGS[0].threads)  # else the run does not count
         partial.replace(path)
     result = json.loads(path.read_text())

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from benchmarks.paper.derivative_free import cem, cma_es
-from benchmarks.paper.tasks import Task
+from benchmarks.studies.paper.derivative_free import cem, cma_es
+from benchmarks.studies.paper.tasks import Task
 from trpo_fast import TRPO
 
 N_STEPS = 5000  # of a batch; the paper's are 50,000 to 1,000,000, and its runs 200 times that

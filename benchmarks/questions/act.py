@@ -4,12 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks import ours
-from benchmarks.cpp_act import act_in_cpp
-from benchmarks.machine import Setting
-from benchmarks.measure import OURS, NotMeasuredError, Options, Row, compare
-from benchmarks.peers import contenders
-from benchmarks.problems import PolicyProblem, policy_problem
+from benchmarks.harness.machine import Setting
+from benchmarks.harness.measuring import OURS, NotMeasuredError, Options, Row, compare
+from benchmarks.harness.problems import PolicyProblem, policy_problem
+from benchmarks.peers import contenders, ours
+from benchmarks.questions.act_cpp import act_in_cpp
 
 SETTINGS = (Setting(1),)
 TOLERANCE = 1e-4

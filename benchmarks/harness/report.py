@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.measure import OURS, Row
+from benchmarks.harness.measuring import OURS, Row
 
 COLUMNS = ("setting", "case", "contender", "time (min-max)", "GFLOP/s", "of gemm", "error", "ratio (min-max)")
 

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks import ours
-from benchmarks.machine import Setting
-from benchmarks.measure import Options, Row, compare
-from benchmarks.peers import contenders
-from benchmarks.problems import numpy_trpo, policy_problem
+from benchmarks.harness.machine import Setting
+from benchmarks.harness.measuring import Options, Row, compare
+from benchmarks.harness.problems import numpy_trpo, policy_problem
+from benchmarks.peers import contenders, ours
 from trpo_fast import SurrogateObjective
 
 SETTINGS = (Setting(1), Setting(2))

@@ -6,7 +6,7 @@ the squared length of its mean, which is the number of steps after which signal 
 numbers: the variance of the difference between two actions' Q over repetitions, without them over with them. Workers:
 wall-clock of vine rollouts of four environments, in this process and by two workers, turn by turn.
 
-    python -m benchmarks.vine
+    python -m benchmarks.questions.vine
 """
 
 import time
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.problems import save
+from benchmarks.harness.problems import save
 from trpo_fast import TRPO, SurrogateObjective, VineObjective
 from trpo_fast.environments.interface import Trajectories
 from trpo_fast.environments.make import make_environments

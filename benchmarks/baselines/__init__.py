@@ -1,0 +1,1 @@
+"""Plain implementations to compare with."""

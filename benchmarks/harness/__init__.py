@@ -1,0 +1,1 @@
+"""What every benchmark uses: measuring, the machine, options, records and reports."""

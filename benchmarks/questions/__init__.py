@@ -1,0 +1,1 @@
+"""One module for each question that ``python -m benchmarks`` asks."""
