@@ -1,9 +1,10 @@
-"""What the figures must reach: the one table of bars, and the judgement of a question's rows."""
+"""The bars: the targets that figures must reach, and the verdict on a question's rows."""
 
 from typing import NamedTuple
 
-from benchmarks.harness.measuring import OURS, Row
+from benchmarks.harness.machine import is_judged
 from benchmarks.harness.report import seconds
+from benchmarks.harness.rows import OURS, Row
 
 SMALL, LARGE = "17-64-64-6 N=2048", "17-64-64-6 N=16384"
 WIDE = "348-256-256-17 N=5000"
@@ -46,7 +47,7 @@ BARS = [
     Bar("fvp", f"{WIDE}: over jax", f"{WIDE} float32", "jax", "ratio", 1.05),
     Bar("fvp", f"{SMALL}: 2 threads over 1", f"{SMALL} float32", f"{OURS}, 1 thread", "ratio", 1.65, threads=2),
     Bar("fvp", f"{LARGE}: 2 threads over 1", f"{LARGE} float32", f"{OURS}, 1 thread", "ratio", 1.8, threads=2),
-    Bar("fvp", "time a sample, N = 1k to 256k", "17-64-64-6 growth float32", OURS, "growth", 1.3, at_most=True),
+    Bar("fvp", "time per row, N = 1k to 256k", "17-64-64-6 growth float32", OURS, "growth", 1.3, at_most=True),
     Bar(
         "fvp",
         "NumPy opponent over its bare products",
@@ -75,7 +76,7 @@ BARS = [
     *(
         Bar(
             "rollout",
-            f"{task}, {n} env{'s' * (n > 1)}: Python a step",
+            f"{task}, {n} env{'s' * (n > 1)}: Python per step",
             f"{task} envs={n}",
             OURS,
             "seconds",
@@ -112,21 +113,24 @@ BARS = [
 
 
 def judge(question: str, rows: list[Row]) -> list[str]:
-    """A line a bar of the question: met, NOT MET, or why there is no figure."""
+    """One line for each bar of the question: met, NOT MET, not judged, or why there is no figure."""
     return [_verdict(bar, rows) for bar in BARS if bar.question == question]
 
 
 def _verdict(bar: Bar, rows: list[Row]) -> str:
     setting = [r for r in rows if (r["threads"], r["avx2"]) == (bar.threads, bar.avx2)]
     found = [r for r in setting if (r.get("case"), r.get("contender")) == (bar.case, bar.contender)]
-    sign = "<=" if bar.at_most else ">="
+    target = f"{'<=' if bar.at_most else '>='} {_text(bar, bar.limit)}"
     for row in found:
         if bar.figure in row:
             value = row[bar.figure]
             met = value <= bar.limit if bar.at_most else value >= bar.limit
-            return f"{'met' if met else 'NOT MET':12} {bar.what}: {_text(bar, value)} {sign} {_text(bar, bar.limit)}"
-    reasons = [r["not measured"] for r in [*found, *setting] if "not measured" in r] or ["no such row"]
-    return f"{'not measured':12} {bar.what} {sign} {_text(bar, bar.limit)}: {reasons[0]}"
+            verdict = ("met" if met else "NOT MET") if is_judged(row) else "not judged"
+            reason = "" if is_judged(row) else f": others used {row['others']:.2f} cores"
+            return f"{verdict:12} {bar.what}: {_text(bar, value)} {target}{reason}"
+    whole = [r for r in setting if "contender" not in r]  # the reason of a setting that gave no row
+    reasons = [r["not measured"] for r in [*found, *whole] if "not measured" in r]
+    return f"{'not measured':12} {bar.what} {target}: {(reasons or ['no such row'])[0]}"
 
 
 def _text(bar: Bar, value: float) -> str:

@@ -1,5 +1,6 @@
 """The machine under a measurement: what a worker process may use of it, and whether anyone else uses it."""
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -8,10 +9,10 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.harness.measuring import NotMeasuredError
+from benchmarks.harness.rows import NotMeasuredError, Row
 
 MIN_SCALING = 1.95  # of two spinning threads over one, before a figure of two threads counts
-MAX_OTHERS = 0.05  # cores that other processes, and other machines on this host, may use meanwhile
+MAX_OTHERS = 0.05  # cores that other processes, and other machines on this host, may use during a judged row
 AVX2 = {
     "TRPO_FAST_ISA": "v3",
     "OPENBLAS_CORETYPE": "HASWELL",
@@ -38,9 +39,9 @@ class Setting(NamedTuple):
         return {**os.environ, **limits, **jax, **(AVX2 if self.avx2 else {})}
 
     def pin(self) -> None:
-        """Keep this process to its cores: XLA has no other limit on its threads."""
+        """Keep this process to the last cores, which serve fewer interrupts; XLA has no other limit on its threads."""
         if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: self.threads])
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-self.threads :])
 
 
 def processor() -> str:
@@ -59,23 +60,60 @@ def cores() -> int:
 
 
 class Others:
-    """How many cores everyone but this process and its children used since it was made."""
+    """CPU use of everyone but this process and its descendants, since this was made.
+
+    The row of a measurement during which they used more than ``MAX_OTHERS`` cores is not judged.
+    """
 
     def __init__(self) -> None:
-        self._start = self._now()
+        self._start = _cpu_times()
 
-    def cores(self) -> float:
-        """NaN where there is no /proc."""
-        busy, own, wall = (now - then for now, then in zip(self._now(), self._start, strict=True))
-        return (busy - own) / wall
+    def cores(self) -> float | None:
+        """How many cores they used; None where there is no /proc."""
+        if self._start is None or (now := _cpu_times()) is None:
+            return None
+        busy, own, wall = (end - start for end, start in zip(now, self._start, strict=True))
+        return max(0.0, (busy - own) / wall)
 
-    @staticmethod
-    def _now() -> tuple[float, float, float]:
-        path, busy = Path("/proc/stat"), float("nan")
-        if path.exists():
-            user, nice, system, _, _, irq, softirq, steal = map(int, path.read_text().split()[1:9])
-            busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-        return busy, sum(os.times()[:4]), time.perf_counter()
+    def row(self) -> Row:
+        """What every row says about them."""
+        return others_row(self.cores())
+
+
+def others_row(cores: float | None) -> Row:
+    """The cores that others used, and whether a row measured meanwhile may be judged."""
+    return {"others": cores, "judged": cores is None or cores <= MAX_OTHERS}
+
+
+def is_judged(row: Row) -> bool:
+    """Whether the row was measured on a quiet machine, as far as is known."""
+    return bool(row.get("judged", others_row(row.get("others"))["judged"]))
+
+
+def _cpu_times() -> tuple[float, float, float] | None:
+    """Seconds that all processes and other machines on this host used, that our own used, and on the wall."""
+    path = Path("/proc/stat")
+    if not path.exists():
+        return None
+    user, nice, system, _, _, irq, softirq, steal = map(int, path.read_text().split()[1:9])
+    busy = user + nice + system + irq + softirq + steal
+    tick = os.sysconf("SC_CLK_TCK")
+    return busy / tick, _own_ticks() / tick, time.perf_counter()
+
+
+def _own_ticks() -> int:
+    """CPU time of this process, its descendants, and those of them that have ended."""
+    parents, ticks = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            fields = path.read_text().rpartition(")")[2].split()  # behind the name, which may contain blanks
+            pid = int(path.parent.name)
+            parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))
+    family, found = set(), {os.getpid()}
+    while found:
+        family |= found
+        found = {pid for pid, parent in parents.items() if parent in found}
+    return sum(ticks.get(pid, 0) for pid in family)
 
 
 def check_scaling(n_threads: int) -> None:

@@ -1,4 +1,4 @@
-"""How everything is timed: contenders must agree, then A B A B; of each the fastest form counts."""
+"""How contenders are timed: they must agree first, then take turns (A B A B); of each the fastest form counts."""
 
 import math
 import time
@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Row = dict[str, Any]
+from benchmarks.harness.machine import Others
+from benchmarks.harness.rows import OURS, DisagreementError, Row, spread
 
-OURS = "trpo_fast"
 TURN = 0.02  # seconds that a contender's turn takes at least, so that it runs in its own caches
 PAUSE = 0.01  # seconds before a turn: the thread pool of the contender before spins for a while
 MIN_TURNS = 7
@@ -25,22 +25,6 @@ class Contender(NamedTuple):
     form: str  # which way of doing it; of several with one name the fastest counts
     call: Callable[[], Any]  # returns the result, an array or a tuple of arrays
     count: int = 1  # how often one call does what the row is about
-
-
-class Options(NamedTuple):
-    """What the command line asks of every question."""
-
-    seconds: float = 2.0  # spent on each contender
-    steps: int = 200_000  # of a training
-    seeds: int = 3  # trainings of each contender
-
-
-class NotMeasuredError(Exception):
-    """Why there is no figure."""
-
-
-class DisagreementError(Exception):
-    """A contender's result is not the expected one."""
 
 
 def relative_error(actual: Any, expected: Any) -> float:
@@ -62,7 +46,7 @@ def check_agreement(contenders: Iterable[Contender], expected: Any, tolerance: f
 
 
 def promising_forms(contenders: Sequence[Contender], calls: int = 3) -> list[Contender]:
-    """Without the forms that a few calls show to be slow beside another of the same name; all were called before."""
+    """Leave out the forms that a few calls show to be slower than another of the same name; all were called before."""
     least = {(c.name, c.form): min(_seconds(c, 1) for _ in range(calls)) for c in contenders}
     best: dict[str, float] = {}
     for (name, _), seconds in least.items():
@@ -71,7 +55,7 @@ def promising_forms(contenders: Sequence[Contender], calls: int = 3) -> list[Con
 
 
 def time_in_turns(contenders: Sequence[Contender], seconds: float) -> list[np.ndarray]:
-    """Seconds for one of what the row is about, (turns,) a contender: A B A B until ``seconds`` are spent on each."""
+    """For each contender the seconds of one call, (turns,): A B A B until ``seconds`` are spent on each."""
     calls = [max(1, math.ceil(TURN / (c.count * _seconds(c, 1)))) for c in contenders]
     turns: list[list[float]] = []
     end = time.perf_counter() + seconds * len(contenders)
@@ -111,13 +95,18 @@ def compare(
     flops: int = 0,
     gemms: Sequence[Contender] = (),
 ) -> Iterator[Row]:
-    """Agree, time, and yield a row a contender; ``flops`` and ``gemms`` give rates and fractions of the best gemm."""
+    """Check that contenders agree, time them, and yield one row for each.
+
+    ``flops`` and ``gemms`` give rates and fractions of the best gemm.
+    """
     errors = check_agreement(contenders, expected, tolerance)
     for gemm in gemms:
         gemm.call()
+    others = Others()
     timed = fastest([*contenders, *gemms], seconds)
+    quiet = others.row()
     for c, t in timed.values():
-        row = {"case": case, "contender": c.name, "form": c.form, "turns": len(t), **spread("seconds", t)}
+        row = {"case": case, "contender": c.name, "form": c.form, "turns": len(t), **spread("seconds", t), **quiet}
         is_gemm = c.name == GEMM
         if flops:
             row |= spread("gflops", (GEMM_FLOPS if is_gemm else flops) / t / 1e9)
@@ -127,8 +116,3 @@ def compare(
             row["error"] = errors[c.name, c.form]
             row |= {} if c.name == OURS else spread("ratio", t / timed[OURS][1])
         yield row
-
-
-def spread(name: str, values: np.ndarray) -> dict[str, float]:
-    """Median, least and greatest."""
-    return {name: float(np.median(values)), f"{name}_min": float(values.min()), f"{name}_max": float(values.max())}

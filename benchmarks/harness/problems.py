@@ -1,23 +1,14 @@
-"""The problems that the benchmarks share, and where results are kept."""
+"""The problems that the benchmarks share."""
 
-import json
-import os
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, NamedTuple
-
-for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")  # before NumPy: one thread against one thread
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 
 from benchmarks.baselines import numpy_trpo
-from benchmarks.harness.machine import processor
 from trpo_fast import CriticState, Policy, ValueFunction
-from trpo_fast._core.diagnostics import versions
 
-RESULTS = Path(__file__).parents[1] / "results"
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # of a product or gradient, relative
 
 
@@ -117,11 +108,3 @@ def critic_problem(inputs: np.ndarray, n_epochs: int = 10, seed: int = 7) -> Cri
     return CriticProblem(
         (obs_dim, 64, 64, 1), value_function, value_function.initial_state(seed), inputs, targets, order
     )
-
-
-def save(name: str, rows: list[dict[str, Any]], command: str | None = None) -> None:
-    """Write the rows, with the machine and the command, to results/NAME.json."""
-    machine = {"processor": processor(), "cores": os.cpu_count(), "load": os.getloadavg()[0], **versions()}
-    result = {"command": command or f"python -m benchmarks.{name}", "machine": machine, "rows": rows}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -5,12 +5,10 @@ import time
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.harness.measuring import OURS, Contender
+from benchmarks.harness.measuring import Contender
 from benchmarks.harness.problems import CriticProblem, PolicyProblem, Spaces
-from trpo_fast import TRPO, Batch, FisherOperator, Policy, TRPOConfig, conjugate_gradient, trpo_update
-from trpo_fast.environments.make import make_environments
-from trpo_fast.sampling.collector import RolloutCollector
-from trpo_fast.sampling.sampler import SerialSampler
+from benchmarks.harness.rows import OURS
+from trpo_fast import TRPO, Batch, FisherOperator, TRPOConfig, conjugate_gradient, trpo_update
 
 
 def fisher_product(p: PolicyProblem, v: np.ndarray) -> list[Contender]:
@@ -70,15 +68,12 @@ def act(p: PolicyProblem) -> list[Contender]:
 
 def collect(task: str, n_envs: int, n_steps: int, seed: int) -> list[Contender]:
     """Rollouts from ``seed``: the actions as the environments got them, and the rewards, (n_steps, n_envs, ...)."""
-    environments = make_environments(task, n_envs)
-    policy = Policy(environments.observation_space, environments.action_space)
-    collector = RolloutCollector(SerialSampler(environments, policy), policy, np.random.SeedSequence(seed), 100)
-    theta = policy.initial_parameters(seed)
+    model = TRPO("MlpPolicy", task, n_envs=n_envs, n_steps=n_steps, seed=seed)
 
     def call() -> tuple[np.ndarray, np.ndarray]:
-        collector.reset(seed)
-        rollout = collector.collect(theta, n_steps)
-        actions = policy.codec.to_env(rollout.actions.reshape(n_steps * n_envs, -1))
+        model.set_random_seed(seed)
+        rollout = model.sample_rollout(reset=True)
+        actions = model.policy.codec.to_env(rollout.actions.reshape(n_steps * n_envs, -1))
         return actions.reshape(n_steps, n_envs, *actions.shape[1:]), rollout.trajectories.rewards
 
     return [Contender(OURS, "", call)]

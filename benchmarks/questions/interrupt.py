@@ -1,22 +1,39 @@
-"""How soon Ctrl-C ends a long C++ call: from the signal to KeyboardInterrupt, at random moments.
+"""How soon Ctrl-C ends a long C++ call: from the signal at a random moment to KeyboardInterrupt."""
 
-python -m benchmarks.questions.interrupt
-"""
-
+import argparse
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.harness.problems import save
+from benchmarks.harness.machine import Others, Setting
+from benchmarks.harness.options import Option, Options
+from benchmarks.harness.rows import Row
 from trpo_fast import FisherOperator, Policy, SurrogateObjective, ValueFunction, conjugate_gradient
 
-TRIALS = 30
+SETTINGS = (Setting(1),)
+OPTIONS: Options = {"trials": Option(30, "interrupts of each call")}
+COLUMNS = ("call", "dtype", "median ms", "greatest ms", "trials")
 OBS_DIM, ACTION_DIM, N, WIDTHS = 64, 4, 60_000, (256, 256)
+
+
+def measure(setting: Setting, options: argparse.Namespace) -> Iterator[Row]:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    delays = np.random.default_rng(1).uniform(0.1, 0.4, options.trials)
+    for dtype in ("float32", "float64"):
+        for name, call in long_calls(dtype).items():
+            others = Others()
+            ms = [1e3 * latency(call, delay) for delay in delays]
+            figures = {"trials": len(ms), "median_ms": float(np.median(ms)), "max_ms": max(ms)}
+            yield {"call": name, "dtype": dtype, **figures, **others.row()}
+
+
+def cells(row: Row) -> Sequence[str]:
+    return [row["call"], row["dtype"], f"{row['median_ms']:.1f}", f"{row['max_ms']:.1f}", str(row["trials"])]
 
 
 def latency(call: Callable[[], Any], delay: float) -> float:
@@ -35,7 +52,7 @@ def latency(call: Callable[[], Any], delay: float) -> float:
         return time.perf_counter() - sent[0]
     finally:
         timer.join()
-    raise SystemExit("bench_interrupt: the call ended before Ctrl-C, or swallowed it")
+    raise SystemExit("interrupt: the call ended before Ctrl-C, or ignored it")
 
 
 def long_calls(dtype: str) -> dict[str, Callable[[], Any]]:
@@ -56,20 +73,3 @@ def long_calls(dtype: str) -> dict[str, Callable[[], Any]]:
         "objective.evaluate": lambda: [objective.evaluate(theta) for _ in range(500)],
         "critic fit": lambda: critic.fit(state, inputs, returns, order, batch_size=128, learning_rate=1e-3),
     }
-
-
-def main() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    delays = np.random.default_rng(1).uniform(0.1, 0.4, TRIALS)
-    rows = []
-    for dtype in ("float32", "float64"):
-        for name, call in long_calls(dtype).items():
-            ms = [1e3 * latency(call, delay) for delay in delays]
-            median = float(np.median(ms))
-            rows.append({"call": name, "dtype": dtype, "trials": TRIALS, "median_ms": median, "max_ms": max(ms)})
-            print(f"{name:20} {dtype}  median {median:6.1f} ms  max {max(ms):6.1f} ms", flush=True)
-    save("bench_interrupt", rows)
-
-
-if __name__ == "__main__":
-    main()

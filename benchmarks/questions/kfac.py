@@ -1,63 +1,69 @@
 """Does the K-FAC preconditioner pay? Iterations and times of conjugate gradient with it and without.
 
-The batches are those that TRPO meets on HalfCheetah-v5 and Hopper-v5 after 20 and 40 iterations of 2048 steps, and one
-of 16384 steps after that. Iterations are counted in float64 by q(x) = gᵀx - xᵀ(F + damping)x/2, of which the solution's
-q* is the largest, and by the true residual; times are those of float32, the least of calls in turn.
-
-    python -m benchmarks.questions.kfac
+The batches are those of TRPO on HalfCheetah-v5 and Hopper-v5 in iterations 20 and 40, of 2048 steps, and one of 16384
+steps after them. Iterations are counted in float64 by q(x) = gᵀx - xᵀ(F + damping)x/2, of which the solution's q* is
+the greatest, and by the true residual; times are the least of some calls in turn, in float32.
 """
 
+import argparse
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-import trpo_fast.training.iteration
-from benchmarks.harness.problems import save
-from trpo_fast import (
-    TRPO,
-    Batch,
-    FisherOperator,
-    KFACPreconditioner,
-    Policy,
-    SurrogateObjective,
-    conjugate_gradient,
-    get_num_threads,
-)
-from trpo_fast.trpo import KFAC_SUB_SAMPLING
-from trpo_fast.update.batches import normalize_advantages
+from benchmarks.harness.machine import Others, Setting
+from benchmarks.harness.options import Options
+from benchmarks.harness.rows import DisagreementError, Row
+from trpo_fast import TRPO, Batch, FisherOperator, KFACPreconditioner, Policy, SurrogateObjective, conjugate_gradient
 
+SETTINGS = (Setting(2),)
+OPTIONS: Options = {}
+TASKS = ("HalfCheetah-v5", "Hopper-v5")
 ITERATIONS, N_STEPS, LARGE = (20, 40), 2048, 16384
 DAMPINGS = (0.1, 0.01, 0.001)
 PLAIN = 10  # iterations of plain conjugate gradient to be matched
 MOST = 20
 PROGRESS_RTOL = 0.005
 CALLS = 25
-EVERY_FOURTH = slice(None, None, KFAC_SUB_SAMPLING)
+EVERY_FOURTH = slice(None, None, 4)  # as trpo_update does
+COLUMNS = (
+    "update", "damping", f"q/q* plain 5 / {PLAIN}", f"q/q* K-FAC 1 / 3 / 5 / {PLAIN}",
+    f"iterations to plain {PLAIN}'s q (of all rows)", "to its residual",
+    f"progress_rtol {PROGRESS_RTOL}: plain", "K-FAC", f"plain {PLAIN} → K-FAC",
+)  # fmt: skip
 
 
 class Problem(NamedTuple):
-    """An update that was due while training: the policy, its parameters and the batch."""
+    """An update of a training: the policy, its parameters and the batch, with observations already normalised."""
 
     name: str
     policy: Policy
     theta: np.ndarray
     batch: Batch
 
-    def to(self, dtype: str) -> "Problem":
-        """The same in another precision."""
-        policy = Policy(self.policy.observation_space, self.policy.action_space, dtype=dtype)
-        policy.normalizer = self.policy.normalizer
-        batch = self.batch._replace(actions=self.batch.actions.astype(dtype))
-        return Problem(self.name, policy, self.theta.astype(dtype), batch)
+    @classmethod
+    def next_of(cls, model: TRPO, name: str) -> "Problem":
+        """The update that is due in a training, in float32; the training is updated with it."""
+        theta, iteration_batch = model.theta, model.make_batch(model.sample_rollout())
+        batch = iteration_batch.policy_batch
+        policy = Policy(model.observation_space, model.action_space, normalize_observations=False)
+        inputs = model.policy.normalize(batch.observations).astype(np.float64)
+        model.update(iteration_batch)
+        return cls(name, policy, theta, batch._replace(observations=inputs))
+
+    def in_double_precision(self) -> "Problem":
+        """The same in float64."""
+        spaces = self.policy.observation_space, self.policy.action_space
+        policy = Policy(*spaces, normalize_observations=False, dtype="float64")
+        batch = self.batch._replace(actions=self.batch.actions.astype(np.float64))
+        return Problem(self.name, policy, self.theta.astype(np.float64), batch)
 
     def gradient(self) -> np.ndarray:
-        advantages = normalize_advantages(self.batch.advantages)
-        return SurrogateObjective(
-            self.policy, self.theta, self.batch.observations, self.batch.actions, advantages
-        ).gradient()
+        batch, advantages = self.batch, self.batch.advantages
+        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        return SurrogateObjective(self.policy, self.theta, batch.observations, batch.actions, advantages).gradient()
 
     def fisher(self, damping: float, **kwargs: Any) -> FisherOperator:
         return FisherOperator(self.policy, self.theta, self.batch.observations, damping, **kwargs)
@@ -68,24 +74,46 @@ class Problem(NamedTuple):
         )
 
 
+def measure(setting: Setting, options: argparse.Namespace) -> Iterator[Row]:
+    for problem in [p for env_id in TASKS for p in problems(env_id)]:
+        for damping in DAMPINGS:
+            found = iterations(problem, damping)
+            n_iter = found["kfac, iterations to q"] or PLAIN
+            others = Others()
+            ms = {str(n): times(problem, damping, n_iter, n) for n in range(1, setting.threads + 1)}
+            n_rows = len(problem.batch.observations)
+            yield {"update": problem.name, "n": n_rows, "damping": damping, **found, "ms": ms, **others.row()}
+
+
+def cells(row: Row) -> Sequence[str]:
+    return [
+        row["update"],
+        f"{row['damping']:g}",
+        " / ".join(f"{row['plain'][k - 1]:.3f}" for k in (5, PLAIN)),
+        " / ".join(f"{row['kfac'][k - 1]:.3f}" for k in (1, 3, 5, PLAIN)),
+        f"{row['kfac, iterations to q']} ({row['kfac of all rows, iterations to q']})",
+        str(row["kfac, iterations to residual"]),
+        *("{} ({:.3f})".format(*row[f"{name}, stopped"]) for name in ("plain", "kfac")),
+        "; ".join(_gain(n_threads, ms) for n_threads, ms in row["ms"].items()),
+    ]
+
+
+def _gain(n_threads: str, ms: dict[str, float]) -> str:
+    plain, kfac = ms["plain"], ms["kfac"]
+    return f"{n_threads} thread{'s' * (n_threads != '1')} {plain:.2f} → {kfac:.2f} ms ({plain / kfac:.1f})"
+
+
 def problems(env_id: str) -> list[Problem]:
-    """What the updates of a training run were given."""
-    updates = []
-    update = trpo_fast.training.iteration.trpo_update
-
-    def recorded(policy: Policy, theta: np.ndarray, batch: Batch, config: Any) -> Any:
-        updates.append(Problem("", policy, theta.copy(), batch).to("float32"))
-        return update(policy, theta, batch, config)
-
-    trpo_fast.training.iteration.trpo_update = recorded
+    """Updates of one training."""
     model = TRPO("MlpPolicy", env_id, seed=0, n_steps=N_STEPS)
-    model.learn(ITERATIONS[-1] * N_STEPS)
+    found = []
+    for i in ITERATIONS:
+        model.learn((i - 1) * N_STEPS - model.num_timesteps, reset_num_timesteps=False)
+        found.append(Problem.next_of(model, f"{env_id}, iteration {i}"))
     model.config = dataclasses.replace(model.config, n_steps=LARGE)
-    model.learn(LARGE, reset_num_timesteps=False)
-    trpo_fast.training.iteration.trpo_update = update
+    found.append(Problem.next_of(model, f"{env_id}, {LARGE} steps"))
     model.env.close()
-    names = {i: f"{env_id}, iteration {i}" for i in ITERATIONS} | {ITERATIONS[-1] + 1: f"{env_id}, {LARGE} steps"}
-    return [updates[i - 1]._replace(name=name) for i, name in names.items()]
+    return found
 
 
 def qualities(F: FisherOperator, g: np.ndarray, M: KFACPreconditioner | None) -> tuple[list[float], list[float]]:
@@ -100,7 +128,7 @@ def qualities(F: FisherOperator, g: np.ndarray, M: KFACPreconditioner | None) ->
 
 
 def stopped(F: FisherOperator, g: np.ndarray, M: KFACPreconditioner | None, best: float) -> tuple[int, float]:
-    """The iteration at which ``PROGRESS_RTOL`` ends, and q/q* there."""
+    """The iteration at which ``PROGRESS_RTOL`` stops, and q/q* there."""
     solved = conjugate_gradient(F, g, 200, preconditioner=M, progress_rtol=PROGRESS_RTOL)
     return solved.n_iter, 0.5 * solved.quadratic_form / best
 
@@ -112,13 +140,13 @@ def first(values: list[float], reached: Callable[[float], bool]) -> int | None:
 
 def iterations(problem: Problem, damping: float) -> dict[str, Any]:
     """How good x is after how many iterations, and how many K-FAC takes for what plain ones reach."""
-    exact = problem.to("float64")
+    exact = problem.in_double_precision()
     F, g = exact.fisher(damping), exact.gradient()
     solved = conjugate_gradient(F, g, 5000, rtol=1e-9, preconditioner=exact.kfac(damping, None))
     best = 0.5 * float(g @ solved.x)  # q* = gᵀx/2
     residual = float(np.linalg.norm(g - F @ solved.x) / np.linalg.norm(g))
     if not residual < 1e-8:
-        raise SystemExit(f"kfac: {problem.name} was not solved at damping {damping}: {residual:.1e}")
+        raise DisagreementError(f"kfac: {problem.name} was not solved at damping {damping}: {residual:.1e}")
     plain, plain_residuals = qualities(F, g, None)
     row: dict[str, Any] = {"plain": [q / best for q in plain], "plain, stopped": stopped(F, g, None, best)}
     for name, rows in (("kfac", EVERY_FOURTH), ("kfac of all rows", None)):
@@ -132,7 +160,7 @@ def iterations(problem: Problem, damping: float) -> dict[str, Any]:
 
 
 def least(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Milliseconds of the quickest of ``CALLS`` calls each, in turn."""
+    """Milliseconds of the fastest of ``CALLS`` calls each, in turn."""
     times = dict.fromkeys(calls, np.inf)
     for _ in range(CALLS):
         for name, call in calls.items():
@@ -143,7 +171,7 @@ def least(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
 
 
 def times(problem: Problem, damping: float, n_iter: int, n_threads: int) -> dict[str, float]:
-    """Milliseconds of ``PLAIN`` plain iterations, and of K-FAC for as good an x, its building included."""
+    """Milliseconds of ``PLAIN`` plain iterations, and of K-FAC for an equally good x, with its construction."""
     g = problem.gradient()
     F = problem.fisher(damping, n_threads=n_threads)
     M = problem.kfac(damping, n_threads=n_threads)
@@ -160,38 +188,3 @@ def times(problem: Problem, damping: float, n_iter: int, n_threads: int) -> dict
             "kfac": preconditioned,
         }
     )
-
-
-def main() -> None:
-    n_threads = sorted({1, get_num_threads()})
-    rows = []
-    titles = [
-        f"update | damping | q/q* plain 5 / {PLAIN} | q/q* K-FAC 1 / 3 / 5 / {PLAIN}",
-        f"iterations to plain {PLAIN}'s q (of all rows) | to its residual",
-        f"progress_rtol {PROGRESS_RTOL}: plain | K-FAC",
-        *(f"plain {PLAIN} → K-FAC, {n} thread{'s' * (n > 1)}" for n in n_threads),
-    ]
-    print("|", " | ".join(titles), "|\n|" + "---|" * " | ".join(titles).count("|") + "---|")
-    for problem in [p for env_id in ("HalfCheetah-v5", "Hopper-v5") for p in problems(env_id)]:
-        for damping in DAMPINGS:
-            found = iterations(problem, damping)
-            n_iter = found["kfac, iterations to q"] or PLAIN
-            ms = {n: times(problem, damping, n_iter, n) for n in n_threads}
-            n_rows = len(problem.batch.observations)
-            rows.append({"update": problem.name, "n": n_rows, "damping": damping, **found, "ms": ms})
-            cells = [
-                problem.name,
-                f"{damping:g}",
-                " / ".join(f"{found['plain'][k - 1]:.3f}" for k in (5, PLAIN)),
-                " / ".join(f"{found['kfac'][k - 1]:.3f}" for k in (1, 3, 5, PLAIN)),
-                f"{found['kfac, iterations to q']} ({found['kfac of all rows, iterations to q']})",
-                str(found["kfac, iterations to residual"]),
-                *("{} ({:.3f})".format(*found[f"{name}, stopped"]) for name in ("plain", "kfac")),
-                *(f"{t['plain']:.2f} → {t['kfac']:.2f} ms ({t['plain'] / t['kfac']:.1f})" for t in ms.values()),
-            ]
-            print("|", " | ".join(cells), "|", flush=True)
-    save("kfac", rows)
-
-
-if __name__ == "__main__":
-    main()

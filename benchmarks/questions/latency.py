@@ -1,39 +1,37 @@
 """How long one action takes, call by call: the C++ runtime, Eigen by hand, ONNX Runtime and PyTorch.
 
-    python -m benchmarks.questions.latency      # 10 million calls in C++, 200,000 in Python
-
-Needs a C++ compiler and Eigen's headers (pip install cmeel-eigen), onnx and onnxruntime; torch if it is installed.
-Quantiles are raw, with those of an empty loop beside them, and of a wait that takes as long as an action but touches no
-memory: what the machine itself does to a loop, and to a call of that length. All of it is held to one core. Every
-contender's action is compared with Python's before it is timed.
+Needs a C++ compiler and Eigen's headers (pip install cmeel-eigen), onnx and onnxruntime; torch if it is installed. An
+empty loop, and a wait that is as long as an action but touches no memory, show what the machine itself does to a loop
+and to a call of that length. Every contender's action is compared with Python's before it is timed.
 """
 
 import argparse
 import json
-import os
-import shlex
-import shutil
 import subprocess
-import sys
-import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from importlib import util
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.harness.bars import POLICY, judge
-from benchmarks.harness.machine import MAX_OTHERS, Others
-from benchmarks.harness.measuring import DisagreementError, Row
-from benchmarks.harness.problems import save
-from trpo_fast import Policy, export_policy, save_policy
-from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
+from benchmarks.harness.bars import POLICY
+from benchmarks.harness.compiling import ROOT, compile_program
+from benchmarks.harness.machine import Others, Setting
+from benchmarks.harness.options import Option, Options
+from benchmarks.harness.rows import DisagreementError, NotMeasuredError, Row
+from trpo_fast import TRPO, export_policy
+from trpo_fast.policies.normalization import RunningMeanStd
 
-ROOT = Path(__file__).parents[2]
-FLAGS = ["-O3", "-std=c++17", "-march=native", "-DNDEBUG", "-w"]
+SETTINGS = (Setting(1),)
+OPTIONS: Options = {
+    "calls": Option(10_000_000, "calls of each contender in C++"),
+    "python_calls": Option(200_000, "calls of each contender in Python"),
+}
+COLUMNS = ("network", "contender", "p50 ns", "p99", "p99.9", "max", "allocations", "floats a vector")
 AVX512_LANES = 16
 CONTROLS = ("empty loop", "a wait as long")
 CHECKED_CALLS = 50  # of each contender, before any is timed
@@ -45,34 +43,39 @@ CASES = {  # observation size, widths, activation, action space
 }
 
 
-def make_policy(case: str, path: Path) -> tuple[Policy, np.ndarray, np.ndarray]:
-    """A policy of random parameters in a file; an observation, and the action that Python takes."""
+def measure(setting: Setting, options: argparse.Namespace) -> Iterator[Row]:
+    if not (util.find_spec("onnx") and util.find_spec("onnxruntime")):
+        raise NotMeasuredError("needs onnx and onnxruntime")
+    for case in CASES:
+        yield from latencies(case, options)
+
+
+def cells(row: Row) -> Sequence[str]:
+    figures = [f"{row[key]:,.0f}" for key in ("p50", "p99", "p99.9", "max")]
+    return [row["case"], row["contender"], *figures, *(str(row.get(key, "")) for key in ("allocations", "lanes"))]
+
+
+def make_model(case: str) -> tuple[TRPO, np.ndarray]:
+    """A model with random parameters and statistics, and an observation."""
     size, net_arch, activation_fn, space = CASES[case]
-    policy = Policy(BOX(-np.inf, np.inf, (size,), np.float32), space, net_arch=net_arch, activation_fn=activation_fn)
+    spaces = BOX(-np.inf, np.inf, (size,), np.float32), space
+    model = TRPO("MlpPolicy", spaces, policy_kwargs={"net_arch": net_arch, "activation_fn": activation_fn}, seed=0)
+    parameters = model.get_parameters()
+    parameters["policy"][f"layers.{len(net_arch)}.weight"] *= 50.0  # initialised 0.01 times as large as the others
+    model.set_parameters(parameters)
     rng = np.random.default_rng(0)
-    theta = policy.initial_parameters(0)
-    policy.unflatten(theta)[f"layers.{len(net_arch)}.weight"][:] *= 50.0  # of 0.01 that they begin with
-    policy.normalizer = ObservationNormalizer(
-        RunningMeanStd(rng.standard_normal(size), rng.uniform(0.1, 2.0, size), 1.0)
-    )
-    save_policy(path, policy, theta)
-    observation = rng.standard_normal(size).astype(np.float32)
-    row = np.empty((1, policy.codec.size), np.float32)
-    policy.act(theta, observation[None].astype(np.float64), None, row)
-    return policy, observation, np.asarray(policy.codec.to_env(row)).reshape(-1).astype(np.float64)
+    model.set_observation_statistics(RunningMeanStd(rng.standard_normal(size), rng.uniform(0.1, 2.0, size), 1.0))
+    return model, rng.standard_normal(size).astype(np.float32)
 
 
-def build_cpp(folder: Path) -> Path:
-    """The program benchmarks/cpp/latency.cpp, with the policy's constants in it."""
+def build_cpp(folder: Path) -> tuple[Path, str]:
+    """The program benchmarks/cpp/latency.cpp, with the policy's constants in it; and the compiler's version."""
     export_policy(folder / "policy", format="cpp")
-    compiler = shutil.which("c++") or "g++"
-    eigen = Path(sysconfig.get_path("purelib")) / "cmeel.prefix" / "include" / "eigen3"
     tests = ROOT / "tests" / "cpp"
-    includes = [f"-I{path}" for path in (ROOT / "cpp" / "runtime" / "include", tests, folder)]
-    sources = [str(path) for path in (ROOT / "benchmarks" / "cpp" / "latency.cpp", tests / "counted_new.cpp")]
-    command = [compiler, *FLAGS, *includes, "-isystem", str(eigen), *sources, "-o", str(folder / "latency")]
-    subprocess.run(command, check=True)
-    return folder / "latency"
+    sources = [ROOT / "benchmarks" / "cpp" / "latency.cpp", tests / "counted_new.cpp"]
+    includes = [ROOT / "cpp" / "runtime" / "include", tests, folder]
+    compiler = compile_program(folder / "latency", sources, includes, ["-march=native", "-DNDEBUG"])
+    return folder / "latency", compiler
 
 
 def in_cpp(program: Path, observation: np.ndarray, calls: int) -> Iterator[Row]:
@@ -151,57 +154,31 @@ def check(contender: str, action: Any, expected: np.ndarray) -> None:
         raise DisagreementError(f"{contender}: expected {expected}, got {action}")
 
 
-def measure(case: str, calls: int, python_calls: int) -> Iterator[Row]:
+def latencies(case: str, options: argparse.Namespace) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        policy, observation, expected = make_policy(case, folder / "policy.safetensors")
-        program = build_cpp(folder)
+        model, observation = make_model(case)
+        model.save(folder / "policy.safetensors")
+        expected = np.ravel(model.predict(observation, deterministic=True)[0]).astype(np.float64)
+        program, compiler = build_cpp(folder)
         for row in in_cpp(program, observation, CHECKED_CALLS):
             if row["contender"] not in CONTROLS:
                 check(row["contender"], row["action"], expected)
-        contenders = {"ONNX Runtime": in_onnxruntime(folder, observation, policy.codec.size)}
-        try:
+        contenders = {"ONNX Runtime": in_onnxruntime(folder, observation, len(expected))}
+        if util.find_spec("torch"):
             contenders["PyTorch"] = in_torch(folder, observation)
-        except ImportError:
-            print("not installed, left out: torch")
         for name, act in contenders.items():
             check(name, act().numpy(), expected)
 
         others = Others()
-        rows = list(in_cpp(program, observation, calls))
-        rows += [in_python(name, act, python_calls) for name, act in contenders.items()]
-        by_name = {row["contender"]: row for row in rows}
-        empty, act_row = by_name["empty loop"], by_name[POLICY]
-        for row in rows:
-            row.pop("action", None)
-            compared = {
-                "ratio": row["p50"] / act_row["p50"],
-                "tail": (row["p99.9"] - empty["p99.9"]) / row["p50"],
-            }
-            if row.get("lanes") == AVX512_LANES:
-                compared["p50 with AVX-512"] = row["p50"]
-            yield {"case": case, **row, **compared, "threads": 1, "avx2": False, "others": others.cores()}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=10_000_000, help="in C++ (%(default)s)")
-    parser.add_argument("--python-calls", type=int, default=200_000, help="in Python (%(default)s)")
-    options = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    rows = [row for case in CASES for row in measure(case, options.calls, options.python_calls)]
-    busy = max(row["others"] for row in rows)
-    if busy > MAX_OTHERS:
-        print(f"the machine was not quiet, others used {busy:.2f} cores: figures are rough")
-    print("| network | contender | p50 ns | p99 | p99.9 | max | allocations |\n|---|---|---|---|---|---|---|")
+        rows = list(in_cpp(program, observation, options.calls))
+        rows += [in_python(name, act, options.python_calls) for name, act in contenders.items()]
+        quiet = others.row()
+    by_name = {row["contender"]: row for row in rows}
+    empty, act_row = by_name["empty loop"], by_name[POLICY]
     for row in rows:
-        figures = " | ".join(f"{row[key]:,.0f}" for key in ("p50", "p99", "p99.9", "max"))
-        print(f"| {row['case']} | {row['contender']} | {figures} | {row.get('allocations', '')} |")
-    print(f"\nvectors of {rows[0]['lanes']} floats")
-    print("\n".join(judge("latency", rows)))
-    save("latency", rows, shlex.join(["python", "-m", "benchmarks.questions.latency", *sys.argv[1:]]))
-
-
-if __name__ == "__main__":
-    main()
+        row.pop("action", None)
+        compared = {"ratio": row["p50"] / act_row["p50"], "tail": (row["p99.9"] - empty["p99.9"]) / row["p50"]}
+        if row.get("lanes") == AVX512_LANES:
+            compared["p50 with AVX-512"] = row["p50"]
+        yield {"case": case, **row, **compared, "compiler": compiler, **quiet}

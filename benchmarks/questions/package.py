@@ -1,5 +1,6 @@
-"""What the package costs before it does anything: seconds of its import, and its size when installed."""
+"""What the package costs before it is used: seconds to import it, and its installed size."""
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 import trpo_fast
-from benchmarks.harness.machine import Setting
-from benchmarks.harness.measuring import OURS, Options, Row, spread
+from benchmarks.harness.machine import Others, Setting
+from benchmarks.harness.options import Options
+from benchmarks.harness.rows import OURS, Row, spread
 
 SETTINGS = (Setting(1),)
+OPTIONS: Options = {}
 TRIALS = 15
 IMPORT = """
 import time, gymnasium, numpy
@@ -21,9 +24,10 @@ print(time.perf_counter() - start)
 """
 
 
-def measure(setting: Setting, options: Options) -> Iterator[Row]:
+def measure(setting: Setting, options: argparse.Namespace) -> Iterator[Row]:
+    others = Others()
     times = [float(subprocess.check_output([sys.executable, "-c", IMPORT])) for _ in range(TRIALS)]
-    yield {"case": "import", "contender": OURS, "turns": TRIALS, **spread("seconds", np.array(times))}
+    yield {"case": "import", "contender": OURS, "turns": TRIALS, **spread("seconds", np.array(times)), **others.row()}
     yield {"case": "size", "contender": OURS, "megabytes": installed_bytes() / 1e6}
 
 

@@ -1,14 +1,10 @@
-"""What survives: trainings killed at random moments, kills inside a save, and files with flipped bits.
+"""What survives: trainings killed at random moments, kills during a save, and files with flipped bits.
 
-    python -m benchmarks.questions.reliability                      # everything, about ten minutes on two cores
-    python -m benchmarks.questions.reliability saves flips --out /tmp/reliability.json
-
-Writes benchmarks/results/reliability.json: how many of how many came through. Needs the extra mujoco, and Linux.
+How many trials had which outcome. Needs the extra mujoco, and Linux; about half an hour.
 """
 
 import argparse
 import itertools
-import json
 import os
 import random
 import signal
@@ -17,17 +13,25 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+from benchmarks.harness.machine import Setting
+from benchmarks.harness.options import Option, Options
+from benchmarks.harness.report import number
+from benchmarks.harness.rows import Row
 from trpo_fast import TRPO, PolicyFileError
-from trpo_fast._core.diagnostics import versions
 from trpo_fast.storage.checkpoints import NAME, PREVIOUS, latest_checkpoint
 from trpo_fast.storage.policy_file import load_policy_file
 
-RESULTS = Path(__file__).parents[1] / "results" / "reliability.json"
+SETTINGS = (Setting(1),)
+OPTIONS: Options = {
+    "kills": Option(100, "trainings to kill, of each task; 0 leaves them out"),
+    "saves": Option(1000, "processes to kill while they save; 0 leaves them out"),
+    "flips": Option(100_000, "files with a flipped bit; 0 leaves them out"),
+}
+COLUMNS = ("case", "trials", "outcomes")
+NOT_OUTCOMES = ("case", "trials", "threads", "avx2")
 COMMAND = [sys.executable, "-c", "from trpo_fast.cli import main; main()"]
 RUNS = {  # a dozen iterations each
     "CartPole-v1": ["-n", "98304", "--n-steps", "1024", "--n-envs", "8", "--checkpoint-every", "8192"],
@@ -35,16 +39,29 @@ RUNS = {  # a dozen iterations each
 }
 
 
-def kills(env_id: str, n: int) -> dict[str, Any]:
-    """Kill -9 a training at a random moment, resume it, and compare with one that was left alone."""
+def measure(setting: Setting, options: argparse.Namespace) -> Iterator[Row]:
+    for env_id in RUNS if options.kills else ():
+        yield {"case": f"kills {env_id}", **kills(env_id, options.kills)}
+    if options.saves:
+        yield {"case": "saves", **saves(options.saves)}
+    if options.flips:
+        yield {"case": "flips", **flips(options.flips)}
+    yield {"case": "memory", **memory()}
+
+
+def cells(row: Row) -> Sequence[str]:
+    outcomes = (f"{name} {number(value)}" for name, value in row.items() if name not in NOT_OUTCOMES)
+    return [row["case"], str(row.get("trials", "")), ", ".join(outcomes)]
+
+
+def kills(env_id: str, n: int) -> Row:
+    """Kill -9 a training at a random moment, resume it, and compare with an uninterrupted one."""
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
         reference = Path(folder) / "reference"
         run("train", env_id, *RUNS[env_id], "--seed", "1", "--out", str(reference))
         seconds = time.perf_counter() - begin
-        one = partial(killed_and_resumed, env_id, Path(folder), reference, seconds)
-        with ThreadPoolExecutor(2) as pool:
-            outcomes = Counter(pool.map(one, range(n)))
+        outcomes = Counter(killed_and_resumed(env_id, Path(folder), reference, seconds, trial) for trial in range(n))
     return {"trials": n, "seconds_a_run": seconds, **outcomes}
 
 
@@ -69,8 +86,8 @@ def run(*arguments: str) -> None:
     subprocess.run([*COMMAND, *arguments, "--no-progress-bar"], check=True, stdout=subprocess.DEVNULL)
 
 
-def saves(n: int) -> dict[str, Any]:
-    """Kill -9 a process that does nothing but save, and load its latest checkpoint."""
+def saves(n: int) -> Row:
+    """Kill -9 a process that only saves, and load its latest checkpoint."""
     outcomes: Counter[str] = Counter()
     model = TRPO("MlpPolicy", "CartPole-v1", n_steps=64, n_critic_updates=1, seed=0).learn(128)
     with tempfile.TemporaryDirectory() as name:
@@ -95,7 +112,7 @@ def saves(n: int) -> dict[str, Any]:
     return {"trials": n, **outcomes}
 
 
-def flips(n: int) -> dict[str, Any]:
+def flips(n: int) -> Row:
     """Load files in which one random bit is flipped."""
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -119,8 +136,8 @@ def flips(n: int) -> dict[str, Any]:
     return {"trials": n, "bytes": len(content), **outcomes}
 
 
-def memory() -> dict[str, Any]:
-    """Peak memory of loading a whole file of 64 MB and a damaged one, over the file's size."""
+def memory() -> Row:
+    """Peak memory of loading a file of about 40 MB and a damaged one, over the file's size."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         TRPO("MlpPolicy", "CartPole-v1", policy_kwargs={"net_arch": (1600, 1600)}, seed=0).save(path)
@@ -134,7 +151,7 @@ def memory() -> dict[str, Any]:
 def peak(path: Path) -> float:
     """Bytes by which the peak memory of a process grows when it loads a file."""
     code = (
-        "import re, sys, pathlib; from trpo_fast.policy_file import load_policy_file\n"
+        "import re, sys, pathlib; from trpo_fast.storage.policy_file import load_policy_file\n"
         "status = pathlib.Path('/proc/self/status')\n"
         "def peak(): return 1024 * int(re.search(r'VmHWM:\\s+(\\d+)', status.read_text())[1])\n"
         "before = peak()\n"
@@ -143,29 +160,3 @@ def peak(path: Path) -> float:
         "print(peak() - before)"
     )
     return float(subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True).stdout)
-
-
-QUESTIONS = {
-    "kills CartPole-v1": lambda: kills("CartPole-v1", 100),
-    "kills Hopper-v5": lambda: kills("Hopper-v5", 100),
-    "saves": lambda: saves(1000),
-    "flips": lambda: flips(100_000),
-    "memory": memory,
-}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("questions", nargs="*", default=list(QUESTIONS), metavar="QUESTION", help=", ".join(QUESTIONS))
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    results = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-    for name in (name for name in QUESTIONS if any(name.startswith(asked) for asked in arguments.questions)):
-        results[name] = QUESTIONS[name]()
-        print(name, results[name], flush=True)
-        results["versions"] = versions()
-        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,43 +1,50 @@
-"""Wall-clock of ``learn``: trpo_fast against sb3-contrib, which runs with one and with two threads of PyTorch.
+"""Wall-clock time of ``learn``: trpo_fast and sb3-contrib, which runs with one and with two threads of PyTorch.
 
-The same settings, sb3-contrib's defaults; the same tasks and seeds, in turn. And the share of a HalfCheetah training
-that env.step takes. A run whose JSON exists in results/training is not run again.
+The same settings (sb3-contrib's defaults), tasks and seeds, in turn; and the share of a HalfCheetah training that is
+spent inside env.step. Runs are kept in training.jsonl, and those that it has already are not repeated.
 """
 
-import json
-import subprocess
-import sys
+import argparse
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.harness.machine import Setting, check_scaling
-from benchmarks.harness.measuring import OURS, Options, Row, spread
-from benchmarks.harness.problems import RESULTS
+from benchmarks.harness.machine import Others, Setting, check_scaling, others_row
+from benchmarks.harness.options import Option, Options
+from benchmarks.harness.provenance import provenance
+from benchmarks.harness.records import Run, RunFile
+from benchmarks.harness.rows import OURS, Row, spread
 from benchmarks.peers import missing
 
 SETTINGS = (Setting(2),)
+OPTIONS: Options = {
+    "steps": Option(200_000, "environment steps of each training"),
+    "seeds": Option(3, "trainings of each contender"),
+}
 TASKS = ("CartPole-v1", "HalfCheetah-v5", "Hopper-v5")
 TIMED_TASK, TIMED = "HalfCheetah-v5", f"{OURS}, timed"
 SB3 = {"sb3-contrib, 1 thread": 1, "sb3-contrib, 2 threads": 2}
 
 
 class TimedSteps(gym.Wrapper):
-    """Adds up the time inside env.step, as ``gymnasium.make`` wraps it."""
+    """Adds up the time inside env.step, of environments as ``gymnasium.make`` wraps them."""
 
     seconds = 0.0
 
-    def step(self, action):
+    def step(self, action: Any) -> Any:
         start = time.perf_counter()
         result = self.env.step(action)
         self.seconds += time.perf_counter() - start
         return result
 
 
-def run(contender: str, task: str, seed: int, n_steps: int) -> dict[str, float]:
+def train(contender: str, task: str, seed: int, n_steps: int) -> dict[str, float]:
     """One training in this process."""
     from benchmarks.peers import ours
 
@@ -52,57 +59,46 @@ def run(contender: str, task: str, seed: int, n_steps: int) -> dict[str, float]:
     return {**result, "share": env.seconds / result["seconds"]}
 
 
-def measure(setting: Setting, options: Options) -> Iterator[Row]:
+def measure(setting: Setting, options: argparse.Namespace) -> Iterator[Row]:
+    file = RunFile(Path(options.folder) / "training.jsonl")
     contenders = [OURS, *([] if "sb3_contrib" in missing() else SB3)]
     for task in TASKS:
         timed = [TIMED] if task == TIMED_TASK else []
-        results: dict[str, list[dict[str, float]]] = {c: [] for c in [*contenders, *timed]}
+        runs: dict[str, list[Run]] = {c: [] for c in [*contenders, *timed]}
         for seed in range(options.seeds):
-            for contender in results:
-                results[contender].append(_result(contender, task, seed, options.steps))
-        yield from summary(f"{task} steps={options.steps}", results)
+            for contender in runs:
+                key = {"contender": contender, "task": task, "seed": seed, "steps": options.steps}
+                if (run := file.find(**key)) is None:
+                    run = {**key, **train_alone(key)}
+                    file.append(run)
+                runs[contender].append(run)
+                print(f"{task} {contender} seed {seed}: {run['seconds']:.1f} s", flush=True)
+        yield from summary(f"{task} steps={options.steps}", runs)
 
 
-def summary(case: str, results: dict[str, list[dict[str, float]]]) -> Iterator[Row]:
-    """A row a contender; of sb3-contrib's two the faster one stays."""
-    times = {name: np.array([r["seconds"] for r in runs]) for name, runs in results.items()}
-    slower = sorted((name for name in results if name in SB3), key=lambda name: np.median(times[name]))[1:]
-    for name in results:
+def train_alone(key: dict[str, Any]) -> Run:
+    """One training in a fresh process, on a machine that gives it two cores before and after."""
+    check_scaling(SETTINGS[0].threads)
+    others = Others()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        result = pool.submit(train, key["contender"], key["task"], key["seed"], key["steps"]).result()
+    quiet = others.row()
+    check_scaling(SETTINGS[0].threads)  # otherwise the run does not count
+    return {**result, **quiet, **provenance()}
+
+
+def summary(case: str, runs: dict[str, list[Run]]) -> Iterator[Row]:
+    """One row for each contender; of sb3-contrib's two only the faster one."""
+    times = {name: np.array([r["seconds"] for r in found]) for name, found in runs.items()}
+    slower = sorted((name for name in runs if name in SB3), key=lambda name: np.median(times[name]))[1:]
+    for name, found in runs.items():
         if name in slower:
             continue
         row = {"case": case, "contender": name, "turns": len(times[name]), **spread("seconds", times[name])}
-        row["ep_rew_mean"] = [r["ep_rew_mean"] for r in results[name]]
+        row["ep_rew_mean"] = [r["ep_rew_mean"] for r in found]
         if name in SB3:
-            row |= {
-                "contender": "sb3-contrib",
-                "form": f"torch threads: {SB3[name]}",
-                **spread("ratio", times[name] / times[OURS]),
-            }
+            ratio = spread("ratio", times[name] / times[OURS])
+            row |= {"contender": "sb3-contrib", "form": f"torch threads: {SB3[name]}", **ratio}
         if name == TIMED:
-            row |= spread("share", np.array([r["share"] for r in results[name]]))
-        yield row
-
-
-def _result(contender: str, task: str, seed: int, n_steps: int) -> dict[str, float]:
-    name = contender.replace(", ", "_").replace(" ", "_")
-    path = RESULTS / "training" / f"{task}_{n_steps}_{name}_{seed}.json"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".tmp")
-        arguments = [contender, task, str(seed), str(n_steps), str(partial)]
-        check_scaling(SETTINGS[0].threads)
-        subprocess.run([sys.executable, "-m", "benchmarks.questions.training", *arguments], check=True)
-        check_scaling(SETTINGS[0].threads)  # else the run does not count
-        partial.replace(path)
-    result = json.loads(path.read_text())
-    print(f"{task} {contender} seed {seed}: {result}", flush=True)
-    return result
-
-
-def main() -> None:
-    contender, task, seed, n_steps, path = sys.argv[1:]
-    Path(path).write_text(json.dumps(run(contender, task, int(seed), int(n_steps))) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+            row |= spread("share", np.array([r["share"] for r in found]))
+        yield row | others_row(max((r["others"] for r in found if r.get("others") is not None), default=None))

@@ -3,24 +3,28 @@
 sb3-contrib's settings for everyone: its radius and damping are per action dimension, its step length is the damped one.
 """
 
+import argparse
 from collections.abc import Iterator
 
 import numpy as np
 
 from benchmarks.harness.machine import Setting
-from benchmarks.harness.measuring import Options, Row, compare
+from benchmarks.harness.measuring import compare
+from benchmarks.harness.options import SECONDS
 from benchmarks.harness.problems import PolicyProblem, critic_problem, numpy_trpo, policy_problem
+from benchmarks.harness.rows import Row
 from benchmarks.peers import contenders, ours
 from benchmarks.questions.critic import expected_fit
 from trpo_fast import TRPOConfig
 from trpo_fast.trpo import joint_radius_and_damping
 
 SETTINGS = (Setting(1), Setting(2))
+OPTIONS = SECONDS
 CONFIG = TRPOConfig(kl_reduction="mean", step_norm="damped", normalize_returns=False)
 TOLERANCE = 1e-3  # float32; sb3-contrib starts its solver from a random vector of 1e-4
 
 
-def measure(setting: Setting, options: Options) -> Iterator[Row]:
+def measure(setting: Setting, options: argparse.Namespace) -> Iterator[Row]:
     p = policy_problem((17, 64, 64, 6), CONFIG.n_steps, "float32")
     c = critic_problem(p.inputs, CONFIG.n_critic_updates)
     updates = [*ours.update(p, c, CONFIG), *contenders("update", p, c, CONFIG)]

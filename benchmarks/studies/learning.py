@@ -1,40 +1,34 @@
-"""Does it learn? Many seeds of many tasks in parallel processes, one JSON a run, a table and a figure.
+"""Does it learn? Many seeds of many tasks in parallel processes, a table and a figure.
 
-    python -m benchmarks.studies.learning                     # everything: 9 tasks, 5 seeds
+    python -m benchmarks.studies.learning --out runs/learning      # everything: 9 tasks, 5 seeds
     python -m benchmarks.studies.learning --tasks Hopper-v5 --seeds 0 1 2 --processes 2
 
-Needs the extras mujoco and plot.
-A run whose JSON exists is not run again, so an interrupted study goes on where it stopped. Settings are the package's
-defaults, changed by TASKS and then by --settings. Evaluation: 20 episodes of the deterministic policy in an
-environment of its own, of the last policy at each mark (never the best one).
+Needs the extras mujoco and plot. Runs are appended to learning.jsonl, and those that it has already are not repeated:
+the same command resumes an interrupted study. Settings are the package's defaults, changed by TASKS and then by
+--settings. Evaluation: 20 episodes of the deterministic policy in a separate environment, of the last policy at each
+mark (never the best one).
 """
 
-import argparse
+import itertools
 import json
-import os
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from importlib import metadata
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: one process, one core
 
 import gymnasium as gym
 import numpy as np
 
 import trpo_fast
-from trpo_fast._core.diagnostics import versions
+from benchmarks.harness.options import destination, make_parser
+from benchmarks.harness.records import Run, RunFile
+from benchmarks.studies.running import add_study_options, commits, run_all
 
-RESULTS = Path(__file__).parents[1] / "results" / "learning"
 MARKS = (250_000, 500_000, 750_000, 1_000_000)
 LOCOMOTION = {"gamma": 0.995, "kl_reduction": "mean"}  # target_kl and cg_damping per dimension of the action
 EVALUATION_EPISODES = 20
-SEEDS = range(10, 15)  # lower ones, and 101-105, chose the settings
+SEEDS = range(10, 15)  # settings were tuned on lower ones, and on 101-105
 
-# an environment's id, and perhaps a word behind it
-# -> (timestep marks at which to evaluate, settings, goal, the figure that must reach it)
+# environment id, and perhaps a second word -> (timestep marks at which to evaluate, settings, goal, figure it is for)
 TASKS: dict[str, tuple[tuple[int, ...], dict[str, Any], float, str]] = {
     "CartPole-v1": ((100_000,), {}, 475.0, "training"),
     "Acrobot-v1": ((100_000,), {}, -100.0, "training"),
@@ -65,11 +59,6 @@ def env_id_of(task: str) -> str:
     return task.split()[0]
 
 
-def path_of(out: Path, task: str, seed: int) -> Path:
-    """The JSON of a run."""
-    return out / f"{task.replace(' ', '_')}_{seed}.json"
-
-
 def evaluate(model: trpo_fast.TRPO, task: str, seed: int) -> list[float]:
     """Returns of 20 episodes of the deterministic policy."""
     env = gym.make(env_id_of(task))
@@ -87,8 +76,8 @@ def evaluate(model: trpo_fast.TRPO, task: str, seed: int) -> list[float]:
     return returns
 
 
-def run(task: str, seed: int, settings: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Train one seed of one task and write its JSON."""
+def run(task: str, seed: int, settings: dict[str, Any]) -> Run:
+    """Train one seed of one task."""
     marks = TASKS[task][0]
     curve = Curve()
     model = trpo_fast.TRPO("MlpPolicy", env_id_of(task), seed=seed, **settings)
@@ -100,7 +89,7 @@ def run(task: str, seed: int, settings: dict[str, Any], out: Path) -> dict[str, 
         training_seconds += time.perf_counter() - start
         returns = evaluate(model, task, seed)
         evaluations.append({"timesteps": model.num_timesteps, "mean": float(np.mean(returns)), "returns": returns})
-    result = {
+    return {
         "task": task,
         "seed": seed,
         "settings": settings,
@@ -108,25 +97,18 @@ def run(task: str, seed: int, settings: dict[str, Any], out: Path) -> dict[str, 
         "evaluations": evaluations,
         "training_curve": curve.points,
         "committed_updates": curve.committed,
-        "versions": {**versions(), "mujoco": metadata.version("mujoco")},
     }
-    out.mkdir(parents=True, exist_ok=True)
-    path = path_of(out, task, seed)
-    partial = path.with_name(f".{path.name}.tmp")
-    partial.write_text(json.dumps(result))
-    partial.replace(path)
-    return result
 
 
-def score(result: dict[str, Any]) -> float:
+def score(result: Run) -> float:
     """The figure a task is judged by: the last evaluation, or the last 100 training episodes."""
     if TASKS[result["task"]][3] == "evaluation":
         return float(result["evaluations"][-1]["mean"])
     return float(result["training_curve"][-1][1])
 
 
-def summarize(results: list[dict[str, Any]]) -> str:
-    """A Markdown table: per task the mean, the spread and every seed."""
+def summarize(results: list[Run]) -> str:
+    """A Markdown table: for each task the mean, the spread and every seed."""
     lines = [
         "| task | steps | figure | mean | std | per seed | goal | training s (median) |",
         "|---|---|---|---|---|---|---|---|",
@@ -145,8 +127,8 @@ def summarize(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def plot(results: list[dict[str, Any]], path: Path) -> None:
-    """Training curves: every seed thin, their mean thick; evaluations as dots."""
+def plot(results: list[Run], path: Path) -> None:
+    """Training curves: thin lines for the seeds, a thick one for their mean; evaluations as dots."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -175,34 +157,35 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
         axis.set_ylabel("return")
     for axis in list(axes.flat)[len(tasks) :]:
         axis.set_visible(False)
-    figure.suptitle("blue: last 100 training episodes, one line a seed, thick their mean; orange: deterministic")
+    figure.suptitle("blue: last 100 training episodes, one line per seed, and the mean; orange: deterministic policy")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS), metavar="TASK")
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
-    parser.add_argument("--settings", type=json.loads, default={}, help="settings to change, as JSON")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
+def describe(result: Run) -> str:
+    return f"{result['task']} seed {result['seed']}: {score(result):.1f} in {result['training_seconds']:.0f} s"
 
-    settings = {task: {**TASKS[task][1], **options.settings} for task in options.tasks}
-    wanted = {(task, seed): path_of(options.out, task, seed) for task in options.tasks for seed in options.seeds}
-    for (task, _), path in wanted.items():
-        if path.exists() and (found := json.loads(path.read_text())["settings"]) != settings[task]:
-            parser.error(f"{path} was run with other settings: {found}")
-    jobs = [job for job, path in wanted.items() if not path.exists()]
-    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(run, task, seed, settings[task], options.out) for task, seed in jobs]
-        for future in as_completed(futures):
-            r = future.result()
-            print(f"{r['task']} seed {r['seed']}: {score(r):.1f} in {r['training_seconds']:.0f} s", flush=True)
-    results = [json.loads(path.read_text()) for path in wanted.values()]
-    print(summarize(results))
-    plot(results, options.out.parent / f"{options.out.name}.png")
+
+def main() -> None:
+    parser = make_parser("python -m benchmarks.studies.learning", __doc__)
+    parser.add_argument("--settings", type=json.loads, default={}, help="settings to change, as JSON")
+    add_study_options(parser, list(TASKS), SEEDS)
+    arguments = parser.parse_args()
+
+    folder = destination(arguments)
+    file = RunFile(folder / "learning.jsonl")
+    if not arguments.show:
+        jobs = []
+        for task, seed in itertools.product(arguments.tasks, arguments.seeds):
+            settings = {**TASKS[task][1], **arguments.settings}
+            found = file.find(task=task, seed=seed)
+            if found is None:
+                jobs.append((task, seed, settings))
+            elif found["settings"] != settings:
+                parser.error(f"{file.path}: {task} seed {seed} was run with other settings: {found['settings']}")
+        run_all(jobs, run, file, arguments.processes, describe)
+        plot(file.runs, folder / "learning.png")
+    print(summarize(file.runs), commits(file.runs), sep="\n\n")
 
 
 if __name__ == "__main__":

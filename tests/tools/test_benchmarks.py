@@ -1,9 +1,11 @@
-"""The benchmarks' own measuring, and that every opponent at hand computes what the oracle does."""
+"""The benchmarks' own measuring, and that every installed opponent computes what the oracle does."""
 
 import importlib
 import os
+import re
+import subprocess
 import sys
-import time
+from argparse import Namespace
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -13,18 +15,60 @@ from conftest import ROOT
 
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import __main__ as program
 from benchmarks import peers
-from benchmarks.harness import bars, machine, measuring, problems, report
-from benchmarks.harness.measuring import OURS, Contender
+from benchmarks.harness import bars, machine, measuring, options, problems, provenance, records, report, worker
+from benchmarks.harness.measuring import Contender
+from benchmarks.harness.rows import OURS, DisagreementError
 from benchmarks.peers import ours
-from benchmarks.questions import training
+from benchmarks.questions import QUESTIONS, training
 from benchmarks.questions.act import model_problem
 from benchmarks.questions.critic import expected_fit
 from benchmarks.questions.update import CONFIG
+from benchmarks.studies import learning, running
+
+needs_results = pytest.mark.skipif(not options.RESULTS.exists(), reason="an sdist has no results")
 
 
-def sleeper(name, milliseconds, form="", count=1):
-    return Contender(name, form, lambda: (time.sleep(milliseconds / 1e3), np.ones(2))[1], count)
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_has_help_and_measures_nothing_for_it(question, capsys, monkeypatch):
+    monkeypatch.setattr(program, "ask", None)
+    with pytest.raises(SystemExit, match="0"):
+        program.main([question, "--help"])
+    module = importlib.import_module(f"benchmarks.questions.{question}")
+    text = capsys.readouterr().out
+    assert module.__doc__.strip() in text
+    assert all(f"--{name.replace('_', '-')}" in text for name in module.OPTIONS)
+
+
+def test_an_unknown_question_is_an_error(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        program.main(["fpv"])
+    assert "got fpv" in capsys.readouterr().err
+
+
+class Clock:
+    """Time that passes only in ``sleep``, in place of the module time."""
+
+    now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def sleeper(monkeypatch):
+    """Makes contenders that take exactly so many milliseconds."""
+    clock = Clock()
+    monkeypatch.setattr(measuring, "time", clock)
+
+    def make(name, milliseconds, form="", count=1):
+        return Contender(name, form, lambda: (clock.sleep(milliseconds / 1e3), np.ones(2))[1], count)
+
+    return make
 
 
 def rows_of(contenders, **options):
@@ -32,36 +76,36 @@ def rows_of(contenders, **options):
     return {row["contender"]: row for row in rows}
 
 
-def test_a_row_has_time_rate_error_and_ratio():
+def test_a_row_has_time_rate_error_and_ratio(sleeper):
     found = rows_of([sleeper(OURS, 2), sleeper("peer", 10, count=2)], flops=10**6)
-    assert 0.002 <= found[OURS]["seconds_min"] <= found[OURS]["seconds"] <= found[OURS]["seconds_max"]
-    assert found[OURS]["gflops"] == pytest.approx(1e-3 / found[OURS]["seconds"], rel=0.5)
+    assert all(found[OURS][name] == pytest.approx(0.002) for name in ("seconds", "seconds_min", "seconds_max"))
+    assert found[OURS]["gflops"] == pytest.approx(0.5)
     assert found[OURS]["error"] == 0.0
     assert "ratio" not in found[OURS]
-    assert 1.2 < found["peer"]["ratio"] < 4.0
+    assert found["peer"]["ratio"] == pytest.approx(2.5)
     assert found["peer"]["turns"] >= measuring.MIN_TURNS
 
 
-def test_of_a_peers_forms_the_fastest_counts():
+def test_of_a_peers_forms_the_fastest_counts(sleeper):
     forms = [sleeper("peer", 4, "fast"), sleeper("peer", 12, "slow"), sleeper("peer", 4.6, "nearly as fast")]
     assert {c.form for c in measuring.promising_forms(forms)} == {"fast", "nearly as fast"}
     assert rows_of([sleeper(OURS, 1), *forms])["peer"]["form"] == "fast"
 
 
-def test_fractions_are_of_the_gemm_in_the_same_turn():
+def test_fractions_are_of_the_gemm_in_the_same_turn(sleeper):
     gemm = sleeper(measuring.GEMM, 4)
     found = rows_of([sleeper(OURS, 2)], flops=measuring.GEMM_FLOPS, gemms=[gemm])
-    assert 1.2 < found[OURS]["fraction"] < 3.0
+    assert found[OURS]["fraction"] == pytest.approx(2.0)
     assert "ratio" not in found[measuring.GEMM]
 
 
-def test_who_disagrees_is_not_timed():
+def test_who_disagrees_is_not_timed(sleeper):
     wrong = Contender("peer", "form", lambda: np.array([1.0, 1.1]))
-    with pytest.raises(measuring.DisagreementError, match=r"peer form: error 7\.1e-02, expected below 1e-06"):
+    with pytest.raises(DisagreementError, match=r"peer form: error 7\.1e-02, expected below 1e-06"):
         rows_of([sleeper(OURS, 1), wrong])
     assert measuring.relative_error((np.ones(2), np.array([2.0, 0.0])), (np.ones(2), np.array([1.0, 0.0]))) == 1.0
     not_finite = Contender("peer", "", lambda: np.array([np.nan, 1.0]))
-    with pytest.raises(measuring.DisagreementError):
+    with pytest.raises(DisagreementError):
         rows_of([not_finite])
 
 
@@ -108,6 +152,124 @@ def test_the_faster_of_sb3s_two_trainings_is_the_opponent():
     found = {row["contender"]: row for row in training.summary("case", results)}
     assert found["sb3-contrib"]["form"] == "torch threads: 2"
     assert found["sb3-contrib"]["ratio"] == pytest.approx(5.0)
+
+
+def test_a_row_measured_while_others_worked_is_not_judged():
+    row = {"contender": "torch", "ratio": 6.0, **machine.others_row(0.3)}
+    assert row["judged"] is False
+    assert judged(row).startswith("not judged")
+    assert judged(row).endswith("others used 0.30 cores")
+    assert judged({"contender": "torch", "ratio": 6.0, **machine.others_row(0.01)}).startswith("met")
+    assert judged({"contender": "torch", "ratio": 6.0, "others": 0.3}).startswith("not judged")  # an old record
+    assert "0.30, not judged" in report.table([{"case": "c", **row}])
+
+
+def test_a_timed_row_says_what_others_used(sleeper, monkeypatch):
+    monkeypatch.setattr(machine.Others, "cores", lambda self: 0.7)
+    assert rows_of([sleeper(OURS, 1)])[OURS].items() >= {"others": 0.7, "judged": False}.items()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/stat"), reason="needs /proc")
+def test_the_cpu_time_of_a_child_is_our_own():
+    others, (_, before, _) = machine.Others(), machine._cpu_times()
+    spin = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
+    with subprocess.Popen([sys.executable, "-c", spin], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        _, while_alive, _ = machine._cpu_times()
+        child.communicate(b"\n")
+    _, afterwards, _ = machine._cpu_times()
+    assert while_alive - before >= 0.28
+    assert afterwards >= while_alive
+    assert 0.0 <= others.cores() <= os.cpu_count()
+
+
+def test_a_worker_marks_its_rows_with_the_setting(monkeypatch, capsys):
+    monkeypatch.setattr("benchmarks.questions.package.TRIALS", 1)
+    rows = list(worker.rows("package", machine.Setting(1), Namespace()))
+    assert [row["case"] for row in rows] == ["import", "size"]
+    assert all((row["threads"], row["avx2"]) == (1, False) for row in rows)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_results_go_to_a_fresh_folder_and_to_the_committed_one_only_on_demand(tmp_path, monkeypatch):
+    parser = options.make_parser("prog", "text")
+    options.add_destination(parser)
+    monkeypatch.chdir(tmp_path)
+    fresh = options.destination(parser.parse_args([]))
+    assert fresh.parts[0] == "runs"
+    assert fresh.is_dir()
+    assert options.destination(parser.parse_args(["--out", "there"])).resolve() == tmp_path / "there"
+    assert options.destination(parser.parse_args(["--record"])) == ROOT / "benchmarks" / "results"
+    assert options.destination(parser.parse_args(["--show"])) == ROOT / "benchmarks" / "results"
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--record", "--out", "there"])
+
+
+def test_a_record_says_where_it_comes_from():
+    origin = provenance.provenance()
+    assert origin["date"].endswith("+00:00")
+    assert origin["machine"].items() >= provenance.versions().items()
+    assert origin["contenders"]["numpy"] == np.__version__
+    assert provenance.blas()["numpy"]["name"]
+    if "commit" in origin:
+        assert re.fullmatch(r"[0-9a-f]{40}", origin["commit"])
+        assert isinstance(origin["dirty"], bool)
+    text = records.origin({**origin, "commit": "0123456789abcdef", "dirty": True})
+    assert "commit 0123456789ab with changes" in text
+    assert f"numpy {np.__version__}" in text
+
+
+@needs_results
+def test_committed_records_can_be_shown(capsys):
+    program.main(["--show"])
+    shown = capsys.readouterr().out
+    assert all(f"{path.stem}: date" in shown for path in options.RESULTS.glob("*.json"))
+
+
+def test_a_study_resumes_behind_a_torn_line(tmp_path):
+    path = tmp_path / "runs.jsonl"
+    file = records.RunFile(path)
+    assert file.runs == []
+    file.append({"seed": 1, "score": 0.1})
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"seed": 2, "sco')
+    file = records.RunFile(path)
+    assert file.runs == [{"seed": 1, "score": 0.1}]
+    assert file.find(seed=1) == {"seed": 1, "score": 0.1}
+    assert file.find(seed=2) is None
+    assert path.read_bytes() != whole  # reading changes nothing
+    file.append({"seed": 3, "score": 0.3})
+    assert records.RunFile(path).runs == [{"seed": 1, "score": 0.1}, {"seed": 3, "score": 0.3}]
+
+
+def test_a_damaged_line_within_a_study_is_an_error(tmp_path):
+    path = tmp_path / "runs.jsonl"
+    path.write_text('{"seed": 1}\n{"se\n{"seed": 3}\n')
+    with pytest.raises(ValueError, match=r"runs\.jsonl, line 2: expected a JSON object"):
+        records.RunFile(path)
+
+
+def half(numerator):
+    return {"numerator": numerator, "half": numerator / 2}
+
+
+def test_a_failed_run_costs_no_other(tmp_path, capsys):
+    file = records.RunFile(tmp_path / "halves.jsonl")
+    with pytest.raises(SystemExit, match="1 of 3 runs failed"):
+        running.run_all([(1,), ("one",), (3,)], half, file, 1, lambda run: f"{run['half']}")
+    found = records.RunFile(file.path).runs
+    assert sorted(run["half"] for run in found) == [0.5, 1.5]
+    assert all(run.keys() >= {"date", "machine", "contenders", "blas"} for run in found)
+    assert "('one',) failed: TypeError" in capsys.readouterr().out
+
+
+@needs_results
+def test_committed_studies_are_whole():
+    counts = {path.stem: len(records.RunFile(path).runs) for path in options.RESULTS.glob("*.jsonl")}
+    assert counts.keys() == {"learning", "paper", "training"}
+    file = records.RunFile(options.RESULTS / "learning.jsonl")
+    assert all(file.find(task=task, seed=seed) for task in learning.TASKS for seed in learning.SEEDS)
+    assert all(len(path.read_bytes().splitlines()) == counts[path.stem] for path in options.RESULTS.glob("*.jsonl"))
 
 
 EVERYTHING = ("fisher_product", "solve", "fit_critic", "update", "act")

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import cma
 import gymnasium as gym
 import numpy as np
 
@@ -64,6 +63,8 @@ def cem(task: Task, seed: int, n_steps: int) -> tuple[np.ndarray, Curve]:
 
 def cma_es(task: Task, seed: int, n_steps: int) -> tuple[np.ndarray, Curve]:
     """CMA-ES (Hansen 2006), diagonal where there are many parameters."""
+    import cma
+
     episodes = Episodes(task, seed)
     start = episodes.policy.initial_parameters(seed).astype(np.float64)
     options = {

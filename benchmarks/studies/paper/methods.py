@@ -1,4 +1,4 @@
-"""The methods that the paper compares. Those of a gradient are settings of one program, which is ours."""
+"""The methods that the paper compares; those that follow a gradient are settings of trpo_fast."""
 
 from typing import Any
 
