@@ -27,7 +27,23 @@ from benchmarks.questions.critic import expected_fit
 from benchmarks.questions.update import CONFIG
 from benchmarks.studies import learning, running
 
+PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]
+TEXT = "\n".join(page.read_text() for page in PAGES)
+COMMANDS = sorted({m[0].rstrip(".") for m in re.finditer(r"python -m benchmarks[\w.]*", TEXT)})
+NAMED = sorted({word for m in re.finditer(r"python -m benchmarks((?: [a-z]+)+)", TEXT) for word in m[1].split()})
+
 needs_results = pytest.mark.skipif(not options.RESULTS.exists(), reason="an sdist has no results")
+
+
+def python(*arguments):
+    command = [sys.executable, *arguments]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_docs_has_help(command, tmp_path):
+    assert python(*command.split()[1:], "--help").startswith(f"usage: {command} [-h]")
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -39,6 +55,11 @@ def test_a_question_has_help_and_measures_nothing_for_it(question, capsys, monke
     text = capsys.readouterr().out
     assert module.__doc__.strip() in text
     assert all(f"--{name.replace('_', '-')}" in text for name in module.OPTIONS)
+
+
+def test_questions_of_the_docs_exist():
+    assert NAMED
+    assert set(NAMED) <= set(QUESTIONS)
 
 
 def test_an_unknown_question_is_an_error(capsys):
