@@ -31,7 +31,7 @@ PROGRAM = "python -m benchmarks"
 
 
 def in_worker(question: str, setting: Setting, options: dict[str, Any]) -> dict[str, Any]:
-    """The question's rows and the BLAS behind them, from a process that is held to the setting."""
+    """The question's rows and the BLAS used, from a process that is held to the setting."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rows.json"
         arguments = [question, json.dumps(setting), json.dumps(options), str(out)]

@@ -1,7 +1,7 @@
-// One action at a time, without Python: reads the problem from standard input, writes the action and seconds a call.
+// One action at a time, without Python: reads the problem from standard input, writes the action and its times.
 //
 // Input: observation size, hidden width, action size and number of turns (int32), theta (float32), one raw observation
-// (float64). Output: the most probable action (float32), then the seconds of every turn's call (float64).
+// (float64). Output: the most probable action (float32), then the seconds per call in every turn (float64).
 #include <chrono>
 #include <cstdint>
 #include <cstdio>

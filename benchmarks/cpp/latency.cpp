@@ -2,9 +2,9 @@
 //
 //   latency FILE CALLS < observation      one observation, float32
 //
-// Prints a line of JSON for each contender: its action, allocations in all calls, and quantiles of nanoseconds a call,
-// with those of an empty loop beside them, and of a wait that takes as long as act() and touches no memory: what the
-// machine itself does to a call of that length. Compiled with the policy exported to C++ as policy.hpp.
+// Prints a line of JSON for each contender: its action, allocations in all calls, and quantiles of nanoseconds.
+// Two controls are among the contenders: an empty loop, and a wait that takes as long as act() and touches no memory,
+// which shows what the machine itself does to a call of that length. Compiled with the policy exported as policy.hpp.
 #include <Eigen/Core>
 #include <algorithm>
 #include <chrono>

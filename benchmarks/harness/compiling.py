@@ -1,4 +1,4 @@
-"""Programs in C++ beside the Python contenders."""
+"""Contenders written in C++."""
 
 import shutil
 import subprocess

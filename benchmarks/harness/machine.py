@@ -1,4 +1,4 @@
-"""The machine under a measurement: what a worker process may use of it, and whether anyone else uses it."""
+"""The machine: what a worker process may use of it, and how much other processes use during a measurement."""
 
 import contextlib
 import hashlib
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from benchmarks.harness.rows import NotMeasuredError, Row
 
-MIN_SCALING = 1.95  # of two spinning threads over one, before a figure of two threads counts
+MIN_SCALING = 1.95  # least work of two spinning threads over one; otherwise figures of two threads do not count
 MAX_OTHERS = 0.05  # cores that other processes, and other machines on this host, may use during a judged row
 AVX2 = {
     "TRPO_FAST_ISA": "v3",
@@ -22,10 +22,10 @@ AVX2 = {
 
 
 class Setting(NamedTuple):
-    """What a worker process is held to; a process of its own, because libraries read this when they are loaded."""
+    """Limits of a worker process. Every setting has its own process, because libraries read limits when they load."""
 
-    threads: int = 1  # it is pinned to as many cores
-    avx2: bool = False  # the instruction set everyone is held to
+    threads: int = 1  # also the number of cores that the process is pinned to
+    avx2: bool = False  # every contender is held to this instruction set
 
     def environment(self) -> dict[str, str]:
         """Environment variables for the worker."""
@@ -60,7 +60,7 @@ def cores() -> int:
 
 
 class Others:
-    """CPU use of everyone but this process and its descendants, since this was made.
+    """CPU use, since construction, of all processes but this one and its descendants.
 
     The row of a measurement during which they used more than ``MAX_OTHERS`` cores is not judged.
     """
@@ -69,29 +69,29 @@ class Others:
         self._start = _cpu_times()
 
     def cores(self) -> float | None:
-        """How many cores they used; None where there is no /proc."""
+        """Mean number of cores in use; None where there is no /proc."""
         if self._start is None or (now := _cpu_times()) is None:
             return None
         busy, own, wall = (end - start for end, start in zip(now, self._start, strict=True))
         return max(0.0, (busy - own) / wall)
 
     def row(self) -> Row:
-        """What every row says about them."""
+        """The fields of a row measured since construction."""
         return others_row(self.cores())
 
 
 def others_row(cores: float | None) -> Row:
-    """The cores that others used, and whether a row measured meanwhile may be judged."""
+    """The fields ``others`` and ``judged`` of a row during whose measurement others used ``cores``."""
     return {"others": cores, "judged": cores is None or cores <= MAX_OTHERS}
 
 
 def is_judged(row: Row) -> bool:
-    """Whether the row was measured on a quiet machine, as far as is known."""
+    """Whether the row counts: nobody is known to have used the machine during its measurement."""
     return bool(row.get("judged", others_row(row.get("others"))["judged"]))
 
 
 def _cpu_times() -> tuple[float, float, float] | None:
-    """Seconds that all processes and other machines on this host used, that our own used, and on the wall."""
+    """Seconds of CPU time of all processes (and other machines on this host) and of our own; and the time."""
     path = Path("/proc/stat")
     if not path.exists():
         return None
@@ -106,7 +106,7 @@ def _own_ticks() -> int:
     parents, ticks = {}, {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # ended meanwhile
-            fields = path.read_text().rpartition(")")[2].split()  # behind the name, which may contain blanks
+            fields = path.read_text().rpartition(")")[2].split()  # after the name, which may contain blanks
             pid = int(path.parent.name)
             parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))
     family, found = set(), {os.getpid()}
@@ -117,7 +117,7 @@ def _own_ticks() -> int:
 
 
 def check_scaling(n_threads: int) -> None:
-    """NotMeasuredError unless two threads get twice as much done as one, before and after a figure of two threads."""
+    """Raise NotMeasuredError unless two threads do nearly twice the work of one, or one is enough."""
     if n_threads == 1:
         return
     if cores() < n_threads:
@@ -128,7 +128,7 @@ def check_scaling(n_threads: int) -> None:
 
 
 def scaling(trials: int = 5, seconds: float = 0.15) -> float:
-    """How much more two spinning threads get done than one; 2 on two idle cores. The median of some trials."""
+    """Work of two spinning threads over that of one, the median of some trials; 2 on two idle cores."""
     results = [_spins(2, seconds) / _spins(1, seconds) for _ in range(trials)]
     return sorted(results)[trials // 2]
 

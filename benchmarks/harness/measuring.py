@@ -10,25 +10,25 @@ import numpy as np
 from benchmarks.harness.machine import Others
 from benchmarks.harness.rows import OURS, DisagreementError, Row, spread
 
-TURN = 0.02  # seconds that a contender's turn takes at least, so that it runs in its own caches
-PAUSE = 0.01  # seconds before a turn: the thread pool of the contender before spins for a while
+TURN = 0.02  # least seconds of a turn, so that a contender runs in its own caches
+PAUSE = 0.01  # seconds before a turn: the previous contender's thread pool spins for a while
 MIN_TURNS = 7
-SLOW = 1.3  # times the fastest form's time: not worth a turn
+SLOW = 1.3  # a form that takes this many times the fastest form's time gets no turn
 GEMM, GEMM_SIZE = "gemm", 2048
 GEMM_FLOPS = 2 * GEMM_SIZE**3
 
 
 class Contender(NamedTuple):
-    """Something to time."""
+    """A call to time."""
 
-    name: str  # whose
-    form: str  # which way of doing it; of several with one name the fastest counts
+    name: str  # whose it is
+    form: str  # the implementation; of several with one name the fastest counts
     call: Callable[[], Any]  # returns the result, an array or a tuple of arrays
     count: int = 1  # how often one call does what the row is about
 
 
 def relative_error(actual: Any, expected: Any) -> float:
-    """||actual - expected|| / ||expected||; of tuples the largest."""
+    """||actual - expected|| / ||expected||; the largest one for tuples."""
     if isinstance(expected, tuple):
         return max(relative_error(a, e) for a, e in zip(actual, expected, strict=True))
     actual = np.asarray(actual, dtype=np.float64)
@@ -76,7 +76,7 @@ def _seconds(contender: Contender, calls: int) -> float:
 
 
 def fastest(contenders: Sequence[Contender], seconds: float) -> dict[str, tuple[Contender, np.ndarray]]:
-    """By name the form with the least median, and its seconds (turns,)."""
+    """For each name the form with the least median, and its seconds (turns,)."""
     contenders = promising_forms(contenders)
     found: dict[str, tuple[Contender, np.ndarray]] = {}
     for c, times in zip(contenders, time_in_turns(contenders, seconds), strict=True):

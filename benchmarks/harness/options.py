@@ -1,4 +1,4 @@
-"""Command-line options. Those of a question stand in its module as ``OPTIONS``; what several commands share is here."""
+"""Command-line options that several commands share; those of one question are the ``OPTIONS`` of its module."""
 
 import argparse
 from collections.abc import Mapping

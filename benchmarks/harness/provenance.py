@@ -1,4 +1,4 @@
-"""Where a result comes from: commit, date, machine, and the versions of everything that took part."""
+"""Where a result comes from: commit, date, machine, and the versions of all contenders."""
 
 import contextlib
 import io
@@ -36,7 +36,7 @@ def provenance() -> dict[str, Any]:
 
 
 def commit() -> dict[str, Any]:
-    """The checkout's commit, and whether a tracked file differs from it, the results aside; nothing without git."""
+    """The checkout's commit, and whether tracked files other than results differ from it; empty without git."""
     try:
         found = _git("rev-parse", "HEAD")
         changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
@@ -68,7 +68,7 @@ def contender_versions() -> dict[str, str]:
 
 
 def blas() -> dict[str, Any]:
-    """The BLAS of this process: how NumPy, SciPy and PyTorch were built, where loaded, and the libraries in memory."""
+    """The BLAS of this process: what NumPy, SciPy and PyTorch were built with, if imported, and loaded libraries."""
     found: dict[str, Any] = {"numpy": _build_of(np)}
     if "scipy" in sys.modules:
         found["scipy"] = _build_of(sys.modules["scipy"])

@@ -20,12 +20,13 @@ def load_record(folder: Path, question: str) -> dict[str, Any] | None:
 
 
 def origin(record: dict[str, Any]) -> str:
-    """One line: when, of which commit and on what a record was measured."""
+    """One line: when, with which commit and versions, and on which machine a record was measured."""
     machine = record.get("machine", {})
     parts = [
         f"date {record.get('date', 'unknown')}",
         f"commit {commit_of(record)}",
         f"{machine.get('processor', 'unknown processor')}, {machine.get('isa', '?')}",
+        f"trpo_fast {machine.get('trpo_fast', '?')} ({record.get('package', 'unknown')})",
         *(f"{name} {version}" for name, version in record.get("contenders", {}).items()),
     ]
     return ", ".join(parts)
@@ -39,7 +40,7 @@ def commit_of(record: dict[str, Any]) -> str:
 class RunFile:
     """The runs of a study, one line of JSON each, to which a run is appended as soon as it has ended.
 
-    A last line without its end was being written when the process was stopped: it is not read, and the next run
+    A last line without a newline was being written when a process was killed: it is ignored, and the next run
     replaces it.
     """
 
@@ -55,7 +56,7 @@ class RunFile:
                 raise ValueError(f"{path}, line {number}: expected a JSON object, got {line[:40]!r}") from error
 
     def append(self, run: Run) -> None:
-        """Add a run, and have the operating system write it."""
+        """Add a run to the file, and wait until it is on the disk."""
         line = json.dumps(run).encode() + b"\n"
         with self.path.open("ab") as file:
             file.truncate(self._size)

@@ -1,4 +1,4 @@
-"""A row of results, and why there may be none."""
+"""A row of results, and the exceptions that say why a row is missing."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 """TRPO in NumPy as fast as NumPy allows: activations cached, every buffer allocated once, biases inside the products.
 
-A layer's input lies beside a column of ones, (N, in + 1), so that one product with [W | b] (out, in + 1) does both,
+A column of ones is appended to a layer's input, (N, in + 1), so that one product with [W | b] (out, in + 1) does both,
 and one product gives the gradients of both.
 """
 

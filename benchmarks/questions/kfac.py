@@ -45,7 +45,7 @@ class Problem(NamedTuple):
 
     @classmethod
     def next_of(cls, model: TRPO, name: str) -> "Problem":
-        """The update that is due in a training, in float32; the training is updated with it."""
+        """The next update of a training, in float32; the training then makes it."""
         theta, iteration_batch = model.theta, model.make_batch(model.sample_rollout())
         batch = iteration_batch.policy_batch
         policy = Policy(model.observation_space, model.action_space, normalize_observations=False)
@@ -134,12 +134,12 @@ def stopped(F: FisherOperator, g: np.ndarray, M: KFACPreconditioner | None, best
 
 
 def first(values: list[float], reached: Callable[[float], bool]) -> int | None:
-    """The first iteration whose value has ``reached`` something."""
+    """The first iteration whose value satisfies ``reached``."""
     return next((k for k, value in enumerate(values, start=1) if reached(value)), None)
 
 
 def iterations(problem: Problem, damping: float) -> dict[str, Any]:
-    """How good x is after how many iterations, and how many K-FAC takes for what plain ones reach."""
+    """q and residual by iteration, and the iterations with K-FAC that reach those of plain conjugate gradient."""
     exact = problem.in_double_precision()
     F, g = exact.fisher(damping), exact.gradient()
     solved = conjugate_gradient(F, g, 5000, rtol=1e-9, preconditioner=exact.kfac(damping, None))

@@ -79,7 +79,7 @@ def build_cpp(folder: Path) -> tuple[Path, str]:
 
 
 def in_cpp(program: Path, observation: np.ndarray, calls: int) -> Iterator[Row]:
-    """Its contenders."""
+    """Rows of the program's contenders."""
     command = [program, program.with_name("policy.safetensors"), str(calls)]
     answer = subprocess.run(command, input=observation.tobytes(), capture_output=True, check=True).stdout
     yield from map(json.loads, answer.splitlines())
@@ -136,7 +136,7 @@ def in_torch(folder: Path, observation: np.ndarray) -> Callable[[], Any]:
 
 
 def in_python(name: str, act: Callable[[], Any], calls: int) -> Row:
-    """Quantiles of nanoseconds a call."""
+    """Quantiles of nanoseconds per call."""
     taken = np.empty(calls, np.int64)
     for _ in range(1000):
         act()

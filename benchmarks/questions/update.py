@@ -1,6 +1,6 @@
 """A whole update, N=2048: the policy's step with 15 conjugate gradient iterations, ten epochs of the critic.
 
-sb3-contrib's settings for everyone: its radius and damping are per action dimension, its step length is the damped one.
+All contenders have sb3-contrib's settings: radius and damping per action dimension, step length of the damped matrix.
 """
 
 import argparse

@@ -58,7 +58,7 @@ def cells(row: Row) -> Sequence[str]:
 
 
 def noises(env_id: str, n_steps: int, repetitions: int) -> Iterator[Row]:
-    """Rows of one policy: the single path's noise, the vines', and what common random numbers save."""
+    """Rows of one policy: noise of the single path and of vines, and what common random numbers save."""
     where = {"task": env_id, "trained": max(n_steps, TRUNK)}
     model = TRPO("MlpPolicy", env_id, n_steps=TRUNK, seed=SEED).learn(where["trained"])
     yield {**where, "sampler": "single path", **noise(model, repetitions)}
@@ -79,7 +79,7 @@ def with_vine(model: TRPO, env_id: str, **settings: Any) -> TRPO:
 
 
 def noise(model: TRPO, repetitions: int) -> dict[str, float]:
-    """Steps after which the gradient's mean is as long as its noise."""
+    """The number of steps after which the gradient's mean is as long as its noise."""
     rollouts = (model.sample_rollout(reset=i == 0) for i in range(repetitions))
     gradients, steps = zip(*((gradient(model, rollout), steps_of(rollout)) for rollout in rollouts), strict=True)
     samples, cost = np.array(gradients), float(np.mean(steps))
@@ -90,7 +90,7 @@ def noise(model: TRPO, repetitions: int) -> dict[str, float]:
 
 
 def gradient(model: TRPO, rollout: Rollout) -> np.ndarray:
-    """Of the objective at the model's theta."""
+    """The gradient of the objective at the model's theta."""
     batch = model.make_batch(rollout).policy_batch
     if rollout.branches is not None:
         return VineObjective(model.policy, model.theta, *batch).gradient()
@@ -112,7 +112,7 @@ def predict_values(model: TRPO, observations: np.ndarray) -> np.ndarray:
 
 
 def common_random_numbers(model: TRPO, env_id: str, horizon: int) -> float:
-    """Variance of the difference of two actions' Q with noise of their own, over that with the same noise."""
+    """Variance of the difference between two actions' Q with independent noise, over that with common noise."""
     environments = make_environments(env_id, 1)
     observations = environments.reset(SEED)
     shape = observations.shape[1:]

@@ -43,7 +43,7 @@ TASKS: dict[str, tuple[tuple[int, ...], dict[str, Any], float, str]] = {
 
 
 class Curve:
-    """Collects (timesteps, mean return of the last 100 training episodes) once an iteration."""
+    """Collects (timesteps, mean return of the last 100 training episodes) once per iteration."""
 
     def __init__(self) -> None:
         self.points: list[tuple[int, float]] = []

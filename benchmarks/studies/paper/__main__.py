@@ -32,7 +32,7 @@ EPISODES = 20
 
 
 class Curve:
-    """Collects (timesteps, mean return of the last 100 training episodes) once an iteration."""
+    """Collects (timesteps, mean return of the last 100 training episodes) once per iteration."""
 
     def __init__(self) -> None:
         self.points: list[tuple[int, float]] = []

@@ -12,7 +12,7 @@ TRUNK, ACTIONS = 1000, 4
 
 
 def vine(task: Task) -> dict[str, Any]:
-    """The paper's: branches as long as there, no critic behind them, as many as a batch has room for."""
+    """The paper's vine: its branch length, no bootstrapping, as many states as fit into a batch."""
     states = (N_STEPS - TRUNK) // (ACTIONS * task.paper_horizon)
     return {
         "method": "vine", "vine_trunk_steps": TRUNK, "vine_actions": ACTIONS, "vine_states": states,
@@ -21,15 +21,15 @@ def vine(task: Task) -> dict[str, Any]:
 
 
 def short_vine(task: Task) -> dict[str, Any]:
-    """Ours: more states, branches of ten steps, and the critic's value behind them."""
+    """Our vine: more states, and branches of ten steps that are bootstrapped with the critic."""
     return {
         "method": "vine", "vine_trunk_steps": TRUNK, "vine_actions": ACTIONS,
         "vine_states": (N_STEPS - TRUNK) // (ACTIONS * 10), "vine_horizon": 10, "vine_bootstrap": True,
     }  # fmt: skip
 
 
-# name -> settings beside COMMON, for a task; fixed steps are the best of 0.1, 0.3 and 1 (REINFORCE: of 0.03 to 1) on
-# cart-pole and hopper with seed 1
+# name -> task -> settings in addition to COMMON. Fixed steps are the best of 0.1, 0.3 and 1 (REINFORCE: of 0.03 to 1)
+# on cart-pole and hopper with seed 1.
 GRADIENTS = {
     "single path": lambda task: {},
     "vine": vine,

@@ -1,4 +1,4 @@
-"""The tasks, as near to the paper's as MuJoCo's v5 environments come; and how an episode is played."""
+"""The tasks, as close to the paper's as MuJoCo's v5 environments allow; and how an episode is played."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ class Task(NamedTuple):
 _POSITIONS = {"exclude_current_positions_from_observation": False}
 
 TASKS = {
-    "cart-pole": Task("CartPole-v1", {}, 20, 50, 1.0, "another cart-pole than the paper's: two actions, 500 steps"),
+    "cart-pole": Task("CartPole-v1", {}, 20, 50, 1.0, "not the paper's cart-pole: two actions, 500 steps"),
     "swimmer": Task(
         "Swimmer-v5", {**_POSITIONS, "ctrl_cost_weight": 1e-5}, 30, 50, 0.1,
         "10 observations and v_x - 1e-5 |u|^2, as in the paper",
