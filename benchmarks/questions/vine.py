@@ -75,7 +75,7 @@ def with_vine(model: TRPO, env_id: str, **settings: Any) -> TRPO:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         model.save(path)
-        return TRPO.load(path, env_id, method="vine", vine_trunk_steps=TRUNK, **settings)
+        return TRPO.load(path, env_id, seed=SEED, method="vine", vine_trunk_steps=TRUNK, **settings)
 
 
 def noise(model: TRPO, repetitions: int) -> dict[str, float]:
@@ -108,23 +108,22 @@ def predict_values(model: TRPO, observations: np.ndarray) -> np.ndarray:
     state = dataclasses.replace(
         model.value_function.initial_state(0), theta=model.value_theta, target_statistics=model.return_statistics
     )
-    return model.value_function.predict(state, model.policy.normalize(observations))
+    return model.value_function.predict(state, model.policy.critic_inputs(observations))
 
 
 def common_random_numbers(model: TRPO, env_id: str, horizon: int) -> float:
     """Variance of the difference between two actions' Q with independent noise, over that with common noise."""
     environments = make_environments(env_id, 1)
     observations = environments.reset(SEED)
-    shape = observations.shape[1:]
     stream = np.random.default_rng(SEED)
     actor, codec, size = model.actor, model.policy.codec, model.policy.codec.size
-    alone = environments.single(0, ago=0)
+    single = environments.single(0, ago=0)
     own, common = 0.0, 0.0
     for _ in range(PAIRS):
         for _ in range(20):  # to another state
             row, taken = np.empty((1, size), np.float32), codec.empty_env_actions(1)
             actor.act(observations, stream.standard_normal((1, size), np.float32), row, taken.reshape(1, -1))
-            into = Trajectories.of_steps(1, 1, shape)
+            into = Trajectories.of_steps(1, 1, model.policy.observation_codec)
             environments.step(codec.in_space(taken), 0, into)
             observations = into.observations[1]
         snapshot = environments.capture(0)
@@ -137,7 +136,7 @@ def common_random_numbers(model: TRPO, env_id: str, horizon: int) -> float:
             noise_of_branch = stream.standard_normal((horizon, 1, size), np.float32)
             for k in range(2):
                 environments.restore(0, snapshot)
-                branch = rollout_branch(alone, actor, codec, firsts[k], noise_of_branch, shape, model.config.gamma)
+                branch = rollout_branch(single, actor, firsts[k], noise_of_branch, model.config.gamma)
                 q[k, draw] = branch.rewards @ model.config.gamma ** np.arange(branch.n_steps)
                 q[k, draw] += branch.discount * float(predict_values(model, branch.tail[None])[0])
         environments.restore(0, snapshot)
