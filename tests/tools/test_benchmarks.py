@@ -284,6 +284,18 @@ def test_a_failed_run_costs_no_other(tmp_path, capsys):
     assert "('one',) failed: TypeError" in capsys.readouterr().out
 
 
+def test_a_study_runs_once(tmp_path):
+    pytest.importorskip("matplotlib")
+    what = ["--tasks", "cart-pole", "--methods", "single path", "--steps", "500", "--seeds", "1", "--processes", "1"]
+    command = ["-m", "benchmarks.studies.paper", *what, "--out", str(tmp_path)]
+    assert "cart-pole, single path, seed 1: " in python(*command)
+    (run,) = records.RunFile(tmp_path / "paper.jsonl").runs
+    assert run["steps"] == 500
+    assert (tmp_path / "paper.png").stat().st_size > 0
+    assert "seed 1: " not in python(*command)  # there is nothing left to run
+    assert records.RunFile(tmp_path / "paper.jsonl").runs == [run]
+
+
 @needs_results
 def test_committed_studies_are_whole():
     counts = {path.stem: len(records.RunFile(path).runs) for path in options.RESULTS.glob("*.jsonl")}
