@@ -48,7 +48,8 @@ def act_in_cpp(p: PolicyProblem, expected: np.ndarray) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "act"
         source = ROOT / "benchmarks" / "cpp" / "act.cpp"
-        compiler = compile_program(program, [source], [ROOT / "cpp" / "include"], [*FLAGS, *MARCH[versions()["isa"]]])
+        includes = [ROOT / "cpp" / "include", ROOT / "cpp" / "runtime" / "include"]
+        compiler = compile_program(program, [source], includes, [*FLAGS, *MARCH[versions()["isa"]]])
         sizes = np.array([p.sizes[0], p.sizes[1], p.sizes[-1], TURNS], np.int32)
         problem = b"".join(a.tobytes() for a in (sizes, p.theta, p.observations))
         others = Others()
