@@ -32,37 +32,26 @@ std::unique_ptr<EmpiricalFisherOperator<Scalar>> empirical_fisher(const Network<
 template <class Scalar>
 void bind_fisher(py::module_& module) {
   using F = FisherOperator<Scalar>;
-  using Base = GaussNewtonOperator<Scalar>;  // so that the constructor with actions can return the empirical operator
-  py::class_<Base, LinearOperator>(module, "FisherOperator", py::module_local(), "F v = mean J^T M J v + damping v")
-      .def(
-          py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
-                      const py::object& x, double damping, int n_threads) -> std::unique_ptr<Base> {
-            const PolicyAt<Scalar> at(network, distribution, theta, x);
-            at_least(damping, 0.0, "damping");
-            checked_threads(n_threads);
-            const py::gil_scoped_release release;
-            return std::make_unique<F>(
-                distribution, std::make_shared<const Linearization<Scalar>>(network, at.theta.data(), at.x, n_threads),
-                damping, n_threads);
-          }),
-          py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("damping"),
-          py::arg("n_threads"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
-      .def(py::init(
-               [](const PolicyObjective<Scalar>& objective, double damping, int n_threads) -> std::unique_ptr<Base> {
-                 at_least(damping, 0.0, "damping");
-                 checked_threads(n_threads);
-                 const py::gil_scoped_release release;
-                 return std::make_unique<F>(objective.distribution(), objective.linearization(), damping, n_threads);
-               }),
-           py::arg("objective"), py::arg("damping"), py::arg("n_threads"), py::keep_alive<1, 2>())
+  py::class_<F, LinearOperator>(module, "FisherOperator", py::module_local(), "F v = mean J^T M J v + damping v")
       .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution,
-                       const py::object& theta, const py::object& x, const py::object& actions, double damping,
-                       int n_threads) -> std::unique_ptr<Base> {
-             return empirical_fisher(network, distribution, theta, x, actions, damping, n_threads);
+                       const py::object& theta, const py::object& x, double damping, int n_threads) {
+             const PolicyAt<Scalar> at(network, distribution, theta, x);
+             at_least(damping, 0.0, "damping");
+             checked_threads(n_threads);
+             const py::gil_scoped_release release;
+             return std::make_unique<F>(
+                 distribution, std::make_shared<const Linearization<Scalar>>(network, at.theta.data(), at.x, n_threads),
+                 damping, n_threads);
            }),
-           py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),
-           py::arg("damping"), py::arg("n_threads"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>(),
-           "EmpiricalFisherOperator under its former name");
+           py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("damping"),
+           py::arg("n_threads"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
+      .def(py::init([](const PolicyObjective<Scalar>& objective, double damping, int n_threads) {
+             at_least(damping, 0.0, "damping");
+             checked_threads(n_threads);
+             const py::gil_scoped_release release;
+             return std::make_unique<F>(objective.distribution(), objective.linearization(), damping, n_threads);
+           }),
+           py::arg("objective"), py::arg("damping"), py::arg("n_threads"), py::keep_alive<1, 2>());
   py::class_<EmpiricalFisherOperator<Scalar>, LinearOperator>(
       module, "EmpiricalFisherOperator", py::module_local(),
       "F v + damping v, with the outer product of the score of each row's action in place of M")

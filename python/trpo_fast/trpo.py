@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.modules import core  # dot and norm: the bits of NumPy's depend on its BLAS
 from trpo_fast.config import TRPOConfig
 from trpo_fast.policies.policy import Policy
 from trpo_fast.update.batches import Batch, VineBatch
@@ -59,7 +60,7 @@ def trpo_update(
         surrogate_before=start.surrogate,
         surrogate_after=start.surrogate,
         entropy=start.entropy,
-        gradient_norm=float(np.linalg.norm(g)),
+        gradient_norm=core.norm(g),
         largest_advantage=objective.largest_advantage,
     )
     if not np.isfinite(g).all() or not np.isfinite(start).all():
@@ -95,11 +96,11 @@ def trpo_update(
     return search.theta, report(
         UpdateStatus.COMMITTED if search.accepted else UpdateStatus.LINE_SEARCH_FAILED,
         surrogate_after=search.value.surrogate,
-        expected_improvement=float(g @ step.full),
+        expected_improvement=core.dot(g, step.full),
         mean_kl=search.value.mean_kl,
         max_kl=search.value.max_kl,
         entropy=search.value.entropy,
-        step_norm=float(np.linalg.norm(step.full)),
+        step_norm=core.norm(step.full),
         n_backtracks=search.n_backtracks,
         cg=cg,
         kl_penalty=step.kl_penalty,
@@ -121,11 +122,11 @@ def _quadratic_form(F: KernelOperator | Identity, cg: CGResult, step_norm: str) 
     """xᵀF x of the damped operator, or without its damping, from the recurrences of the solver."""
     if step_norm == "damped":
         return cg.quadratic_form
-    undamped = cg.quadratic_form - F.damping * float(cg.x @ cg.x)
+    damped_part = F.damping * core.dot(cg.x, cg.x)
+    undamped = cg.quadratic_form - damped_part
     if undamped > 1e-3 * cg.quadratic_form:
         return undamped
-    # the difference is mostly rounding: spend one product
-    return float(cg.x @ (F @ cg.x)) - F.damping * float(cg.x @ cg.x)
+    return core.dot(cg.x, F @ cg.x) - damped_part  # the difference is mostly rounding: spend one product
 
 
 def _rounding(objective: PolicyObjective) -> float:

@@ -122,7 +122,7 @@ class MLP:
         ratio, shift = after.std / before.std, (after.mean - before.mean) / before.std
         first["layers.0.weight"][:] = weight * np.where(varied, ratio[columns], 1.0)
         shift = np.where(varied, shift[columns], 0.0)
-        first["layers.0.bias"][:] += (weight @ shift).astype(self.dtype)
+        first["layers.0.bias"][:] += (weight * shift).sum(axis=1).astype(self.dtype)  # not @: its bits depend on a BLAS
         return theta
 
     def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -138,7 +138,7 @@ def _vine_batch(
     """Branches as a batch, in the units that the critic has learned."""
     rewards = reward_normalizer.scaled(branches.rewards) if config.normalize_reward else branches.rewards
     n, m, n_actions, horizon = rewards.shape
-    q_values = rewards @ config.gamma ** np.arange(horizon)
+    q_values = (rewards * config.gamma ** np.arange(horizon)).sum(axis=-1)  # not @: its bits depend on a BLAS
     if config.vine_bootstrap:
         q_values += branches.tail_discounts * predict_values(branches.tails).reshape(n, m, n_actions)
     actions = policy.codec.decode(branches.actions.reshape(n * m * n_actions, -1))

@@ -86,10 +86,10 @@ class EmpiricalFisherOperator(KernelOperator):
         theta = policy.check_theta(theta)
         observations, encoded = policy.check_transitions(observations, actions, rows)
         damping = check_real("damping", damping, at_least=0.0)
-        kernel = kernels(policy.dtype).FisherOperator(
-            policy.network, policy.distribution, theta, policy.normalize(observations), encoded,
-            damping, resolve_threads(n_threads),
-        )  # fmt: skip
+        inputs = policy.normalize(observations)
+        kernel = kernels(policy.dtype).EmpiricalFisherOperator(
+            policy.network, policy.distribution, theta, inputs, encoded, damping, resolve_threads(n_threads)
+        )
         super().__init__(kernel, policy.dtype, damping)
 
 
