@@ -284,6 +284,7 @@ def test_a_failed_run_costs_no_other(tmp_path, capsys):
     assert "('one',) failed: TypeError" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_study_runs_once(tmp_path):
     pytest.importorskip("matplotlib")
     what = ["--tasks", "cart-pole", "--methods", "single path", "--steps", "500", "--seeds", "1", "--processes", "1"]
