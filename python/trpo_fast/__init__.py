@@ -32,7 +32,7 @@ from trpo_fast.storage.policy_content import load_policy, save_policy
 from trpo_fast.trpo import trpo_update
 from trpo_fast.update.batches import Batch, VineBatch
 from trpo_fast.update.conjugate_gradient import CGResult, CGStatus, conjugate_gradient
-from trpo_fast.update.fisher import FisherOperator
+from trpo_fast.update.fisher import EmpiricalFisherOperator, FisherOperator
 from trpo_fast.update.kfac import KFACPreconditioner
 from trpo_fast.update.line_search import LineSearchResult, backtracking_line_search
 from trpo_fast.update.objectives import SurrogateObjective, SurrogateValue, VineObjective
@@ -46,6 +46,7 @@ __all__ = [
     "CGStatus",
     "Checkpoints",
     "CriticState",
+    "EmpiricalFisherOperator",
     "EnvironmentFaultError",
     "FisherOperator",
     "InvalidArgumentError",

@@ -7,6 +7,7 @@ from cases import all_cases, make_case, relative_error, tolerance
 from trpo_fast import (
     TRPO,
     Batch,
+    EmpiricalFisherOperator,
     FisherOperator,
     InvalidArgumentError,
     SurrogateObjective,
@@ -16,7 +17,6 @@ from trpo_fast import (
     conjugate_gradient,
     trpo_update,
 )
-from trpo_fast.update.fisher import EmpiricalFisherOperator
 
 
 def update(case, **settings):
