@@ -38,12 +38,12 @@ def golden_vectors(deployment: Deployment) -> Golden:
     rows = (statistics.mean + statistics.std * scale * rng.standard_normal(shape)).astype(np.float32)
     choices = ~policy.observation_codec.is_continuous
     rows[:, choices] = rng.integers(2, size=(len(rows), int(choices.sum())))
-    begin = deployment.policy.observation_codec.num_features
-    for n in deployment.num_choices if deployment.mask_size else []:
+    begin = deployment.form.sizes[0]
+    for n in deployment.form.num_choices.tolist() if deployment.form.is_masked else []:
         rows[np.arange(len(rows)), begin + rng.integers(n, size=len(rows))] = 1.0  # a choice at least
         begin += n
     observations = rows.astype(np.float64)
-    kernel_rows = np.empty((len(rows), deployment.size), policy.dtype)
+    kernel_rows = np.empty((len(rows), deployment.form.action_size), policy.dtype)
     policy.act(theta, observations, None, kernel_rows)
     actions = np.asarray(policy.codec.to_env(kernel_rows)).reshape(len(rows), -1)
     clear = np.flatnonzero(_gaps(deployment, policy.dist_params(theta, observations)) > MIN_GAP)[:COUNT]
@@ -54,12 +54,12 @@ def golden_vectors(deployment: Deployment) -> Golden:
 
 def _gaps(deployment: Deployment, phi: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """How far the closest decision of each row is from another one, in logits; infinite of a Box."""
-    phi, gaps = phi.astype(np.float64), np.full(len(phi), np.inf)
-    if deployment.kind == "bits":
+    phi, gaps, form = phi.astype(np.float64), np.full(len(phi), np.inf), deployment.form
+    if form.action_kind == "bits":
         gaps = np.abs(phi).min(axis=1)
-    if deployment.kind != "choices":
+    if form.action_kind != "choices":
         return gaps
-    for logits in np.split(phi, np.cumsum(deployment.num_choices)[:-1], axis=1):
+    for logits in np.split(phi, np.cumsum(form.num_choices)[:-1], axis=1):
         best = np.sort(np.where(np.isfinite(logits), logits, -1e300), axis=1)
         if best.shape[1] > 1:
             gaps = np.minimum(gaps, best[:, -1] - best[:, -2])

@@ -1,5 +1,6 @@
 """Policies as C99 that stands alone, and as constants for ``trpo_fast/fixed_policy.hpp``."""
 
+import itertools
 import re
 from pathlib import Path
 from string import Template
@@ -25,33 +26,33 @@ PADDING = 16  # floats, as trpo_fast/fixed_policy.hpp wants it
 
 def write_c(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
     """STEM.c, STEM.h and the self-test STEM_test.c; returns their paths."""
-    d, name = deployment, _identifier(path)
+    d, form, name = deployment, deployment.form, _identifier(path)
     layers = []
     for i, layer in enumerate(d.layers):
         layers.append(f"static const float weight_{i}[] = {_array(layer.weight)};")
         layers.append(f"static const float bias_{i}[] = {_array(layer.bias)};")
     calls, x, y = [], "a", "b"
-    for i, (inputs, outputs) in enumerate(zip(d.sizes[:-1], d.sizes[1:], strict=True)):
+    for i, (inputs, outputs) in enumerate(itertools.pairwise(form.sizes)):
         calls.append(f"  dense(weight_{i}, bias_{i}, {x}, {inputs}, {outputs}, {y});")
         if i + 1 < len(d.layers):
             calls.append(f"  for (i = 0; i < {outputs}; ++i) {y}[i] = activate({y}[i]);")
         x, y = y, x
     values = {
         **_values(d, golden, name),
-        "activate": f"static float activate(float z) {{ return {ACTIVATIONS[d.activation]}; }}\n"
+        "activate": f"static float activate(float z) {{ return {ACTIVATIONS[form.activation]}; }}\n"
         if d.layers[1:]
         else "",
         "layers": "\n".join(layers),
         "calls": "\n".join(calls),
         "phi": x,
-        "choices": _array(d.num_choices or [1], "int"),
+        "choices": _array(form.num_choices if form.num_choices.size else [1], "int"),
         "first": _array(d.first, "int"),
-        "low": _array(d.low if d.low.size else [0.0]),
-        "high": _array(d.high if d.high.size else [0.0]),
-        "widest": max(d.sizes),
-        "num_outputs": d.sizes[-1],
+        "low": _array(form.low if form.low.size else [0.0]),
+        "high": _array(form.high if form.high.size else [0.0]),
+        "widest": max(form.sizes),
+        "num_outputs": form.sizes[-1],
     }
-    values["decide"] = Template(DECIDE[d.kind + ("_squashed" if d.policy.codec.squash else "")]).substitute(values)
+    values["decide"] = Template(DECIDE[form.action_kind + ("_squashed" if form.squash else "")]).substitute(values)
     header, test = path.with_suffix(".h"), path.with_name(f"{path.stem}_test.c")
     for target, template in ((path, C_SOURCE), (header, C_HEADER), (test, C_TEST)):
         target.write_text(Template(template).substitute(values))
@@ -60,18 +61,20 @@ def write_c(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
 
 def write_cpp(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
     """STEM.hpp and the self-test STEM_test.cpp; returns their paths."""
-    d, name = deployment, _identifier(path)
+    d, form, name = deployment, deployment.form, _identifier(path)
     parameters = [_panels(layer) for layer in d.layers]
     values = {
         **_values(d, golden, name),
-        "sizes": _std_array("int", d.sizes),
+        "sizes": _std_array("int", form.sizes),
         "parameters": _std_array("float", np.concatenate(parameters)),
-        **{key: _std_array("float", _padded(getattr(d, key)[None])) for key in ("mean_high", "mean_low", "inv_std")},
-        "kind": d.kind,
-        "activation": d.activation,
-        "squash": str(d.policy.codec.squash).lower(),
-        **{key: _std_array("float", getattr(d, key)) for key in ("low", "high", "std")},
-        "choices": _std_array("std::int32_t", d.num_choices),
+        **{key: _std_array("float", _padded(getattr(form, key)[None])) for key in ("mean_high", "mean_low", "inv_std")},
+        "kind": form.action_kind,
+        "activation": form.activation,
+        "squash": str(form.squash).lower(),
+        "low": _std_array("float", form.low),
+        "high": _std_array("float", form.high),
+        "std": _std_array("float", d.std),
+        "choices": _std_array("std::int32_t", form.num_choices),
         "first": _std_array("float", d.first),
     }
     test = path.with_name(f"{path.stem}_test.cpp")
@@ -82,19 +85,20 @@ def write_cpp(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
 
 def _values(d: Deployment, golden: Golden, name: str) -> dict[str, Any]:
     """What every template takes."""
+    form = d.form
     return {
         "name": name,
         "NAME": name.upper(),
         "version": d.description()["trpo_fast"],
         "steps": d.description()["training_steps"],
-        "num_features": d.sizes[0],
-        "mask_size": d.mask_size,
-        "observation_size": d.sizes[0] + d.mask_size,
-        "action_size": d.size,
-        "mean_high": _array(d.mean_high),
-        "mean_low": _array(d.mean_low),
-        "inv_std": _array(d.inv_std),
-        "clip": _number(d.clip),
+        "num_features": form.sizes[0],
+        "mask_size": form.mask_size,
+        "observation_size": form.sizes[0] + form.mask_size,
+        "action_size": form.action_size,
+        "mean_high": _array(form.mean_high),
+        "mean_low": _array(form.mean_low),
+        "inv_std": _array(form.inv_std),
+        "clip": _number(form.clip),
         "tolerance": _number(TOLERANCE),
         "count": len(golden.observations),
         "observations": _array(golden.observations),

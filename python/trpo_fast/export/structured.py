@@ -8,6 +8,7 @@ import numpy as np
 
 from trpo_fast.errors import MissingExtraError
 from trpo_fast.export.deployment import Deployment
+from trpo_fast.policies.acting_form import ActingForm
 
 OPSET = 17
 IR_VERSION = 8
@@ -15,20 +16,20 @@ IR_VERSION = 8
 
 def write_json(deployment: Deployment, path: Path) -> None:
     """All numbers of a policy, with what they mean."""
-    d = deployment
+    d, form = deployment, deployment.form
     content = {
         **d.description(),
-        "mean_high": d.mean_high.tolist(),
-        "mean_low": d.mean_low.tolist(),
-        "inv_std": d.inv_std.tolist(),
-        "clip": None if np.isinf(d.clip) else d.clip,
-        "activation": d.activation,
+        "mean_high": form.mean_high.tolist(),
+        "mean_low": form.mean_low.tolist(),
+        "inv_std": form.inv_std.tolist(),
+        "clip": None if np.isinf(form.clip) else form.clip,
+        "activation": form.activation,
         "layers": [{"weight": layer.weight.tolist(), "bias": layer.bias.tolist()} for layer in d.layers],
-        "action_kind": d.kind,
-        "squash": d.policy.codec.squash,
-        "num_choices": d.num_choices,
+        "action_kind": form.action_kind,
+        "squash": form.squash,
+        "num_choices": form.num_choices.tolist(),
         "first": d.first.tolist(),
-        **{key: [str(float(v)) for v in getattr(d, key)] for key in ("low", "high")},  # "inf" is no JSON
+        **{key: [str(float(v)) for v in getattr(form, key)] for key in ("low", "high")},  # "inf" is no JSON
         "std": d.std.tolist(),
     }
     path.write_text(json.dumps(content, allow_nan=False) + "\n")
@@ -47,15 +48,16 @@ def write_onnx(deployment: Deployment, path: Path) -> None:
         raise MissingExtraError("the ONNX format", "export") from error
     graph = Graph(onnx.helper, onnx.numpy_helper)
     _add_policy(graph, deployment)
-    is_box = deployment.kind == "box"
+    form = deployment.form
+    is_box = form.action_kind == "box"
     kind = onnx.TensorProto.FLOAT if is_box else onnx.TensorProto.INT64
-    size = deployment.sizes[0] + deployment.mask_size
+    size = form.sizes[0] + form.mask_size
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
             graph.nodes,
             "trpo_fast",
             [onnx.helper.make_tensor_value_info("obs", onnx.TensorProto.FLOAT, ["n", size])],
-            [onnx.helper.make_tensor_value_info("actions", kind, ["n", deployment.size])],
+            [onnx.helper.make_tensor_value_info("actions", kind, ["n", form.action_size])],
             graph.initializers,
         ),
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
@@ -100,29 +102,30 @@ class Graph:
 
 
 def _add_policy(graph: Graph, d: Deployment) -> None:
-    n = d.sizes[0]
-    x = graph.columns("obs", 0, n) if d.mask_size else "obs"
-    for part in (d.mean_high, d.mean_low):
+    form = d.form
+    n = form.sizes[0]
+    x = graph.columns("obs", 0, n) if form.is_masked else "obs"
+    for part in (form.mean_high, form.mean_low):
         x = graph.apply("Sub", x, graph.constant(part))
-    x = graph.apply("Mul", x, graph.constant(d.inv_std))
-    if np.isfinite(d.clip):
-        x = graph.apply("Clip", x, graph.constant(-d.clip), graph.constant(d.clip))
+    x = graph.apply("Mul", x, graph.constant(form.inv_std))
+    if np.isfinite(form.clip):
+        x = graph.apply("Clip", x, graph.constant(-form.clip), graph.constant(form.clip))
     for i, layer in enumerate(d.layers):
         x = graph.apply("Gemm", x, graph.constant(layer.weight), graph.constant(layer.bias), transB=1)
-        if i + 1 < len(d.layers) and d.activation != "identity":
-            x = _activated(graph, d.activation, x)
-    if d.mask_size:
-        is_possible = graph.apply("Cast", graph.columns("obs", n, n + d.mask_size), to=9)  # bool
+        if i + 1 < len(d.layers) and form.activation != "identity":
+            x = _activated(graph, form.activation, x)
+    if form.is_masked:
+        is_possible = graph.apply("Cast", graph.columns("obs", n, n + form.mask_size), to=9)  # bool
         x = graph.apply("Where", is_possible, x, graph.constant(-np.inf))
-    if d.kind == "box":
-        _add_box(graph, d, x)
-    elif d.kind == "bits":
+    if form.action_kind == "box":
+        _add_box(graph, form, x)
+    elif form.action_kind == "bits":
         graph.apply("Cast", graph.apply("Greater", x, graph.constant(0.0)), output="actions", to=7)  # int64
     else:
-        ends = np.cumsum(d.num_choices)
+        ends = np.cumsum(form.num_choices)
         best = [
             graph.apply("ArgMax", graph.columns(x, end - size, end), axis=1, keepdims=1)
-            for end, size in zip(ends.tolist(), d.num_choices, strict=True)
+            for end, size in zip(ends.tolist(), form.num_choices.tolist(), strict=True)
         ]
         graph.apply("Add", graph.apply("Concat", *best, axis=1), graph.constant(d.first, np.int64), output="actions")
 
@@ -133,12 +136,12 @@ def _activated(graph: Graph, activation: str, z: str) -> str:
     return graph.apply({"tanh": "Tanh", "relu": "Relu", "elu": "Elu"}[activation], z)
 
 
-def _add_box(graph: Graph, d: Deployment, x: str) -> None:
-    if d.outputs_std:
-        x = graph.columns(x, 0, d.size)
-    if d.policy.codec.squash:
-        half = graph.constant(0.5 * d.high - 0.5 * d.low)
+def _add_box(graph: Graph, form: ActingForm, x: str) -> None:
+    if form.sizes[-1] > form.action_size:  # log standard deviations follow the means
+        x = graph.columns(x, 0, form.action_size)
+    if form.squash:
+        half = graph.constant(0.5 * form.high - 0.5 * form.low)
         x = graph.apply("Mul", graph.apply("Tanh", x), half)
-        x = graph.apply("Add", x, graph.constant(0.5 * d.low + 0.5 * d.high))
-    x = graph.apply("Max", x, graph.constant(d.low))
-    graph.apply("Min", x, graph.constant(d.high), output="actions")
+        x = graph.apply("Add", x, graph.constant(0.5 * form.low + 0.5 * form.high))
+    x = graph.apply("Max", x, graph.constant(form.low))
+    graph.apply("Min", x, graph.constant(form.high), output="actions")
