@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from hostile_files import changed, with_header
 
 from trpo_fast import Policy, save_policy
+from trpo_fast.storage.policy_file import load_policy_file, to_bytes
 
 BOX = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
 # what takes the place of a tensor of no numbers behind the others; N is where the data end
@@ -33,8 +34,8 @@ ENTRIES = [
     '{"dtype":{"F32":null},"shape":[0],"data_offsets":[N,N]}', '["F32",[0],[N,N]]', "null", "1", '"x"', "{}",
     '{"dtype":"F32","shape":[0],"data_offsets":[N,N,N]}', '{"dtype":"F32","shape":[0],"data_offsets":[N,-0]}',
 ]  # fmt: skip
+VERSIONS = ("4.0", "4e0", "04", "true", "3", "5", "-4", '"4"')
 METADATA = [
-    *((("version",), value) for value in ("3.0", "3e0", "03", "true", "4", "-3")),
     *(
         (("arguments", "policy_kwargs", "log_std_init"), value)
         for value in ("9" * 400, "1e999", "2.00000000000000000001", "-20", "2", "2.5", "-0", "-0.0", "true")
@@ -120,28 +121,53 @@ ACTIONS = [
 ]  # fmt: skip
 
 
-def forged_files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """(what is forged, file); ``folder`` is for files that they are made of."""
+class Whole(NamedTuple):
+    """A small policy file, in parts."""
 
-    def parts_of(observation_space: Any, action_space: Any) -> tuple[dict[str, Any], Any, bytes]:
-        policy = Policy(observation_space, action_space, net_arch=[2])
-        save_policy(folder / "whole", policy, policy.initial_parameters(0))
-        content = (folder / "whole.safetensors").read_bytes()
-        size = int.from_bytes(content[:8], "little")
-        header = json.loads(content[8 : 8 + size])
-        return header, json.loads(header.pop("__metadata__")["trpo_fast"]), content[8 + size :]
+    header: dict[str, Any]
+    metadata: dict[str, Any]
+    data: bytes
 
-    def forged(header: Any, metadata: Any, data: bytes, old: str = "", new: str = "", *, inner: bool = False) -> bytes:
-        text = json.dumps({**metadata, "sha256": "0" * 64}, sort_keys=True, separators=(",", ":"))
-        text = text.replace(old, new) if inner else text
-        outer = json.dumps({"__metadata__": {"trpo_fast": text}, **header}, separators=(",", ":"))
-        return with_header((outer if inner else outer.replace(old, new)).encode(), data)
 
-    header, metadata, data = parts_of(BOX, BOX)
+def whole(folder: Path, observation_space: Any = BOX, action_space: Any = BOX, **options: Any) -> Whole:
+    """The file of a policy; ``folder`` is where it is written."""
+    policy = Policy(observation_space, action_space, net_arch=[2], **options)
+    save_policy(folder / "whole", policy, policy.initial_parameters(0))
+    content = (folder / "whole.safetensors").read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    return Whole(header, json.loads(header.pop("__metadata__")["trpo_fast"]), content[8 + size :])
+
+
+def forged(header: Any, metadata: Any, data: bytes, old: str = "", new: str = "", *, inner: bool = False) -> bytes:
+    """A signed file of these parts, ``old`` replaced by ``new`` in the text of the header, or of the metadata."""
+    text = json.dumps({**metadata, "sha256": "0" * 64}, sort_keys=True, separators=(",", ":"))
+    text = text.replace(old, new) if inner else text
+    outer = json.dumps({"__metadata__": {"trpo_fast": text}, **header}, separators=(",", ":"))
+    return with_header((outer if inner else outer.replace(old, new)).encode(), data)
+
+
+def forged_headers(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """(what is forged, file): what all readers read."""
+    header, metadata, data = whole(folder)
     yield "nothing", forged(header, metadata, data)
     for entry in ENTRIES:
         place = {**header, "more": "HERE"}
         yield f"tensor {entry}"[:80], forged(place, metadata, data, '"HERE"', entry.replace("N", str(len(data))))
+    for value in VERSIONS:
+        edited = changed(metadata, ("version",), "HERE")
+        yield f"version {value}", forged(header, edited, data, '"HERE"', value, inner=True)
+    digest = [7] * 64
+    decoy = json.dumps(f'"sha256":"{digest}"')[1:-1].encode()
+    more = {"dtype": "U8", "shape": [len(decoy)], "data_offsets": [len(data), len(data) + len(decoy)]}
+    content = forged({**header, "more": more}, metadata, data + decoy)
+    digits = content.split(b'sha256\\":\\"')[1][:64]
+    yield "a digest that is a list", content.replace(b'\\"' + digits + b'\\"', str(digest).encode())
+
+
+def forged_metadata(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """(what is forged, file): spaces and settings, which the C++ runtime does not read."""
+    header, metadata, data = whole(folder)
     for path, value in METADATA:
         yield f"{path} {value}"[:80], forged(header, changed(metadata, path, "HERE"), data, '"HERE"', value, inner=True)
     for part in ("observation_space", "action_space"):
@@ -155,14 +181,119 @@ def forged_files(folder: Path) -> Iterator[tuple[str, bytes]]:
         bounds = {"dtype": dtype, "low": [low, "0"], "high": [high, "1"]}
         edited = changed(metadata, ("observation_space",), {**metadata["observation_space"], **bounds})
         yield f"observations {dtype} {low} {high}"[:80], forged(header, edited, data)
-    digest = [7] * 64
-    decoy = json.dumps(f'"sha256":"{digest}"')[1:-1].encode()
-    more = {"dtype": "U8", "shape": [len(decoy)], "data_offsets": [len(data), len(data) + len(decoy)]}
-    whole = forged({**header, "more": more}, metadata, data + decoy)
-    digits = whole.split(b'sha256\\":\\"')[1][:64]
-    yield "a digest that is a list", whole.replace(b'\\"' + digits + b'\\"', str(digest).encode())
     for part, descriptions in (("observation_space", OBSERVATIONS), ("action_space", ACTIONS)):
         for fitting, space in descriptions:
             pair = (fitting, BOX) if part == "observation_space" else (BOX, fitting)
-            header, metadata, data = parts_of(*pair)
+            header, metadata, data = whole(folder, *pair)
             yield f"{part} {json.dumps(space)}"[:200], forged(header, {**metadata, part: space}, data)
+
+
+PAIR = gym.spaces.MultiDiscrete([2, 3], start=[1, -1])
+FORMS = {  # what the forms below are of
+    "box": (BOX, {}),
+    "squash": (BOX, {"squash": True}),
+    "std output": (BOX, {"state_dependent_std": True}),
+    "float64": (BOX, {"dtype": "float64"}),
+    "choices": (PAIR, {}),
+    "masked": (PAIR, {"use_masking": True}),
+    "bits": (gym.spaces.MultiBinary(4), {}),
+}
+LEAST, MOST = -(2**63), 2**63 - 1
+NAN, INF = float("nan"), float("inf")
+IMPOSSIBLE = {  # tensor -> what it cannot be, in files of any form that has it
+    "acting.sizes": [
+        np.array(sizes, np.int64)
+        for sizes in (
+            [], [2], [2, 2, 2, 2], [0, 2, 2], [2, 0, 2], [2, -2, 2], [LEAST, 2, 2], [2, MOST, 2], [2, 2, 2**30],
+            [2**62, 4, 2], [2, 2**32 + 2, 2], [1, 2, 2], [2, 2, 1], [[2, 2, 2]],
+        )
+    ],
+    "acting.activation": [np.int64(value) for value in (-1, 5, 2**32 + 1, LEAST, MOST)],
+    "acting.action_kind": [np.int64(value) for value in (-1, 3, 2**32, LEAST, MOST)],
+    "acting.mean_high": [np.float32(value) for value in ([0.0, NAN], [INF, 0.0], [0.0, -INF], [0.0], [0.0] * 3, [])],
+    "acting.mean_low": [np.float32(value) for value in ([0.0, NAN], [INF, 0.0], [0.0, -INF], [0.0], [0.0] * 3, [])],
+    "acting.inv_std": [
+        np.float32(value)
+        for value in ([1.0, NAN], [INF, 1.0], [1.0, -INF], [-1.0, 1.0], [1.0, -1e-45], [1.0], [1.0] * 3, [])
+    ],
+    "acting.clip": [np.float32(value) for value in (0.0, -0.0, -1.0, NAN, -INF, [10.0], [])],
+    "acting.low": [
+        np.float32(value) for value in ([NAN, 0.0], [INF, 0.0], [2.0, 0.0], [0.0, 1.0000001], [0.0], [0.0] * 3, [])
+    ],
+    "acting.high": [
+        np.float32(value) for value in ([NAN, 0.0], [-INF, 0.0], [-2.0, 0.0], [0.0, -1.0000001], [0.0], [0.0] * 3, [])
+    ],
+    "acting.squash": [np.int64(value) for value in (-1, 2, 2**32, MOST, [0])],
+    "acting.num_choices": [
+        np.array(value, np.int64)
+        for value in (
+            [2, 2], [5], [0, 5], [-1, 6], [6, -1], [LEAST, MOST], [MOST, MOST], [2**62, 2**62], [2**32 + 2, 3],
+            [2**20 + 1, 2], [2, 3, 0], [1] * 5, [], [[2, 3]], 5,
+        )
+    ],
+    "acting.start": [
+        np.array(value, np.int64)
+        for value in (
+            [2**24 - 1, 0], [0, 2**24], [-(2**24) - 1, 0], [MOST, 0], [0, LEAST], [MOST - 1, 0], [0], [0, 0, 0], [], 0,
+        )
+    ],
+    "acting.is_masked": [np.int64(value) for value in (-1, 2, 2**32, MOST, [0])],
+    "policy.layers.0.weight": [np.zeros(shape, np.float32) for shape in ((2, 3), (4,), (1, 2, 2), (2, 0), (0, 2))],
+    "policy.layers.1.bias": [np.float32(value) for value in ([NAN] * 2, [INF] * 2, [0.0], [[0.0, 0.0]])],
+    "policy.log_std": [np.float32(value) for value in ([NAN] * 2, [-INF, 0.0], [0.0], [[0.0, 0.0]])],
+}  # fmt: skip
+POSSIBLE = [  # (form, tensor, value): it can act, but as another policy than the one that the metadata describe
+    *((form, "acting.sizes", np.array([2, 2])) for form in ("box", "squash", "bits")),
+    *((form, "acting.activation", np.int64(value)) for form in ("box", "masked") for value in (0, 2, 3, 4)),
+    *(("box", name, np.float32([1.0, 3e38])) for name in ("acting.mean_high", "acting.mean_low", "acting.inv_std")),
+    ("box", "acting.inv_std", np.float32([0.0, 0.0])),
+    ("box", "acting.mean_high", np.float32([0.0, -0.0])),
+    *(("box", "acting.clip", np.float32(value)) for value in (1e-45, 9.999999, INF)),
+    *(("box", "acting.low", np.float32(value)) for value in ([-INF, -INF], [1.0, 1.0], [-1.0, -0.99999994])),
+    ("squash", "acting.high", np.float32([3e38, 3e38])),
+    ("box", "acting.squash", np.int64(1)),
+    ("squash", "acting.squash", np.int64(0)),
+    *((form, "acting.action_kind", np.int64(2)) for form in ("box", "squash", "std output", "choices", "masked")),
+    *(("choices", "acting.num_choices", np.array(value)) for value in ([3, 2], [1, 4])),
+    *(("masked", "acting.start", np.array(value)) for value in ([2**24 - 2, 0], [-(2**24), -1], [1, 0])),
+    ("choices", "acting.is_masked", np.int64(1)),
+    ("masked", "acting.is_masked", np.int64(0)),
+    ("box", "acting.more", np.float32([1.0])),
+]
+CONTRADICTORY = [  # with the other tensors of the form
+    ("squash", "acting.low", np.float32([-INF, -1.0])),
+    ("squash", "acting.high", np.float32([1.0, INF])),
+    ("bits", "acting.action_kind", np.int64(0)),
+    ("bits", "acting.action_kind", np.int64(1)),
+    ("box", "acting.action_kind", np.int64(1)),
+    ("choices", "acting.action_kind", np.int64(0)),
+]
+
+
+def forged_forms(folder: Path) -> Iterator[tuple[str, bytes, bool]]:
+    """(what is forged, file, whether the C++ runtime can act by it): the tensors that it acts by.
+
+    Python must refuse all of them, because they contradict the metadata.
+    """
+    path = folder / "form.safetensors"
+    files = {}
+    for form, (action_space, options) in FORMS.items():
+        policy = Policy(BOX, action_space, net_arch=[2], **options)
+        save_policy(path, policy, policy.initial_parameters(0))
+        files[form] = load_policy_file(path)
+
+    def edited(form: str, name: str, value: Any) -> bytes:
+        tensors, metadata = files[form]
+        return to_bytes({**tensors, name: np.asarray(value)}, metadata)
+
+    for edits, is_possible in ((POSSIBLE, True), (CONTRADICTORY, False)):
+        for form, name, value in edits:
+            yield f"{form}: {name} {value}", edited(form, name, value), is_possible
+    for form, (tensors, metadata) in files.items():
+        for name in [name for name in tensors if not name.startswith("normalizer")]:
+            tensor = tensors[name]
+            kinds = {np.dtype(kind) for kind in (np.int32, np.int64, np.uint64, np.float16, np.float32, np.float64)}
+            others = [tensor.astype(kind) for kind in kinds - {tensor.dtype}]
+            for value in [*IMPOSSIBLE.get(name, []), *others, tensor[None], np.zeros(0, tensor.dtype)]:
+                yield f"{form}: {name} {value.dtype} {value}", edited(form, name, value), False
+            yield f"{form}: no {name}", to_bytes({k: v for k, v in tensors.items() if k != name}, metadata), False

@@ -62,8 +62,7 @@ def changed(metadata: Any, path: tuple[Any, ...], new: Any) -> Any:
 def signed(header: dict[str, Any], data: bytes, metadata: Any) -> bytes:
     text = json.dumps({**metadata, "sha256": "0" * 64}, sort_keys=True, separators=(",", ":"))
     inner = json.dumps({**header, "__metadata__": {"trpo_fast": text}}, separators=(",", ":")).encode()
-    content = len(inner).to_bytes(8, "little") + inner + data
-    return content.replace(b"0" * 64, hashlib.sha256(content).hexdigest().encode())
+    return with_header(inner, data)
 
 
 def hostile_files(content: bytes) -> Iterator[tuple[tuple[Any, ...], Any, bytes]]:
@@ -81,14 +80,17 @@ def hostile_files(content: bytes) -> Iterator[tuple[tuple[Any, ...], Any, bytes]
 
 
 NO_HEADERS = [b"", b"null", b"[]", b"{}", b"{", b"\xff", b"x", b'{"a":' * 10_000, b"[" * 10_000]
-VERSION = rb'\\"version\\":'  # where a member of the metadata can be put in
 HEADER_EDITS = [
     (rb"\{", b"{,"),
     (rb"}\s*$", b",}"),
+    (rb"}\s*$", b"}\n"),
     (rb":", b"="),
-    (rb"policy", b"p\xc3\x28licy"),
-    (rb'"policy', b'"\\ud800policy'),
-    (rb'"policy', b'"\\u0070olicy'),
+    (rb":", b" : "),
+    (rb'"value_function', b'"value\xc3\x28function'),
+    (rb'"value_function', b'"v\xc3\xa4lue_function'),
+    (rb'"value_function', b'"\\ud800value_function'),
+    (rb'"value_function', b'"\\"\\\\value_function'),
+    (rb'"policy\.', b'"\\u0070olicy.'),
     (rb"trpo_fast", b"other"),
     (rb"__metadata__", b"metadata"),
     (rb'\\"sha256\\":\\"[0-9a-f]{64}\\",', b""),
@@ -96,11 +98,16 @@ HEADER_EDITS = [
     (rb"[0-9a-f]{64}", b"A" * 64),
     (rb'"__metadata__":{', b'"__metadata__":{"n":1,'),
     (rb'"__metadata__":{', b'"__metadata__":{"n":"1",'),
+    (rb'"__metadata__":{', b'"__metadata__":{},"__metadata__":{'),
     (rb'"policy.layers.0.bias":', b'"policy.layers.0.bias":{},"policy.layers.0.bias":'),
-    *((VERSION, member + b',\\"version\\":') for member in (
-        b'\\"version\\":9', b'\\"v\\\\u0065rsion\\":9', b'\\"n\\":NaN', b'\\"n\\":01', b'\\"n\\":.5',
-        b'\\"n\\":-1.5E+3 ', b'\\"n\\":1.', b'\\"n\\":\\"\\\\ud800\\"', b'\\"n\\":[1,]', b'\\"n\\": [ ] ',
-    )),
+    *(
+        (rb'\\"version\\":', before + b'\\"version\\":')
+        for before in (b'\\"version\\":9,', b'\\"n\\":', b"{", b"]", b",")
+    ),
+]  # fmt: skip
+MEMBERS = [  # of the metadata, which only Python reads; the first two are JSON
+    b'\\"n\\":-1.5E+3 ', b'\\"n\\": [ ] ', b'\\"v\\\\u0065rsion\\":9', b'\\"n\\":NaN', b'\\"n\\":01', b'\\"n\\":.5',
+    b'\\"n\\":1.', b'\\"n\\":[1,]',
 ]  # fmt: skip
 
 
@@ -110,7 +117,9 @@ def with_header(header: bytes, data: bytes) -> bytes:
     for digest in digests:
         header = header.replace(digest, b"0" * 64)
     content = len(header).to_bytes(8, "little") + header + data
-    return content.replace(b"0" * 64, hashlib.sha256(content).hexdigest().encode()) if digests else content
+    before = b'\\"sha256\\":\\"'
+    digest = hashlib.sha256(content).hexdigest().encode()
+    return content.replace(before + b"0" * 64, before + digest) if digests else content
 
 
 def broken_files(content: bytes) -> Iterator[tuple[str, bytes]]:
@@ -148,14 +157,27 @@ def broken_files(content: bytes) -> Iterator[tuple[str, bytes]]:
         for value in values:
             changed_header = {**header_of, "policy.layers.0.bias": {**tensor, key: value}}
             yield f"{key} {value}", with_header(json.dumps(changed_header, separators=(",", ":")).encode(), data)
-    for name in ("policy.layers.1.weight", "normalizer.mean", "normalizer.var", "normalizer.count"):
-        end = header_of[name]["data_offsets"][1]
-        for bad in (np.nan, np.inf, -1.0):
-            bits = np.array([bad], np.float32 if name.startswith("policy") else np.float64).tobytes()
-            yield f"{name} {bad}", with_header(text, data[: end - len(bits)] + bits + data[end:])
+    end = header_of["policy.layers.1.weight"]["data_offsets"][1]
+    for bad in (np.nan, np.inf, -np.inf):
+        yield f"weight {bad}", with_header(text, data[: end - 4] + np.float32(bad).tobytes() + data[end:])
+    for name in ("policy.layers.1.weight", "acting.sizes", "acting.start"):
         yield f"no {name}", with_header(text.replace(name.encode(), b"x"), data)
     yield "a pickle", pickle.dumps({"weights": [1.0, 2.0]})
     yield "plain safetensors", safetensors.numpy.save({"weight": np.zeros(3)})
+
+
+def unread_edits(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """(what is wrong, file): signed edits of what Python reads, and the C++ runtime does not."""
+    size = int.from_bytes(content[:8], "little")
+    text, data = content[8 : 8 + size], content[8 + size :]
+    for member in MEMBERS:
+        yield member.decode(), with_header(text.replace(b'\\"version\\":', member + b',\\"version\\":'), data)
+    header = json.loads(text)
+    for name in ("normalizer.mean", "normalizer.var", "normalizer.count"):
+        end = header[name]["data_offsets"][1]
+        for bad in (np.nan, np.inf, -1.0):
+            yield f"{name} {bad}", with_header(text, data[: end - 8] + np.float64(bad).tobytes() + data[end:])
+        yield f"no {name}", with_header(text.replace(name.encode(), b"x"), data)
 
 
 def peak() -> int:

@@ -26,17 +26,15 @@ using namespace trpo_fast::runtime;
 // What somebody writes by hand on Eigen, with memory prepared, for a box or a single choice.
 class ByEigen {
  public:
-  explicit ByEigen(const PolicyParts& parts) : is_elu_(parts.activation == Activation::elu) {
-    const Eigen::Map<const Eigen::VectorXd> mean(parts.mean.data(), parts.num_features);
-    const Eigen::Map<const Eigen::VectorXd> var(parts.var.data(), parts.num_features);
-    mean_ = mean.cast<float>();
-    inv_std_ = (var.array() + 1e-8).rsqrt().cast<float>();
-    if (parts.action_kind == ActionKind::box) {
-      low_ = Eigen::Map<const Eigen::VectorXf>(parts.low.data(), parts.action_size);
-      high_ = Eigen::Map<const Eigen::VectorXf>(parts.high.data(), parts.action_size);
+  explicit ByEigen(const ActingForm& form) : is_elu_(form.activation == Activation::elu) {
+    mean_ = Eigen::Map<const Eigen::VectorXf>(form.mean_high.data(), form.num_features());
+    inv_std_ = Eigen::Map<const Eigen::VectorXf>(form.inv_std.data(), form.num_features());
+    if (form.action_kind == ActionKind::box) {
+      low_ = Eigen::Map<const Eigen::VectorXf>(form.low.data(), form.action_size);
+      high_ = Eigen::Map<const Eigen::VectorXf>(form.high.data(), form.action_size);
     }
     x_.push_back(mean_);
-    for (const DenseParts& layer : parts.layers) {
+    for (const DenseParts& layer : form.layers) {
       using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
       weight_.emplace_back(Eigen::Map<const RowMajor>(layer.weight.data(), layer.num_outputs, layer.num_inputs));
       bias_.emplace_back(Eigen::Map<const Eigen::VectorXf>(layer.bias.data(), layer.num_outputs));
@@ -191,10 +189,10 @@ int main(int, char** argv) {
     std::fclose(file);
   }
   PolicyFile file;
-  PolicyParts parts;
+  ActingForm form;
   LoadProblem problem;
-  if (!read_policy_file(content, file, problem) || !read_policy_parts(file, parts, problem)) return 1;
-  ByEigen eigen(parts);
+  if (!read_policy_file(content, file, problem) || !read_acting_form(file, form, problem)) return 1;
+  ByEigen eigen(form);
   const auto by_eigen = [&](const float* x, float* action) { eigen.act(x, action); };
   const int num_links = links_as_long_as(dynamic, observation, action_size);
   const auto waiting = [num_links](const float*, float* action) { *action = chain(num_links); };

@@ -39,6 +39,16 @@ def test_same_type_and_bits(value):
     assert same(through_json(value), value)
 
 
+def test_names_of_arrays_are_printable_ascii():
+    """Whatever the keys: names are part of a file's header, which holds nothing else."""
+    value = {"é": np.zeros(2), "è": np.ones(2), 'a\n"\\': np.zeros(1)}
+    arrays = {}
+    data = to_json(value, arrays, "v")
+    assert len(arrays) == 3
+    assert all(name.isascii() and name.isprintable() for name in arrays)
+    assert same(from_json(data, arrays), value)
+
+
 def test_what_comes_back_is_a_copy():
     value = np.zeros(3)
     through_json(value)[0] = 1.0

@@ -302,6 +302,28 @@ def test_tensors_that_do_not_fit_are_refused_even_if_signed(path, edit):
         TRPO.load(path)
 
 
+@pytest.mark.parametrize("edit", ["tensor", "metadata"])
+def test_an_acting_form_that_contradicts_the_spaces_is_refused_even_if_signed(path, edit):
+    """What the C++ runtime acts by, and what Python acts by, are one policy."""
+    tensors, metadata = load_policy_file(path)
+    if edit == "tensor":
+        tensors["acting.start"] = tensors["acting.start"] + 1
+    else:
+        metadata["action_space"]["start"] += 1
+    save_policy_file(path, tensors, metadata)
+    with pytest.raises(PolicyFileError, match=r"expected the acting form of its policy, got another acting\.start"):
+        TRPO.load(path)
+
+
+@pytest.mark.parametrize("name", ["é".encode(), rb"\u0065", rb"\n", b"\x7f"], ids=repr)
+def test_a_header_of_more_than_plain_text_is_refused_even_if_signed(path, name):
+    header, data = header_of(path.read_bytes())
+    digest = json.loads(header["__metadata__"]["trpo_fast"])["sha256"].encode()
+    text = json.dumps(header).encode().replace(b'"returns.count"', b'"' + name + b'"').replace(digest, b"0" * 64)
+    digest = hashlib.sha256(with_header(text, data)).hexdigest().encode()
+    assert_refused(path, with_header(text.replace(b"0" * 64, digest), data), "expected a header of printable ASCII")
+
+
 METADATA_EDITS = {
     "format": "something else",
     "version": 2,

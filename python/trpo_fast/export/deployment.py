@@ -67,7 +67,7 @@ class Deployment:
         """
         tensors, metadata = load_policy_file(path)
         policy, theta = read_policy(tensors, metadata)
-        form = acting_form(policy, policy.normalizer)
+        form = acting_form(policy)
         _check_float32(form, theta)
         views = {name: view.astype(np.float32) for name, view in policy.unflatten(theta).items()}
         n_layers, n_actions = len(form.sizes) - 1, form.action_size

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.policies.normalization import CLIP, ObservationNormalizer
+from trpo_fast.policies.normalization import CLIP
 from trpo_fast.policies.policy import Policy
 from trpo_fast.spaces.actions import count_dist_params
 
@@ -93,8 +93,8 @@ class ActingForm:
         }
 
 
-def acting_form(policy: Policy, normalizer: ObservationNormalizer) -> ActingForm:
-    """The acting form of ``policy`` under ``normalizer``.
+def acting_form(policy: Policy) -> ActingForm:
+    """The acting form of ``policy``.
 
     It is the same on every machine: nothing but sums, roots, quotients and roundings of IEEE 754 goes into it.
     """
@@ -102,8 +102,9 @@ def acting_form(policy: Policy, normalizer: ObservationNormalizer) -> ActingForm
     is_box = isinstance(space, gym.spaces.Box)
     n = policy.observation_codec.num_features
     mean, inv_std, clip = np.zeros(n), np.ones(n), float("inf")
-    if normalizer.enabled:
-        mean, inv_std, clip = normalizer.statistics.mean[:n], 1.0 / normalizer.statistics.std[:n], CLIP
+    if policy.normalizer.enabled:
+        statistics = policy.normalizer.statistics
+        mean, inv_std, clip = statistics.mean[:n], 1.0 / statistics.std[:n], CLIP
     mean_high = _to_float(mean)
     num_outputs = count_dist_params(space)
     if is_box and not kwargs["state_dependent_std"]:

@@ -15,12 +15,14 @@ from trpo_fast.schedules import AdaptiveRadius, LinearSchedule, value_at
 from trpo_fast.spaces.kinds import Spaces
 from trpo_fast.storage.plain_values import to_json
 from trpo_fast.storage.policy_content import (
+    acting_tensors,
     check_sizes,
     fill,
     policy_arguments,
     policy_metadata,
     read_arguments,
     read_normalizer,
+    read_policy,
     read_statistics,
     statistics_tensors,
 )
@@ -48,6 +50,7 @@ def model_content(model: StoredModel) -> tuple[Tensors, dict[str, Any]]:
     """Tensors by name ("policy.layers.0.weight", ..., "normalizer.mean", ...) and metadata of a model."""
     tensors = {f"{part}.{name}": a for part, named in model.get_parameters().items() for name, a in named.items()}
     tensors.update(statistics_tensors("normalizer", model.policy.normalizer.statistics))
+    tensors.update(acting_tensors(model.policy))
     tensors.update(statistics_tensors("returns", model.return_statistics))
     training = to_json(model.get_training_state(), tensors, "training")
     metadata = {
@@ -101,7 +104,8 @@ def check_content(metadata: dict[str, Any], tensors: Tensors) -> ModelContent:
         raise PolicyFileError(f"policy file: expected the metadata of a model, got none for {error}") from error
     if not arguments.keys() <= _ARGUMENTS:
         raise PolicyFileError(f"policy file: expected arguments of a model, got {describe(arguments)}")
-    check_sizes(arguments, spaces, tensors, parts=("policy", "value_function"))
+    check_sizes(arguments, spaces, tensors, parts=("value_function",))
+    read_policy(tensors, metadata)  # refuses a policy that contradicts its acting form
     return ModelContent(arguments, spaces, n_envs, num_timesteps, training, functions)
 
 

@@ -4,6 +4,7 @@ Plain are None, bool, int, float, str, NumPy arrays and scalars of numbers, rand
 and dicts with text keys of plain values.
 """
 
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ MAX_LEVELS = 50  # of lists and dicts; each is two in a file, which has a limit 
 
 
 Arrays = dict[str, npt.NDArray[Any]]
+_NOT_PLAIN = re.compile(r"[^ -~]")  # what the header of a file must not hold; ``_keep`` numbers names, so none is lost
 
 
 def to_json(value: Any, arrays: Arrays, name: str, levels: int = MAX_LEVELS) -> Any:
@@ -47,7 +49,7 @@ def to_json(value: Any, arrays: Arrays, name: str, levels: int = MAX_LEVELS) -> 
 
 
 def _keep(array: npt.NDArray[Any], arrays: Arrays, name: str) -> str:
-    unique = f"{name}.{len(arrays)}"
+    unique = f"{_NOT_PLAIN.sub('?', name)}.{len(arrays)}"
     arrays[unique] = array
     return unique
 

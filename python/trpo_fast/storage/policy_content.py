@@ -1,4 +1,4 @@
-"""What a policy file says of a policy: as much, and no more, than acting needs."""
+"""The content of a policy file: exactly what acting needs."""
 
 import os
 from collections.abc import Sequence
@@ -11,18 +11,24 @@ import numpy.typing as npt
 
 from trpo_fast._version import __version__
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError
+from trpo_fast.policies.acting_form import acting_form
 from trpo_fast.policies.factory import make_policy
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.policies.policy import Policy
 from trpo_fast.spaces.actions import count_dist_params
 from trpo_fast.spaces.kinds import Spaces
 from trpo_fast.spaces.observations import leaves_of
-from trpo_fast.storage.policy_file import Tensors, existing_path, load_policy_file, save_policy_file, target_path
+from trpo_fast.storage.policy_file import (
+    FORMAT,
+    VERSION,
+    Tensors,
+    existing_path,
+    load_policy_file,
+    save_policy_file,
+    target_path,
+)
 from trpo_fast.storage.spaces_json import space_from_json, space_to_json
 from trpo_fast.validation import describe
-
-FORMAT = "trpo_fast.policy"
-VERSION = 3
 
 
 def load_policy(path: str | os.PathLike[str]) -> tuple[Policy, npt.NDArray[Any]]:
@@ -62,6 +68,7 @@ def save_policy(path: str | os.PathLike[str], policy: Policy, theta: npt.NDArray
         raise InvalidArgumentError("theta", "finite values", "NaN or Inf")
     tensors = {f"policy.{name}": view for name, view in policy.unflatten(theta).items()}
     tensors.update(statistics_tensors("normalizer", policy.normalizer.statistics))
+    tensors.update(acting_tensors(policy))
     arguments = {"policy_kwargs": policy.policy_kwargs, **policy_arguments(policy)}
     save_policy_file(target_path(path), tensors, {**policy_metadata(policy), "arguments": arguments})
 
@@ -92,6 +99,29 @@ def statistics_tensors(part: str, statistics: RunningMeanStd) -> Tensors:
     return {f"{part}.mean": statistics.mean, f"{part}.var": statistics.var, f"{part}.count": count}
 
 
+def acting_tensors(policy: Policy) -> Tensors:
+    """The acting form as the tensors of a file; with the policy's own they are all that the C++ runtime reads."""
+    return {f"acting.{name}": array for name, array in acting_form(policy).arrays().items()}
+
+
+def check_acting_form(policy: Policy, tensors: Tensors, version: int) -> None:
+    """Refuse an acting form that is not the policy's: one file must not hold two policies, of Python and of C++.
+
+    Raises
+    ------
+    PolicyFileError
+    """
+    expected = acting_tensors(policy) if version > 3 else {}  # version 3 had none
+    found = {name: tensor for name, tensor in tensors.items() if name.startswith("acting.")}
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in expected or name not in found or not _are_same(expected[name], found[name]):
+            raise PolicyFileError(f"policy file: expected the acting form of its policy, got another {name}")
+
+
+def _are_same(some: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+    return some.dtype == other.dtype and some.shape == other.shape and some.tobytes() == other.tobytes()
+
+
 def read_policy(tensors: Tensors, metadata: dict[str, Any]) -> tuple[Policy, npt.NDArray[Any]]:
     """``load_policy`` of what a file holds."""
     arguments, spaces = read_arguments(metadata)
@@ -106,7 +136,9 @@ def read_policy(tensors: Tensors, metadata: dict[str, Any]) -> tuple[Policy, npt
     policy = make_policy(*spaces, policy_kwargs, **options)
     theta = np.zeros(policy.num_params, policy.dtype)
     fill(policy.unflatten(theta), tensors, "policy")
-    return policy.with_normalizer(read_normalizer(policy, tensors)), theta
+    policy = policy.with_normalizer(read_normalizer(policy, tensors))
+    check_acting_form(policy, tensors, metadata["version"])
+    return policy, theta
 
 
 def read_arguments(metadata: dict[str, Any]) -> tuple[dict[str, Any], Spaces]:
@@ -115,12 +147,8 @@ def read_arguments(metadata: dict[str, Any]) -> tuple[dict[str, Any], Spaces]:
     Raises
     ------
     PolicyFileError
-        If this version cannot read them.
+        If ``metadata`` do not have them.
     """
-    is_known = (metadata.get("format"), metadata.get("version")) == (FORMAT, VERSION)
-    if not is_known or type(metadata["version"]) is not int:
-        got = f"{metadata.get('format')} version {metadata.get('version')}"
-        raise PolicyFileError(f"policy file: expected {FORMAT} version {VERSION}, got {got}")
     try:
         arguments = metadata["arguments"]
         spaces = space_from_json(metadata["observation_space"]), space_from_json(metadata["action_space"])

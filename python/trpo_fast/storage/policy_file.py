@@ -2,7 +2,7 @@
 
 The header's ``__metadata__`` holds one key, "trpo_fast": canonical JSON (sorted keys, no spaces) with a "sha256" of 64
 hex digits. The digest is that of the whole file with those digits set to "0", so equal models are equal bytes and a
-flipped bit anywhere is found. Other safetensors readers can open the file.
+flipped bit anywhere is found. Other safetensors readers can open the file. docs/robotics.md lists the tensors.
 """
 
 import hashlib
@@ -19,9 +19,12 @@ import safetensors
 import safetensors.numpy
 
 from trpo_fast.errors import PolicyFileError
-from trpo_fast.validation import is_shape
+from trpo_fast.validation import describe, is_shape
 
 SUFFIX = ".safetensors"
+FORMAT = "trpo_fast.policy"
+VERSION = 4
+READABLE = (3, 4)  # versions
 MAX_HEADER = 1 << 23  # bytes
 MAX_DEPTH = 128  # of arrays and objects in the header, and in the metadata
 _DTYPES = ("BOOL", "U8", "I8", "U16", "I16", "F16", "U32", "I32", "F32", "U64", "I64", "F64", "C64")
@@ -40,6 +43,11 @@ def save_policy_file(path: Path, tensors: Tensors, metadata: dict[str, Any], *, 
     OSError
         If the file cannot be written; an old one is left as it was.
     """
+    _write_atomically(path, to_bytes(tensors, metadata), previous)
+
+
+def to_bytes(tensors: Tensors, metadata: dict[str, Any]) -> bytes:
+    """The content of the file that ``save_policy_file`` writes."""
     text = json.dumps(
         {**metadata, "sha256": _UNSIGNED},
         sort_keys=True,
@@ -50,7 +58,7 @@ def save_policy_file(path: Path, tensors: Tensors, metadata: dict[str, Any], *, 
     content = safetensors.numpy.save({k: np.require(v, requirements="C") for k, v in tensors.items()}, {_KEY: text})
     begin, _ = _signed_metadata(content)
     digest = hashlib.sha256(content).hexdigest().encode()
-    _write_atomically(path, content[:begin] + digest + content[begin + len(digest) :], previous)
+    return content[:begin] + digest + content[begin + len(digest) :]
 
 
 def load_policy_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
@@ -59,11 +67,12 @@ def load_policy_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
     Raises
     ------
     PolicyFileError
-        If the file is not one of ours or is damaged.
+        If the file is not one of ours, is damaged, or has a version that cannot be read.
     FileNotFoundError
     """
     content = path.read_bytes()
     begin, metadata = _signed_metadata(content, path)
+    _check_version(content, metadata)
     hasher = hashlib.sha256()
     for part in (memoryview(content)[:begin], _UNSIGNED.encode(), memoryview(content)[begin + 64 :]):
         hasher.update(part)
@@ -98,11 +107,25 @@ def _header(content: bytes, path: Path | None) -> dict[str, Any]:
         header = _parse(content[8 : 8 + size].decode())
     except (ValueError, RecursionError) as error:
         raise PolicyFileError(f"{path}: expected a policy file, got a header that is not JSON") from error
-    if not isinstance(header, dict) or not isinstance(header.get("__metadata__"), dict):
+    extra = header.get("__metadata__") if isinstance(header, dict) else None
+    if not isinstance(extra, dict) or extra.keys() != {_KEY}:
         raise PolicyFileError(f"{path}: expected a policy file, got a header without metadata")
     if not all(_is_tensor(entry) for name, entry in header.items() if name != "__metadata__"):
         raise PolicyFileError(f"{path}: expected tensors as safetensors has them, got others")
     return header
+
+
+def _check_version(content: bytes, metadata: dict[str, Any]) -> None:
+    """Refuse formats and versions that cannot be read, and since version 4 a header that is more than plain text."""
+    version = metadata.get("version")
+    if metadata.get("format") != FORMAT or type(version) is not int or version not in READABLE:
+        expected = " or ".join(map(str, READABLE))
+        got = f"{describe(metadata.get('format'))} version {describe(version)}"
+        raise PolicyFileError(f"policy file: expected {FORMAT} version {expected}, got {got}")
+    header = content[8 : 8 + int.from_bytes(content[:8], "little")]
+    is_plain = not re.search(rb"[^ -\[\]-~]", re.sub(rb'\\["\\]', b"", header))
+    if version > 3 and not is_plain:  # so that C++ needs neither UTF-8 nor other escapes
+        raise PolicyFileError("policy file: expected a header of printable ASCII, got other characters or escapes")
 
 
 def _is_tensor(entry: Any) -> bool:

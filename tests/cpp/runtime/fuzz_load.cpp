@@ -26,20 +26,25 @@ std::string signed_again(std::string content) {
   return content.replace(begin, 64, sum.hex_digest());
 }
 
-// Whether `action` is one of the space that the file describes.
-bool is_possible(const std::string& content, const std::vector<float>& action) {
+// What a file says of its actions.
+ActingForm form_of(const std::string& content) {
   PolicyFile file;
-  PolicyParts parts;
+  ActingForm form;
   LoadProblem problem;
-  if (!read_policy_file(content, file, problem) || !read_policy_parts(file, parts, problem)) return false;
+  if (!read_policy_file(content, file, problem) || !read_acting_form(file, form, problem)) std::abort();
+  return form;
+}
+
+// Whether `action` is one of those.
+bool is_possible(const ActingForm& form, const std::vector<float>& action) {
   for (std::size_t j = 0; j < action.size(); ++j) {
     float low = 0.0f, high = 1.0f;
-    if (parts.action_kind == ActionKind::box) {
-      low = parts.low[j], high = parts.high[j];
-    } else if (parts.action_kind == ActionKind::choices) {
-      low = static_cast<float>(parts.start[j]), high = low + static_cast<float>(parts.num_choices[j] - 1);
+    if (form.action_kind == ActionKind::box) {
+      low = form.low[j], high = form.high[j];
+    } else if (form.action_kind == ActionKind::choices) {
+      low = form.first[j], high = low + static_cast<float>(form.num_choices[j] - 1);
     }
-    const bool is_whole = parts.action_kind == ActionKind::box || action[j] == std::floor(action[j]);
+    const bool is_whole = form.action_kind == ActionKind::box || action[j] == std::floor(action[j]);
     if (!std::isfinite(action[j]) || !is_whole || action[j] < low || action[j] > high) return false;
   }
   return true;
@@ -50,14 +55,15 @@ void load_and_act(const std::string& content) {
   LoadedPolicy loaded = load_policy(exact.data(), exact.size());
   if (loaded.policy.has_value() != (loaded.problem.status == LoadStatus::ok)) std::abort();
   if (!loaded.policy) return;
+  const ActingForm form = form_of(content);
   std::vector<float> observation(static_cast<std::size_t>(loaded.policy->observation_size()), 1.0f);
   std::vector<float> action(static_cast<std::size_t>(loaded.policy->action_size()));
   const std::vector<float> noise(action.size(), 0.5f);
   loaded.policy->sample(observation.data(), noise.data(), action.data());
-  if (!is_possible(content, action)) std::abort();
+  if (!is_possible(form, action)) std::abort();
   observation.front() = std::numeric_limits<float>::quiet_NaN();
   if (loaded.policy->act(observation.data(), action.data()) == ActStatus::ok) std::abort();
-  if (!is_possible(content, action)) std::abort();
+  if (!is_possible(form, action)) std::abort();
 }
 
 }  // namespace

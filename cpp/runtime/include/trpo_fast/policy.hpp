@@ -10,23 +10,21 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "runtime/acting.hpp"
+#include "runtime/acting_form.hpp"
 #include "runtime/aligned.hpp"
 #include "runtime/dense.hpp"
 #include "runtime/load_status.hpp"
 #include "runtime/nonblocking.hpp"
 #include "runtime/policy_file.hpp"
-#include "runtime/policy_parts.hpp"
 
 namespace trpo_fast::runtime {
 
@@ -34,7 +32,7 @@ namespace trpo_fast::runtime {
 // comes out is finite and in the action space. One thread at a time; copies are independent of each other.
 class Policy {
  public:
-  Policy(const PolicyParts& parts, Fallback fallback);
+  Policy(const ActingForm& form, Fallback fallback);
 
   int observation_size() const { return num_features_ + mask_size_; }  // numbers in an observation, with a mask
   int mask_size() const { return mask_size_; }                         // of them, at the end, the mask
@@ -126,10 +124,10 @@ struct LoadedPolicy {
 inline LoadedPolicy load_policy(const void* content, std::size_t size, Fallback fallback = Fallback::hold_last) {
   LoadedPolicy loaded;
   PolicyFile file;
-  PolicyParts parts;
+  ActingForm form;
   if (read_policy_file({static_cast<const char*>(content), size}, file, loaded.problem) &&
-      read_policy_parts(file, parts, loaded.problem)) {
-    loaded.policy.emplace(parts, fallback);
+      read_acting_form(file, form, loaded.problem)) {
+    loaded.policy.emplace(form, fallback);
   }
   return loaded;
 }
@@ -154,32 +152,28 @@ inline LoadedPolicy load_policy(const std::string& path, Fallback fallback = Fal
   return load_policy(content.data(), content.size(), fallback);
 }
 
-inline Policy::Policy(const PolicyParts& parts, Fallback fallback)
-    : num_features_(parts.num_features),
-      mask_size_(parts.mask_size),
-      kind_(parts.action_kind),
-      squash_(parts.squash),
+inline Policy::Policy(const ActingForm& form, Fallback fallback)
+    : num_features_(form.num_features()),
+      mask_size_(form.mask_size),
+      kind_(form.action_kind),
+      squash_(form.squash),
       fallback_(fallback),
-      clip_(parts.is_normalized ? 10.0f : std::numeric_limits<float>::infinity()),
-      low_(parts.low),
-      high_(parts.high),
-      std_(parts.std),
-      num_choices_(parts.num_choices),
-      first_(parts.start.begin(), parts.start.end()),
-      row_(static_cast<std::size_t>(parts.action_size)) {
-  first_.resize(row_.size());
+      clip_(form.clip),
+      mean_high_(form.mean_high.begin(), form.mean_high.end()),
+      mean_low_(form.mean_low.begin(), form.mean_low.end()),
+      inv_std_(form.inv_std.begin(), form.inv_std.end()),
+      low_(form.low),
+      high_(form.high),
+      std_(form.std),
+      num_choices_(form.num_choices),
+      first_(form.first),
+      row_(static_cast<std::size_t>(form.action_size)) {
   const auto room = static_cast<std::size_t>(padded(num_features_));
   for (auto* vector : {&mean_high_, &mean_low_, &inv_std_, &input_}) vector->resize(room);
-  for (std::size_t j = 0; j < static_cast<std::size_t>(num_features_); ++j) {
-    const double mean = parts.is_normalized ? parts.mean[j] : 0.0;
-    mean_high_[j] = detail::to_finite_float(mean);
-    mean_low_[j] = detail::to_finite_float(mean - static_cast<double>(mean_high_[j]));
-    inv_std_[j] = parts.is_normalized ? static_cast<float>(1.0 / std::sqrt(parts.var[j] + 1e-8)) : 1.0f;
-  }
   int widest = 0;
-  for (const DenseParts& from : parts.layers) {
-    const bool is_last = &from == &parts.layers.back();
-    Layer layer{is_last ? Activation::identity : parts.activation, from.num_inputs, from.num_outputs, {}};
+  for (const DenseParts& from : form.layers) {
+    const bool is_last = &from == &form.layers.back();
+    Layer layer{is_last ? Activation::identity : form.activation, from.num_inputs, from.num_outputs, {}};
     layer.parameters.resize(static_cast<std::size_t>(num_parameters(from.num_inputs, from.num_outputs)));
     pack(from.weight.data(), from.bias.data(), from.num_inputs, from.num_outputs, layer.parameters.data());
     layers_.push_back(std::move(layer));
