@@ -22,7 +22,7 @@ from runtime import (
     verdicts,
 )
 
-from trpo_fast import TRPO, TRPOFastError, save_policy
+from trpo_fast import TRPO, InvalidArgumentError, Policy, TRPOFastError, load_policy, save_policy
 from trpo_fast.export.deployment import Deployment
 from trpo_fast.storage.policy_file import load_policy_file, save_policy_file
 
@@ -286,6 +286,27 @@ def test_acting_does_not_depend_on_what_is_not_read(model_path, careful_probe):
     acted, other = (act(careful_probe, file, observations, np.zeros((50, 1)))[0] for file in (content, edited))
     assert edited != content
     np.testing.assert_array_equal(acted.actions, other.actions)
+
+
+NOT_IN_FLOAT32 = {
+    "bounds above": gym.spaces.Box(1e300, 2e300, (2,), np.float64),
+    "bounds below": gym.spaces.Box(-2e300, -1e300, (2,), np.float64),
+    "bounds between two floats": gym.spaces.Box(1.00000001, 1.00000002, (2,), np.float64),
+    "start": gym.spaces.Discrete(3, start=2**40),
+    "negative start": gym.spaces.MultiDiscrete([2, 3], start=[0, -(2**62)]),
+}
+
+
+@pytest.mark.parametrize("space", NOT_IN_FLOAT32.values(), ids=NOT_IN_FLOAT32)
+def test_what_float32_cannot_hold_is_for_python_alone(space, careful_probe, tmp_path):
+    policy = Policy(gym.spaces.Box(-1.0, 1.0, (3,)), space)
+    save_policy(tmp_path / "policy", policy, policy.initial_parameters(0))
+    loaded, _ = load_policy(tmp_path / "policy")
+    assert loaded.action_space == space
+    path = tmp_path / "policy.safetensors"
+    assert verdicts(careful_probe, [path.read_bytes()]) == ["unsupported"]
+    with pytest.raises(InvalidArgumentError, match="model: expected .* that float32 can "):
+        Deployment.load(path)
 
 
 @pytest.mark.parametrize("status", LOAD_STATUS)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import safetensors.numpy
 from conftest import ROOT
 from envs import CountingEnv
 
-from trpo_fast import TRPO, InvalidArgumentError, PolicyFileError
+from trpo_fast import TRPO, InvalidArgumentError, Policy, PolicyFileError, save_policy
 from trpo_fast.storage.policy_file import load_policy_file, save_policy_file
 from trpo_fast.storage.spaces_json import space_from_json, space_to_json
 
@@ -313,6 +314,17 @@ def test_an_acting_form_that_contradicts_the_spaces_is_refused_even_if_signed(pa
     save_policy_file(path, tensors, metadata)
     with pytest.raises(PolicyFileError, match=r"expected the acting form of its policy, got another acting\.start"):
         TRPO.load(path)
+
+
+def test_the_docs_list_the_tensors_of_the_acting_form(tmp_path):
+    page = (ROOT / "docs" / "robotics.md").read_text()
+    listed = set(re.findall(r"`(acting\.\w+)`", "".join(line for line in page.splitlines() if line.startswith("|"))))
+    stored = set()
+    for space in (ACTION_SPACES["Box"], ACTION_SPACES["Discrete"], ACTION_SPACES["MultiBinary"]):
+        policy = Policy(VECTOR, space, net_arch=[2])
+        save_policy(tmp_path / "policy", policy, policy.initial_parameters(0))
+        stored |= {name for name in load_policy_file(tmp_path / "policy.safetensors")[0] if name.startswith("acting.")}
+    assert listed == stored
 
 
 @pytest.mark.parametrize("name", ["é".encode(), rb"\u0065", rb"\n", b"\x7f"], ids=repr)

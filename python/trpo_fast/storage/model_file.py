@@ -18,11 +18,11 @@ from trpo_fast.storage.policy_content import (
     acting_tensors,
     check_sizes,
     fill,
+    make_stored_policy,
     policy_arguments,
     policy_metadata,
     read_arguments,
     read_normalizer,
-    read_policy,
     read_statistics,
     statistics_tensors,
 )
@@ -105,7 +105,7 @@ def check_content(metadata: dict[str, Any], tensors: Tensors) -> ModelContent:
     if not arguments.keys() <= _ARGUMENTS:
         raise PolicyFileError(f"policy file: expected arguments of a model, got {describe(arguments)}")
     check_sizes(arguments, spaces, tensors, parts=("value_function",))
-    read_policy(tensors, metadata)  # refuses a policy that contradicts its acting form
+    make_stored_policy(arguments, spaces, tensors, metadata["version"])  # refuses one that contradicts its acting form
     return ModelContent(arguments, spaces, n_envs, num_timesteps, training, functions)
 
 

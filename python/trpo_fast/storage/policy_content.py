@@ -124,7 +124,18 @@ def _are_same(some: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
 
 def read_policy(tensors: Tensors, metadata: dict[str, Any]) -> tuple[Policy, npt.NDArray[Any]]:
     """``load_policy`` of what a file holds."""
-    arguments, spaces = read_arguments(metadata)
+    return make_stored_policy(*read_arguments(metadata), tensors, metadata["version"])
+
+
+def make_stored_policy(
+    arguments: dict[str, Any], spaces: Spaces, tensors: Tensors, version: int
+) -> tuple[Policy, npt.NDArray[Any]]:
+    """The policy that arguments and spaces describe, and its theta (P,), checked against its acting form.
+
+    Raises
+    ------
+    PolicyFileError, InvalidArgumentError, UnsupportedSpaceError
+    """
     try:
         options = {name: arguments[name] for name in ("normalize_observations", "use_masking", "dtype")}
         policy_kwargs = arguments["policy_kwargs"]
@@ -137,7 +148,7 @@ def read_policy(tensors: Tensors, metadata: dict[str, Any]) -> tuple[Policy, npt
     theta = np.zeros(policy.num_params, policy.dtype)
     fill(policy.unflatten(theta), tensors, "policy")
     policy = policy.with_normalizer(read_normalizer(policy, tensors))
-    check_acting_form(policy, tensors, metadata["version"])
+    check_acting_form(policy, tensors, version)
     return policy, theta
 
 

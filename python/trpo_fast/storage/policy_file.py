@@ -107,9 +107,10 @@ def _header(content: bytes, path: Path | None) -> dict[str, Any]:
         header = _parse(content[8 : 8 + size].decode())
     except (ValueError, RecursionError) as error:
         raise PolicyFileError(f"{path}: expected a policy file, got a header that is not JSON") from error
-    extra = header.get("__metadata__") if isinstance(header, dict) else None
-    if not isinstance(extra, dict) or extra.keys() != {_KEY}:
+    if not isinstance(header, dict) or not isinstance(header.get("__metadata__"), dict):
         raise PolicyFileError(f"{path}: expected a policy file, got a header without metadata")
+    if header["__metadata__"].keys() != {_KEY}:
+        raise PolicyFileError(f"{path}: expected a policy file, got metadata of another program")
     if not all(_is_tensor(entry) for name, entry in header.items() if name != "__metadata__"):
         raise PolicyFileError(f"{path}: expected tensors as safetensors has them, got others")
     return header
