@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+VERSION_3 = ROOT / "tests" / "deploy" / "files"
 INCLUDE = ROOT / "cpp" / "runtime" / "include"
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
 LOAD_STATUS = ("ok", "unreadable", "malformed", "damaged", "unsupported", "unfit")

@@ -16,6 +16,7 @@ from runtime import (
     NON_FINITE_OUTPUT,
     OK,
     ROOT,
+    VERSION_3,
     act,
     compile_program,
     run,
@@ -309,6 +310,12 @@ def test_what_float32_cannot_hold_is_for_python_alone(space, careful_probe, tmp_
         Deployment.load(path)
 
 
+def loaded(probe, path):
+    """Status and message of loading a file."""
+    number, message = run([probe, "load", path]).decode().split(" ", 1)
+    return LOAD_STATUS[int(number)], message
+
+
 @pytest.mark.parametrize("status", LOAD_STATUS)
 def test_a_load_says_what_is_wrong(status, careful_probe, tmp_path):
     path = tmp_path / "policy.safetensors"
@@ -316,7 +323,7 @@ def test_a_load_says_what_is_wrong(status, careful_probe, tmp_path):
     content = path.read_bytes()
     if status == "unreadable":
         path.unlink()
-        assert run([careful_probe, "load", tmp_path]) == b"%d\n" % LOAD_STATUS.index(status)  # a folder
+        assert loaded(careful_probe, tmp_path)[0] == status  # a folder
     elif status == "malformed":
         path.write_bytes(content[:100])
     elif status == "damaged":
@@ -327,4 +334,17 @@ def test_a_load_says_what_is_wrong(status, careful_probe, tmp_path):
     elif status == "unfit":
         tensors, metadata = load_policy_file(path)
         save_policy_file(path, {**tensors, "acting.clip": np.float32(-1.0)}, metadata)
-    assert run([careful_probe, "load", path]) == b"%d\n" % LOAD_STATUS.index(status)
+    assert loaded(careful_probe, path)[0] == status
+
+
+def test_version_3_is_unsupported(careful_probe, tmp_path):
+    content = (VERSION_3 / "model_v3.safetensors").read_bytes()
+    named = tmp_path / "named.safetensors"  # version 3 had tensors named by users
+    named.write_bytes(content.replace(b'"value_function.', '"value_functié.'.encode()))
+    assert named.stat().st_size == len(content)
+    paths = [named, *VERSION_3.glob("*_v3.safetensors")]
+    assert len(paths) == 9
+    for path in paths:
+        status, message = loaded(careful_probe, path)
+        assert status == "unsupported"
+        assert message.startswith('expected "trpo_fast.policy" version 4, got "trpo_fast.policy" version 3')

@@ -24,7 +24,7 @@ from trpo_fast.validation import describe, is_shape
 SUFFIX = ".safetensors"
 FORMAT = "trpo_fast.policy"
 VERSION = 4
-READABLE = (3, 4)  # versions
+READABLE = (3, 4)  # versions of the file
 MAX_HEADER = 1 << 23  # bytes
 MAX_DEPTH = 128  # of arrays and objects in the header, and in the metadata
 _DTYPES = ("BOOL", "U8", "I8", "U16", "I16", "F16", "U32", "I32", "F32", "U64", "I64", "F64", "C64")

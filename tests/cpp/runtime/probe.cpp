@@ -2,7 +2,7 @@
 //
 //   probe              of contents, as below; policies fall back on the last action
 //   probe zero         the same, and they fall back on zero
-//   probe load PATH    the status of loading a file, as a number
+//   probe load PATH    the status of loading a file, as a number, and the message
 //
 // Standard input, again and again: size and bytes of a file, number of observations, and for each its numbers and its
 // noise, if the file is a policy. Standard output: the load's status; of a policy its sizes, and for each observation
@@ -38,7 +38,8 @@ void write_result(ActStatus status, const float* action, std::size_t action_size
 
 int main(int argc, char** argv) {
   if (argc == 3) {
-    std::printf("%d\n", static_cast<int>(load_policy(argv[2]).problem.status));
+    const LoadProblem problem = load_policy(argv[2]).problem;
+    std::printf("%d %s\n", static_cast<int>(problem.status), problem.message.c_str());
     return 0;
   }
   const Fallback fallback = argc == 2 && std::strcmp(argv[1], "zero") == 0 ? Fallback::zero : Fallback::hold_last;

@@ -67,7 +67,7 @@ class FormReader {
     std::int64_t activation = 0;
     if (!integers("acting.sizes", sizes) || sizes.size() < 2) return unfit("acting.sizes of two or more");
     for (const std::int64_t size : sizes) {
-      if (size < 1 || size > kMaxWidth) return unfit("acting.sizes that can be");
+      if (size < 1 || size > kMaxWidth) return unfit("acting.sizes in 1..2^30 - 1");
     }
     if (!integer("acting.activation", static_cast<std::int64_t>(Activation::silu), activation)) return false;
     form_.activation = static_cast<Activation>(activation);
@@ -125,10 +125,12 @@ class FormReader {
     form_.squash = squash == 1;
     for (std::size_t j = 0; j < form_.low.size(); ++j) {
       const float low = form_.low[j], high = form_.high[j];
-      if (std::isnan(low) || std::isnan(high)) return unfit("bounds of actions");
+      if (std::isnan(low) || std::isnan(high)) return unfit("acting.low and acting.high that are numbers");
       if (low > high) return unsupported("bounds of actions that float32 can tell apart");
-      if (std::isinf(low) && (low > 0.0f || form_.squash)) return unfit("acting.low that actions can have");
-      if (std::isinf(high) && (high < 0.0f || form_.squash)) return unfit("acting.high that actions can have");
+      if (std::isinf(low) && (low > 0.0f || form_.squash))
+        return unfit("acting.low below infinity, and finite if squashed");
+      if (std::isinf(high) && (high < 0.0f || form_.squash))
+        return unfit("acting.high above -infinity, and finite if squashed");
     }
     constexpr auto kLow = static_cast<float>(kMinLogStd), kHigh = static_cast<float>(kMaxLogStd);
     for (float& s : form_.std) s = std::exp(clamp(s, kLow, kHigh));
@@ -145,7 +147,7 @@ class FormReader {
     if (start.size() != num_choices.size()) return unfit("as many of acting.start as of acting.num_choices");
     for (std::size_t j = 0; j < num_choices.size(); ++j) {
       const std::int64_t n = num_choices[j];
-      if (n < 1 || n > kMaxChoices) return unfit("acting.num_choices that can be");
+      if (n < 1 || n > kMaxChoices) return unfit("acting.num_choices in 1..2^20");
       if (start[j] < -kMaxExact || start[j] > kMaxExact - n) return unsupported("choices that float32 can count");
       sum += n;
       form_.num_choices.push_back(static_cast<std::int32_t>(n));
@@ -158,7 +160,7 @@ class FormReader {
     return true;
   }
 
-  // The tensor `name`; null if there is none of this dtype.
+  // The tensor `name`; null if no tensor of this dtype has it.
   const Tensor* find(const std::string& name, const std::string& dtype) const {
     const auto found = file_.tensors.find(name);
     return found != file_.tensors.end() && found->second.dtype == dtype ? &found->second : nullptr;
@@ -171,7 +173,7 @@ class FormReader {
     if (end > begin) std::memcpy(to.data(), file_.data.data() + begin, end - begin);  // it may not be aligned
   }
 
-  // A list of one number at least.
+  // A list of at least one number.
   bool integers(const std::string& name, std::vector<std::int64_t>& to) {
     const Tensor* tensor = find(name, "I64");
     if (tensor == nullptr || tensor->shape.size() != 1 || tensor->shape[0] == 0)
@@ -229,7 +231,7 @@ class FormReader {
 
 }  // namespace detail
 
-// The acting form that `file` holds; false, and why, if it does not hold one that can act.
+// The acting form in `file`; false, and why, if there is none that can act.
 inline bool read_acting_form(const PolicyFile& file, ActingForm& form, LoadProblem& problem) {
   return detail::FormReader(file, form, problem).read();
 }

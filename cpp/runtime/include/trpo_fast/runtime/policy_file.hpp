@@ -49,7 +49,7 @@ inline std::int64_t item_size(const std::string& dtype) {
   return found == kSizes.end() ? 0 : found->second;
 }
 
-// The product of sizes; nothing if they are too many or too large.
+// The product of sizes; nullopt if there are too many, or it is too large.
 inline std::optional<std::int64_t> product(const Shape& shape) {
   if (shape.size() > kMaxDimensions) return std::nullopt;
   std::int64_t of_others = 1;
@@ -91,8 +91,8 @@ inline bool take_header(JsonReader& header, std::map<std::string, Tensor>& tenso
   return is_object && num_metadata == 1 && header.take_end();
 }
 
-// Whether tensors lie in the data one behind the other, and fill it.
-inline bool fill(const std::map<std::string, Tensor>& tensors, std::string_view data) {
+// Whether the tensors fill the data, one after another.
+inline bool fills(const std::map<std::string, Tensor>& tensors, std::string_view data) {
   std::vector<std::pair<std::int64_t, std::int64_t>> spans;
   for (const auto& [name, tensor] : tensors) {
     const std::int64_t begin = tensor.offsets[0], end = tensor.offsets[1], size = item_size(tensor.dtype);
@@ -109,7 +109,7 @@ inline bool fill(const std::map<std::string, Tensor>& tensors, std::string_view 
   return static_cast<std::uint64_t>(filled) == data.size();
 }
 
-// What of the metadata, which are for Python, concerns every reader; each is the text of a JSON value.
+// The members of the metadata that every reader needs, as text of JSON values; the others are for Python.
 struct Stamp {
   std::string_view format, version, digest;
 };
@@ -117,7 +117,7 @@ struct Stamp {
 inline bool read_stamp(std::string_view metadata, Stamp& stamp) {
   JsonReader reader(metadata);
   std::string_view key, value;
-  const auto keep = [&](std::string_view& member) { return std::exchange(member, value).empty(); };  // only once
+  const auto keep = [&](std::string_view& member) { return std::exchange(member, value).empty(); };  // once
   const bool is_object = reader.take_object([&] {
     if (!reader.take_value(key) || !reader.take(':') || !reader.take_value(value)) return false;
     if (key == "\"format\"") return keep(stamp.format);
@@ -127,10 +127,10 @@ inline bool read_stamp(std::string_view metadata, Stamp& stamp) {
   return is_object && reader.take_end();
 }
 
-// Whether `digest`, 64 digits between quotation marks, is that of the whole content with these digits set to "0".
+// Whether `digest`, 64 digits in quotation marks, is the SHA-256 of the content with these digits set to "0".
 inline bool verify(std::string_view content, std::string_view digest, LoadProblem& problem) {
   const std::string digits(digest.size() == 66 ? digest.substr(1, 64) : "");
-  const std::string quoted = "\\\"sha256\\\":\\\"" + digits + "\\\"";  // as it stands in a string in the header
+  const std::string quoted = "\\\"sha256\\\":\\\"" + digits + "\\\"";  // as it is written in the header
   const std::size_t found = content.find(quoted);
   if (digits.empty() || found == std::string_view::npos || content.find(quoted, found + 1) != std::string_view::npos) {
     return problem.is(LoadStatus::malformed, "expected a policy file with a SHA-256, got one without");
@@ -164,16 +164,17 @@ inline bool read_policy_file(std::string_view content, PolicyFile& file, LoadPro
   JsonReader header(text);
   std::string metadata;
   detail::Stamp stamp;
-  if (!detail::take_header(header, file.tensors, metadata)) return malformed("a header of another form");
-  if (!detail::read_stamp(metadata, stamp)) return malformed("metadata that are no JSON object");
-  if (stamp.format != "\"trpo_fast.policy\"" || stamp.version != "4") {
+  const bool is_header = detail::take_header(header, file.tensors, metadata);
+  const bool is_stamped = detail::read_stamp(metadata, stamp);  // the header of another version may be another
+  if (is_stamped && (stamp.format != "\"trpo_fast.policy\"" || stamp.version != "4")) {
     const auto shortened = [](std::string_view value) { return std::string(value.substr(0, 40)); };
     return problem.is(LoadStatus::unsupported, "expected \"trpo_fast.policy\" version 4, got " +
                                                    shortened(stamp.format) + " version " + shortened(stamp.version) +
                                                    " (Python loads version 3, and saves version 4)");
   }
+  if (!is_header || !is_stamped) return malformed("a header of another form");
   return detail::verify(content, stamp.digest, problem) &&
-         (detail::fill(file.tensors, file.data) || malformed("tensors that do not fill its data"));
+         (detail::fills(file.tensors, file.data) || malformed("tensors that do not fill its data"));
 }
 
 }  // namespace trpo_fast::runtime
