@@ -1,4 +1,4 @@
-"""Policy and critic from sb3's ``policy_kwargs``."""
+"""Build the policy and the critic from Stable-Baselines3's ``policy_kwargs``."""
 
 from typing import Any
 
@@ -23,13 +23,29 @@ def make_networks(
     use_masking: bool,
     dtype: npt.DTypeLike,
 ) -> tuple[Policy, ValueFunction]:
-    """The policy and the critic of a model; ``net_arch`` may be one for both or {"pi": ..., "vf": ...}.
+    """Build the policy and the critic of a model.
 
-    ``activation_fn`` may be a name or, as in Stable-Baselines3, a class of torch.nn, of which the name is taken.
+    Parameters
+    ----------
+    observation_space, action_space : gymnasium.Space
+    policy_kwargs : dict
+        Keys from ``POLICY_KWARGS``. ``net_arch`` is a sequence of widths for both networks, or a dict
+        {"pi": widths, "vf": widths}. ``activation_fn`` is a name or, as in Stable-Baselines3, a class of torch.nn.
+    normalize_observations : bool
+        Normalise observations by running statistics (see ``Policy``).
+    normalize_returns : bool
+        Normalise the critic's targets by running statistics (see ``ValueFunction``).
+    use_masking : bool
+        Observations carry an action mask (see ``Policy``).
+    dtype : {"float32", "float64"}
+        Dtype of parameters and kernels.
 
     Raises
     ------
-    InvalidArgumentError, UnsupportedSpaceError
+    InvalidArgumentError
+        If a key or value of ``policy_kwargs`` is invalid.
+    UnsupportedSpaceError
+        If no policy exists for the spaces.
     """
     policy = make_policy(
         observation_space,
@@ -59,7 +75,7 @@ def make_policy(
     use_masking: bool,
     dtype: npt.DTypeLike,
 ) -> Policy:
-    """The policy of a model; as ``make_networks``."""
+    """Build the policy of a model; parameters and errors are those of ``make_networks``."""
     for name in policy_kwargs:
         check_choice("policy_kwargs", name, POLICY_KWARGS)
     return Policy(
@@ -81,7 +97,7 @@ def _widths(policy_kwargs: dict[str, Any], part: str) -> Any:
 
 
 def _options(policy_kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What is left of them without the widths, activations by name."""
+    """``policy_kwargs`` without ``net_arch``, the activation as a name."""
     options = {name: value for name, value in policy_kwargs.items() if name != "net_arch"}
     if "activation_fn" in options:
         options["activation_fn"] = activation_name(options["activation_fn"])
@@ -89,5 +105,5 @@ def _options(policy_kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def activation_name(activation_fn: Any) -> Any:
-    """The name of an activation: of a class of torch.nn its own, in small letters."""
+    """Name of an activation: the lower-case name of a class of torch.nn, anything else as given."""
     return activation_fn.__name__.lower() if isinstance(activation_fn, type) else activation_fn

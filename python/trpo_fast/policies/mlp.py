@@ -1,4 +1,4 @@
-"""The multilayer perceptron behind policies and value functions: layers, flat order of theta, initialisation."""
+"""The multilayer perceptron of policies and value functions: layers, layout of the flat theta, initialisation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,23 +15,44 @@ ACTIVATIONS = ("tanh", "relu", "elu", "silu", "identity")
 
 
 class MLP:
-    """Dense layers from rows of ``num_inputs`` to ``output_size`` linear outputs, and what follows them.
+    """Dense layers with linear outputs, and an optional last layer for log standard deviations.
 
     Parameters
     ----------
     num_inputs : int
+        Columns of the inputs, without an action mask.
     output_size : int
+        Outputs of the last dense layer.
     net_arch : sequence of int
         Widths of the hidden layers.
     activation_fn : str
         Activation of the hidden layers: tanh, relu, elu, silu or identity.
+    ortho_init : bool
+        Orthogonal instead of uniform initialisation (see ``initialize``).
     output_gain : float
-        Gain of the last layer at initialisation.
+        Gain of the last dense layer at initialisation.
+    dtype : {"float32", "float64"}
+        Dtype of theta, inputs and outputs.
     log_std : {"none", "parameter", "output"}
-        What follows: nothing; a log standard deviation for every output, a parameter of its own; or nothing but a clamp
-        of the second half of the outputs, which are log standard deviations.
+        Layer after the dense ones. "none": no layer. "parameter": appends one log standard deviation per output, a
+        parameter of its own. "output": the second half of the outputs are log standard deviations and are clamped.
     is_masked : bool
-        Rows of inputs have a column more for each output at their end, 0 where that is to be -Inf.
+        Inputs have one more column for each output at the end; the output is -Inf where that column is 0.
+
+    Attributes
+    ----------
+    network
+        Network of the compiled core.
+    shapes : dict
+        Shape of each parameter by name, in the order of theta.
+    last_layer : str
+        Name of the last dense layer, "layers.<i>".
+    num_inputs : int
+        Columns of the inputs, with those of a mask.
+
+    Raises
+    ------
+    InvalidArgumentError
     """
 
     def __init__(
@@ -79,7 +100,13 @@ class MLP:
         return int(self.network.num_params)
 
     def check_theta(self, theta: Any, name: str = "theta") -> npt.NDArray[Any]:
-        """``theta`` as a contiguous (P,) array; its dtype must be this network's: theta is never rounded silently."""
+        """``theta`` as a contiguous (P,) array. Its dtype must be the network's: theta is never rounded silently.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If it is not an array of this dtype and shape.
+        """
         expected = f"a {self.dtype} array of shape ({self.num_params},)"
         fits = isinstance(theta, np.ndarray) and theta.dtype == self.dtype and theta.shape == (self.num_params,)
         if not fits:
@@ -87,13 +114,19 @@ class MLP:
         return np.require(theta, requirements=["C", "ALIGNED"])
 
     def initial_parameters(self, rng: np.random.Generator) -> npt.NDArray[Any]:
-        """A fresh theta (P,); "log_std" is left at 0."""
+        """Initial theta, shape (P,); "log_std" is 0."""
         theta = np.zeros(self.num_params, dtype=self.dtype)
         initialize(self.unflatten(theta), rng, output_gain=self._output_gain, ortho_init=self._ortho_init)
         return theta
 
     def unflatten(self, theta: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-        """Views of a flat (P,) array by name, in flat order."""
+        """Views of a flat (P,) array by name, in flat order.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``theta`` is not an array of shape (P,).
+        """
         if not isinstance(theta, np.ndarray) or theta.shape != (self.num_params,):
             raise InvalidArgumentError("theta", f"an array of shape ({self.num_params},)", describe(theta))
         views, begin = {}, 0
@@ -106,10 +139,11 @@ class MLP:
     def renormalized(
         self, theta: npt.NDArray[Any], old: ObservationNormalizer, new: ObservationNormalizer
     ) -> npt.NDArray[Any]:
-        """The theta that computes under ``new`` what ``theta`` computes under ``old``, but for the clip.
+        """Theta whose outputs under ``new`` equal those of ``theta`` under ``old``, except where inputs are clipped.
 
-        W' = W std'/std,  b' = b + W (mean' - mean)/std  keep  z = W (x - mean)/std + b.  Statistics that had seen
-        nothing are no old scale to keep: then ``theta`` itself comes back.
+        The first layer becomes W' = W std'/std and b' = b + W (mean' - mean)/std, which keeps
+        z = W (x - mean)/std + b. Without old statistics (count 0), or with a disabled normaliser, ``theta`` itself is
+        returned.
         """
         before, after = old.statistics, new.statistics
         if not new.enabled or before.count == 0.0:
@@ -117,8 +151,8 @@ class MLP:
         theta = theta.copy()
         first = self.unflatten(theta)
         weight = first["layers.0.weight"].astype(np.float64)
-        columns = slice(weight.shape[1])  # without those of a mask
-        varied = before.var[columns] > EPSILON  # a column that was constant had input 0: it has no scale to keep either
+        columns = slice(weight.shape[1])  # without the columns of a mask
+        varied = before.var[columns] > EPSILON  # the input of a constant column was 0: there is no scale to keep
         ratio, shift = after.std / before.std, (after.mean - before.mean) / before.std
         first["layers.0.weight"][:] = weight * np.where(varied, ratio[columns], 1.0)
         shift = np.where(varied, shift[columns], 0.0)
@@ -126,7 +160,7 @@ class MLP:
         return theta
 
     def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Outputs (N, K) at network inputs (N, num_inputs)."""
+        """Outputs, shape (N, K), for network inputs, shape (N, num_inputs); nothing is checked."""
         out = np.empty((len(inputs), self.network.output_size), dtype=self.dtype)
         self.network.forward(theta, inputs, out)
         return out
@@ -148,15 +182,16 @@ def initialize(
     output_gain: float,
     ortho_init: bool,
 ) -> None:
-    """Fill the views of a flat parameter vector, in place.
+    """Fill the views of a flat parameter vector in place.
 
-    Hidden weights get gain sqrt(2), the last layer ``output_gain``, biases 0. Without ``ortho_init`` weights are
-    uniform in +-1/sqrt(fan_in), the last layer's scaled by ``output_gain``. "log_std" is left alone.
+    With ``ortho_init`` weights are orthogonal, with gain sqrt(2) in hidden layers and ``output_gain`` in the last.
+    Without it they are uniform in +-1/sqrt(fan_in), the last layer scaled by ``output_gain``. Biases are 0. "log_std"
+    is not changed.
 
     Parameters
     ----------
     parameters : dict
-        "layers.0.weight" (out, in), "layers.0.bias" (out,), ...: as ``Policy.unflatten`` gives them.
+        Views "layers.0.weight" (out, in), "layers.0.bias" (out,), ..., as ``Policy.unflatten`` returns them.
     """
     weights = [name for name in parameters if name.endswith("weight")]
     for name in weights:

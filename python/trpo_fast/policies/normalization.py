@@ -1,4 +1,4 @@
-"""Running statistics in float64, and the observation normaliser that lives inside a policy."""
+"""Running statistics in float64, and the observation normaliser of a policy."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,13 +14,13 @@ CLIP = 10.0  # normalised observations lie in [-CLIP, CLIP]
 
 @dataclass(frozen=True)
 class RunningMeanStd:
-    """Mean and population variance of everything seen so far; immutable, so a snapshot is a reference.
+    """Running mean and population variance. Immutable, so a snapshot is a reference.
 
     Parameters
     ----------
     mean, var : ndarray of float64, shape (D,)
     count : float
-        Samples seen; before the first one the statistics are mean 0 and variance 1.
+        Number of samples; before the first one the mean is 0 and the variance 1.
     """
 
     mean: npt.NDArray[np.float64]
@@ -29,12 +29,12 @@ class RunningMeanStd:
 
     @classmethod
     def initial(cls, size: int) -> "RunningMeanStd":
-        """Mean 0 and variance 1 over ``size`` columns, nothing seen."""
+        """Statistics of ``size`` columns before the first sample: mean 0, variance 1, count 0."""
         return cls(np.zeros(size), np.ones(size))
 
     @property
     def is_possible(self) -> bool:
-        """Whether anything can have such statistics."""
+        """Whether the statistics are valid: finite values, no negative variance or count."""
         finite = all(bool(np.isfinite(a).all()) for a in (self.mean, self.var, self.count))
         return finite and bool((self.var >= 0.0).all()) and self.count >= 0.0
 
@@ -44,7 +44,7 @@ class RunningMeanStd:
         return np.sqrt(self.var + EPSILON)
 
     def updated(self, samples: npt.NDArray[Any]) -> "RunningMeanStd":
-        """The statistics after ``samples`` (N, D) too (Chan, Golub & LeVeque 1983, Eq. 2.1)."""
+        """Statistics that include ``samples`` (N, D) (Chan, Golub & LeVeque 1983, Eq. 2.1)."""
         samples = np.asarray(samples, dtype=np.float64)
         mean, var, n = samples.mean(axis=0), samples.var(axis=0), float(len(samples))
         if self.count == 0.0:
@@ -59,8 +59,21 @@ class RunningMeanStd:
 class ObservationNormalizer:
     """x_hat = clip((x - mean) / sqrt(var + 1e-8), -10, 10), rounded once to the policy's dtype.
 
-    Frozen during an iteration; ``merged`` gives the next one. With ``enabled=False`` observations pass unchanged. Where
-    ``columns`` (D,) is False, the statistics stay mean 0 and variance 1.
+    Immutable: ``updated`` returns the normaliser of the next iteration.
+
+    Parameters
+    ----------
+    statistics : RunningMeanStd
+        Statistics of the observations, D columns.
+    enabled : bool
+        False passes observations through unchanged.
+    columns : ndarray of bool, shape (D,), optional
+        Columns to normalise; the others keep mean 0 and variance 1. All by default.
+
+    Attributes
+    ----------
+    kernel
+        Normaliser of the compiled core.
     """
 
     statistics: RunningMeanStd
@@ -77,7 +90,7 @@ class ObservationNormalizer:
         object.__setattr__(self, "kernel", kernel)
 
     def updated(self, observations: npt.NDArray[Any]) -> "ObservationNormalizer":
-        """The normaliser that has seen ``observations`` (N, D), raw, too."""
+        """Normaliser whose statistics include the raw ``observations`` (N, D)."""
         if not self.enabled:
             return self
         statistics = self.statistics.updated(observations)

@@ -1,4 +1,4 @@
-"""Policy: a network whose outputs are distribution parameters, the distribution, and the observation normaliser."""
+"""Policy: a network that outputs distribution parameters, the distribution, and the observation normaliser."""
 
 import copy
 from collections.abc import Sequence
@@ -26,8 +26,9 @@ MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0  # the kernels' clamp
 class Actor:
     """A policy at one theta, ready to act: an immutable snapshot; updates replace it, so any thread may use it.
 
-    ``act(observations, noise, out, env_actions=None)`` is ``Policy.act`` with nothing to prepare and nothing allocated.
-    It also fills ``env_actions``, an (n, A) view of what ``codec.empty_env_actions`` gave.
+    ``act(observations, noise, out, env_actions=None)`` does what ``Policy.act`` does, without any preparation or
+    allocation. If given, ``env_actions``, an (n, A) view of an array from ``codec.empty_env_actions``, receives the
+    actions for the environment.
 
     Attributes
     ----------
@@ -38,7 +39,7 @@ class Actor:
     Raises
     ------
     InvalidArgumentError
-        If theta is not one of the policy.
+        If theta has another shape or dtype than the policy's parameters.
     """
 
     __slots__ = ("act", "policy", "theta")
@@ -52,48 +53,54 @@ class Actor:
 
 
 class Policy:
-    """pi(a | s; theta): Network composed with Distribution. Immutable; theta is an argument of every method.
+    """pi(a | s; theta): a network followed by a distribution. Immutable; theta is an argument of every method.
 
     Parameters
     ----------
     observation_space : gymnasium.spaces.Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of them
-        Observations are flattened; choices become one-hot vectors (``observations.py``).
+        Observations are flattened; choices become one-hot vectors (``spaces/observations.py``).
     action_space : gymnasium.spaces.Box, Discrete, MultiDiscrete or MultiBinary
     net_arch : sequence of int
         Widths of the hidden layers.
     activation_fn : {"tanh", "relu", "elu", "silu", "identity"}
+        Activation of the hidden layers.
     log_std_init : float
         Initial log standard deviation of a Box action, in -20..2.
     state_dependent_std : bool
-        The standard deviation of a Box action is an output of the network, not a parameter of its own.
+        The standard deviation of a Box action is an output of the network instead of a parameter.
     squash : bool
-        Actions of a bounded Box are stretched over its bounds by tanh, not clipped at them. Batches hold them before
-        that; KL and entropy are those of the Gaussian before it.
+        Actions of a bounded Box are mapped into its bounds by tanh instead of clipped. Batches hold the actions before
+        tanh; KL divergence and entropy are those of the Gaussian before tanh.
     use_masking : bool
-        Discrete or MultiDiscrete actions: a mask says which are possible (``action_masks.py``). It stands behind an
-        observation in the same row: wherever observations are asked for, they are (N, obs_dim + K) then, K that of
-        ``action_masks.size``.
+        For Discrete or MultiDiscrete actions: each observation carries an action mask that says which actions are
+        possible (``spaces/masks.py``). The mask is stored in the last columns: every argument of raw observations then
+        has shape (N, obs_dim + K) with K = ``action_masks.size``.
     ortho_init : bool
         Orthogonal initialisation, the last layer scaled by 0.01; otherwise uniform in +-1/sqrt(fan_in).
     normalize_observations : bool
-        Normalise observations, except choices, by running statistics kept in ``normalizer``.
+        Normalise observations, except choices, by the running statistics in ``normalizer``.
     dtype : {"float32", "float64"}
-        Of theta and of the kernels.
+        Dtype of theta and of the kernels.
 
     Attributes
     ----------
     policy_kwargs : dict
-        The arguments from ``net_arch`` to ``ortho_init``, but for ``use_masking``.
+        The arguments from ``net_arch`` to ``ortho_init``, without ``use_masking``.
+    codec : ActionCodec
+        Encodes and decodes actions.
     observation_codec : ObservationCodec
-        How observations become rows.
+        Encodes observations.
     action_masks : ActionMasks or None
-        With ``use_masking``.
-    normalizer : ObservationNormalizer
-        ``with_normalizer`` gives the same policy with another one.
+        The masks of the action space with ``use_masking``, else None.
+    network, distribution
+        Objects of the compiled core.
 
     Raises
     ------
-    UnsupportedSpaceError, InvalidArgumentError
+    UnsupportedSpaceError
+        If no policy exists for a space.
+    InvalidArgumentError
+        If another argument is invalid.
     """
 
     def __init__(
@@ -153,22 +160,27 @@ class Policy:
 
     @property
     def normalizer(self) -> ObservationNormalizer:
-        """Normaliser of the observations."""
+        """Normaliser of the observations; ``with_normalizer`` returns the policy with another one."""
         return self._normalizer
 
     def with_normalizer(self, normalizer: ObservationNormalizer) -> "Policy":
-        """The same policy with another normaliser; the network and the distribution are shared."""
+        """Copy of the policy with another normaliser; the network and the distribution are shared."""
         policy = copy.copy(self)
         policy._normalizer = normalizer
         return policy
 
     def with_statistics(self, statistics: RunningMeanStd) -> "Policy":
-        """The same policy with other running statistics of the observations, without those of an action mask.
+        """Copy of the policy with other running statistics of the observations.
+
+        Parameters
+        ----------
+        statistics : RunningMeanStd
+            Statistics of the ``observation_codec.num_features`` columns, without those of an action mask.
 
         Raises
         ------
         InvalidArgumentError
-            If they have another size or are not finite, or observations are not normalised.
+            If the statistics have another size or are invalid, or the policy does not normalise observations.
         """
         codec, normalizer = self.observation_codec, self._normalizer
         if not normalizer.enabled:
@@ -176,8 +188,8 @@ class Policy:
         for name in ("mean", "var"):
             values = float_array(name, getattr(statistics, name), (codec.num_features,), np.float64)
             if not np.isfinite(values).all() or (name == "var" and (values < 0.0).any()):
-                raise InvalidArgumentError(name, "finite values, variances >= 0", "others")
-        rest = codec.size - codec.num_features  # of a mask, which is not normalised
+                raise InvalidArgumentError(name, "finite values, variances >= 0", "NaN, Inf or negative ones")
+        rest = codec.size - codec.num_features  # columns of a mask, which are not normalised
         mean, var = np.append(statistics.mean, np.zeros(rest)), np.append(statistics.var, np.ones(rest))
         return self.with_normalizer(replace(normalizer, statistics=RunningMeanStd(mean, var, statistics.count)))
 
@@ -187,7 +199,7 @@ class Policy:
         return self._mlp.num_params
 
     def initial_parameters(self, seed: int | np.random.SeedSequence) -> npt.NDArray[Any]:
-        """A fresh theta, shape (P,), of the policy's dtype."""
+        """Initial theta, shape (P,), in the policy's dtype."""
         theta = self._mlp.initial_parameters(np.random.default_rng(seed))
         if self._log_std == "parameter":
             self.unflatten(theta)["log_std"][:] = self.log_std_init
@@ -196,23 +208,36 @@ class Policy:
         return theta
 
     def unflatten(self, theta: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-        """Views of theta (P,) by name: "layers.0.weight" (out, in), "layers.0.bias", ..., and "log_std" of a Box.
+        """Views of theta (P,) by name: "layers.0.weight" (out, in), "layers.0.bias" (out,), ..., "log_std" for a Box.
 
         The views are writable if theta is.
-        """
-        return self._mlp.unflatten(theta)
-
-    def check_theta(self, theta: Any, name: str = "theta") -> npt.NDArray[Any]:
-        """``theta`` as a contiguous (P,) array of the policy's dtype; anything else raises InvalidArgumentError."""
-        return self._mlp.check_theta(theta, name)
-
-    def check_observations(self, observations: Any) -> Observations:
-        """Raw observations, (N, obs_dim) of float32 or float64, checked; an ``Observations`` has been.
 
         Raises
         ------
         InvalidArgumentError
-            If they are not N observations of this policy, or their masks are not valid.
+            If ``theta`` is not an array of shape (P,).
+        """
+        return self._mlp.unflatten(theta)
+
+    def check_theta(self, theta: Any, name: str = "theta") -> npt.NDArray[Any]:
+        """``theta`` as a contiguous (P,) array of the policy's dtype.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If it is not an array of this dtype and shape; the message calls it ``name``.
+        """
+        return self._mlp.check_theta(theta, name)
+
+    def check_observations(self, observations: Any) -> Observations:
+        """Check raw observations, an array of float32 or float64, shape (N, obs_dim).
+
+        An ``Observations`` of the right size is returned unchanged: it has been checked before.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the array has another kind or shape, or holds an invalid action mask.
         """
         if isinstance(observations, Observations) and observations.size == self._mlp.num_inputs:
             return observations
@@ -222,14 +247,26 @@ class Policy:
         return Observations(rows)
 
     def rows(self, observation: Any, action_masks: Any = None) -> tuple[npt.NDArray[np.float64], bool]:
-        """One observation, or a batch as vector environments make it, as kernel rows (n, obs_dim); whether it is one.
+        """Encode one observation, or a batch as vector environments return it.
 
-        ``action_masks`` are those of a masked policy: one mask, or one a row of a batch; all actions if not given.
+        Parameters
+        ----------
+        observation : observation, or batch of n observations, of the space
+        action_masks : array-like, optional
+            With ``use_masking``: one mask, or one for each observation of a batch. All actions by default.
+
+        Returns
+        -------
+        rows : ndarray of float64, shape (n, obs_dim)
+            Encoded observations, n = 1 for a single one.
+        is_batch : bool
+            Whether ``observation`` is a batch.
 
         Raises
         ------
         InvalidArgumentError
-            If the observation is none of the space, has values that are not finite or above 1e18, or masks are none.
+            If the observation is not in the space, has values that are not finite or of magnitude above 1e18, or a mask
+            is not valid.
         """
         rows, is_batch = self.observation_codec.rows(observation)
         if action_masks is None:
@@ -246,9 +283,27 @@ class Policy:
     def check_transitions(
         self, observations: Any, actions: npt.NDArray[Any], rows: slice | npt.NDArray[Any] | None = None
     ) -> tuple[Observations, npt.NDArray[Any]]:
-        """Observations and the actions taken there, encoded (N, A); with ``rows`` only some of them.
+        """Check observations and the actions taken there, as a ``Batch`` holds them.
 
-        InvalidArgumentError if they are not those of a batch, or an action is impossible by its mask.
+        Parameters
+        ----------
+        observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim)
+            Raw observations.
+        actions : ndarray
+            N actions as in a ``Batch``.
+        rows : slice or index array, optional
+            Transitions to return; all by default.
+
+        Returns
+        -------
+        observations : Observations
+        encoded : ndarray of the policy's dtype, shape (N, A)
+            Encoded actions.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If an array has the wrong kind or shape, or a mask rules out an action.
         """
         observations = self.check_observations(observations)
         encoded = self.codec.encode(actions, len(observations))
@@ -258,25 +313,28 @@ class Policy:
         return observations[rows], np.ascontiguousarray(encoded[rows])
 
     def check_possible(self, encoded: npt.NDArray[Any], observations: Observations) -> None:
-        """InvalidArgumentError if actions, encoded (N, A), are impossible by the masks of ``observations``."""
+        """Raise InvalidArgumentError if the masks in ``observations`` rule out one of the encoded actions (N, A)."""
         if self.action_masks is not None:
             self.action_masks.check_actions(encoded, observations.rows[:, -self.action_masks.size :])
 
     def normalize(self, observations: Any) -> npt.NDArray[Any]:
-        """Network inputs (N, obs_dim), of the policy's dtype, for raw observations."""
+        """Network inputs, shape (N, obs_dim), in the policy's dtype, for raw observations."""
         return self.check_observations(observations).inputs(self._normalizer.kernel, self.dtype)
 
     def critic_inputs(self, observations: Any) -> npt.NDArray[Any]:
-        """As ``normalize``, without the action masks, which a critic does not see."""
+        """Network inputs of the critic: as ``normalize``, without the action masks."""
         inputs = self.normalize(observations)
         return inputs if self.action_masks is None else np.ascontiguousarray(inputs[:, : -self.action_masks.size])
 
     def renormalized(self, theta: npt.NDArray[Any], normalizer: ObservationNormalizer) -> npt.NDArray[Any]:
-        """The theta that is under ``normalizer`` the policy that ``theta`` is under the present one."""
+        """The theta that gives, under ``normalizer``, the same policy as ``theta`` under the present normaliser.
+
+        Exact except for rounding and for inputs that are clipped.
+        """
         return self._mlp.renormalized(self.check_theta(theta), self._normalizer, normalizer)
 
     def actor(self, theta: npt.NDArray[Any]) -> Actor:
-        """The policy ``theta`` ready to act; later changes of the array do not reach it."""
+        """An actor at ``theta``, which is copied."""
         return Actor(self, theta)
 
     def act(
@@ -286,15 +344,19 @@ class Policy:
         noise: npt.NDArray[Any] | None,
         out: npt.NDArray[Any],
     ) -> None:
-        """Normalise, forward and sample once; for more calls with one theta, make an ``actor``. Converts nothing.
+        """Normalise, forward and sample once. For several calls with one theta, make an ``actor``.
+
+        No argument is converted.
 
         Parameters
         ----------
         theta : ndarray, shape (P,)
-        observations : ndarray of float64, shape (n, obs_dim), raw
-        noise : ndarray of the policy's dtype, shape (n, A), standard normal; None for the most probable action
+        observations : ndarray of float64, shape (n, obs_dim)
+            Raw observations.
+        noise : ndarray of the policy's dtype, shape (n, A), or None
+            Standard normal noise; None for the most probable action.
         out : ndarray of the policy's dtype, shape (n, A)
-            Receives encoded actions (``codec.decode`` and ``codec.to_env`` turn them into actions).
+            Receives encoded actions; ``codec.decode`` and ``codec.to_env`` turn them into actions.
 
         Raises
         ------
@@ -304,11 +366,11 @@ class Policy:
         self.actor(theta).act(observations, noise, out)
 
     def dist_params(self, theta: npt.NDArray[Any], observations: Any) -> npt.NDArray[Any]:
-        """Distribution parameters phi (N, K) at raw observations: [mean, log_std] of a Box, logits otherwise."""
+        """Distribution parameters phi, shape (N, K), at raw observations: [mean, log_std] for a Box, else logits."""
         return self.forward(theta, self.normalize(observations))
 
     def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Distribution parameters phi (N, K) at network inputs (N, obs_dim), as ``normalize`` gives them."""
+        """Distribution parameters phi, shape (N, K), at network inputs, shape (N, obs_dim), from ``normalize``."""
         inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
         return self._mlp.forward(self.check_theta(theta), inputs)
 
@@ -317,7 +379,7 @@ class Policy:
     ) -> npt.NDArray[np.float64]:
         """log pi(a_n | s_n; theta), shape (N,), in nats.
 
-        ``actions`` are those of a batch; of squashed ones it is the density where the environment has them.
+        ``actions`` are as in a ``Batch``. For squashed actions the density is that of the action in the environment.
         """
         phi = self.dist_params(theta, observations)
         out = np.empty(len(phi))
@@ -335,7 +397,7 @@ class Policy:
         return out
 
     def mean_std(self, theta: npt.NDArray[Any], observations: Any) -> float:
-        """The mean standard deviation of a Box action at raw observations; NaN for other actions."""
+        """Mean standard deviation of a Box action over raw observations; NaN for other actions."""
         if self._log_std == "none":
             return float("nan")
         observations = self.check_observations(observations)

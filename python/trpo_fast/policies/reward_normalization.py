@@ -1,4 +1,4 @@
-"""Rewards in units of the standard deviation of the discounted return, as in VecNormalize of Stable-Baselines3."""
+"""Reward normalisation by the standard deviation of the discounted return, as in Stable-Baselines3's VecNormalize."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +12,16 @@ from trpo_fast.validation import float_array
 
 @dataclass(frozen=True)
 class RewardNormalizer:
-    """clip(r / sqrt(Var[R] + 1e-8), -10, 10), with R_t = gamma R_{t-1} + r_t running through each episode.
+    """clip(r / sqrt(Var[R] + 1e-8), -10, 10) with the running return R_t = gamma R_{t-1} + r_t of each episode.
 
-    Immutable: ``updated`` gives the next one. All rewards of a rollout are scaled by the same number.
+    Immutable: ``updated`` returns the next one. All rewards of a rollout are scaled by the same factor.
 
     Parameters
     ----------
     statistics : RunningMeanStd
-        Of every R so far.
+        Statistics of all running returns, one column.
     returns : ndarray of float64, shape (n,)
-        R of each environment's open episode.
+        Running return of each environment's open episode.
     """
 
     statistics: RunningMeanStd
@@ -29,7 +29,7 @@ class RewardNormalizer:
 
     @classmethod
     def initial(cls, num_envs: int) -> "RewardNormalizer":
-        """Before the first reward."""
+        """The normaliser before the first reward."""
         return cls(RunningMeanStd.initial(1), np.zeros(num_envs))
 
     def updated(
@@ -39,9 +39,17 @@ class RewardNormalizer:
         valid: npt.NDArray[np.bool_],
         gamma: float,
     ) -> "RewardNormalizer":
-        """The normaliser after the ``rewards`` (T, n) of a rollout too.
+        """Normaliser that includes the rewards of a rollout.
 
-        ``done`` (T, n) are the ends of episodes, ``valid`` (T, n) the steps that are transitions.
+        Parameters
+        ----------
+        rewards : ndarray, shape (T, n)
+        done : ndarray of bool, shape (T, n)
+            True where an episode ended.
+        valid : ndarray of bool, shape (T, n)
+            False where the step was an autoreset and not a transition.
+        gamma : float
+            Discount factor.
         """
         discounted = np.empty_like(rewards)
         returns = self.returns.copy()
@@ -52,7 +60,7 @@ class RewardNormalizer:
         return RewardNormalizer(self.statistics.updated(discounted[valid][:, None]), returns)
 
     def scaled(self, rewards: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Rewards, of any shape, in these units."""
+        """Normalised rewards, of the same shape."""
         scaled: npt.NDArray[np.float64] = np.clip(rewards / self.statistics.std[0], -CLIP, CLIP)
         return scaled
 
@@ -63,22 +71,24 @@ class RewardNormalizer:
         return RewardNormalizer(self.statistics, returns)
 
     def get_state(self) -> dict[str, Any]:
-        """As plain values."""
+        """The statistics and running returns as plain values."""
         s = self.statistics
         return {"mean": s.mean, "var": s.var, "count": s.count, "returns": self.returns}
 
     def with_state(self, state: dict[str, Any]) -> "RewardNormalizer":
-        """The one that gave ``state``; for another number of environments, their running returns start at 0.
+        """The normaliser whose ``get_state`` returned ``state``.
+
+        For another number of environments, the running returns start at 0.
 
         Raises
         ------
         KeyError, TypeError, ValueError
-            If ``state`` is not such a state.
+            If ``state`` is not valid.
         """
         mean, var = (float_array(name, state[name], (1,), np.float64) for name in ("mean", "var"))
         statistics = RunningMeanStd(mean, var, float(state["count"]))
         returns = float_array("returns", state["returns"], (None,), np.float64)
         if not (statistics.is_possible and np.isfinite(returns).all()):
-            raise ValueError("not statistics of rewards")
+            raise ValueError("invalid statistics of rewards")
         same = returns.shape == self.returns.shape
         return RewardNormalizer(statistics, returns if same else np.zeros_like(self.returns))

@@ -15,20 +15,20 @@ from trpo_fast.validation import describe, float_array
 
 @dataclass(frozen=True)
 class ModelState:
-    """Learned state, committed atomically: a model replaces it by one assignment, so no part is newer than another.
+    """Learned state, committed atomically: a model replaces it by one assignment, so all parts belong together.
 
     Parameters
     ----------
     actor : Actor
-        The policy with its observation statistics and its parameters theta, ready to act.
+        The policy with its observation statistics, at its parameters theta.
     critic : CriticState
         Parameters of the critic, Adam's moments and the statistics of its targets.
     reward_normalizer : RewardNormalizer
         Statistics of the rewards, and the running return of each open episode.
     radius : float or None
-        Radius of an adaptive trust region; None if it is not adaptive, or before the first update.
+        Radius of an adaptive trust region, in nats; None if it is not adaptive, or before the first update.
     n_updates : int
-        Updates so far, those of the critic alone included.
+        Updates so far, including those of the critic alone.
     """
 
     actor: Actor
@@ -48,7 +48,7 @@ class ModelState:
         return self.actor.theta
 
     def with_policy(self, policy: Policy, theta: npt.NDArray[Any]) -> "ModelState":
-        """The same state with another normaliser in the policy, or other parameters."""
+        """Copy of the state with another policy (another normaliser) and other parameters theta."""
         return replace(self, actor=policy.actor(theta))
 
     def parameters(self, value_function: ValueFunction) -> dict[str, dict[str, npt.NDArray[Any]]]:
@@ -61,7 +61,7 @@ class ModelState:
     def with_parameters(
         self, value_function: ValueFunction, parameters: dict[str, dict[str, npt.NDArray[Any]]]
     ) -> "ModelState":
-        """The same state with other parameters, named as ``parameters`` names them; statistics and moments stay.
+        """Copy of the state with other parameters, named as in ``parameters``; statistics and moments stay.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""ValueFunction: the critic, a network of its own, fitted by minibatch Adam."""
+"""ValueFunction: the critic, a separate network fitted by minibatch Adam."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,16 +20,18 @@ from trpo_fast.validation import check_integer, check_real, describe, float_arra
 
 @dataclass(frozen=True)
 class CriticState:
-    """Everything the critic learns; immutable, so that it commits whole or not at all.
+    """Learned state of the critic. Immutable, so it is committed completely or not at all.
 
     Parameters
     ----------
-    theta, first_moment, second_moment : ndarray, shape (P,)
-        Parameters, and Adam's moments of their gradient.
+    theta : ndarray, shape (P,)
+        Parameters.
+    first_moment, second_moment : ndarray, shape (P,)
+        Adam's moments of the gradient.
     n_steps : int
         Adam steps taken.
     target_statistics : RunningMeanStd
-        Of the returns seen, one column; used with ``normalize_returns``.
+        Statistics of the returns, one column; used with ``normalize_returns``.
     """
 
     theta: npt.NDArray[Any]
@@ -43,11 +45,11 @@ class ValueFitStatus(Enum):
     """How a fit of the critic ended."""
 
     COMMITTED = "committed"
-    NON_FINITE = "non_finite"  # a target, the loss or a parameter was not finite: the state is the old one
+    NON_FINITE = "non_finite"  # a target, the loss or a parameter was not finite: the state is unchanged
 
 
 class ValueFit(NamedTuple):
-    """The critic after a fit, and the evidence: mean squared error over the last pass, in squared units of returns."""
+    """Result of a fit: state, status, and mean squared error over the last pass, in squared units of the return."""
 
     state: CriticState
     status: ValueFitStatus
@@ -65,6 +67,10 @@ class ValueFunction:
         As for ``Policy``; the last layer has gain 1.
     normalize_returns : bool
         Fit to targets normalised by their running mean and standard deviation.
+
+    Raises
+    ------
+    InvalidArgumentError, UnsupportedSpaceError
     """
 
     def __init__(
@@ -95,7 +101,7 @@ class ValueFunction:
         return self._mlp.num_params
 
     def initial_state(self, seed: int | np.random.SeedSequence) -> CriticState:
-        """A fresh critic with Adam's moments at 0."""
+        """Initial state: drawn parameters, Adam's moments at 0, no target statistics."""
         theta = self._mlp.initial_parameters(np.random.default_rng(seed))
         return CriticState(theta, np.zeros_like(theta), np.zeros_like(theta), 0, RunningMeanStd.initial(1))
 
@@ -104,7 +110,18 @@ class ValueFunction:
         return self._mlp.unflatten(theta)
 
     def predict(self, state: CriticState, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Values (N,) at network inputs (N, obs_dim), which ``Policy.normalize`` makes from observations."""
+        """Values, float64 of shape (N,), in units of the return.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, obs_dim)
+            Network inputs, from ``Policy.critic_inputs``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``inputs`` or ``state`` does not fit the network.
+        """
         inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
         values = self._mlp.forward(self._mlp.check_theta(state.theta), inputs)[:, 0].astype(np.float64)
         if self.normalize_returns:
@@ -121,15 +138,32 @@ class ValueFunction:
         batch_size: int,
         learning_rate: float,
     ) -> ValueFit:
-        """Minibatch Adam on mean((V - return)^2); the state that comes back is new, or the old one if not finite.
+        """Minimise mean((V - return)^2) by minibatch Adam.
 
         Parameters
         ----------
+        state : CriticState
+            Where the fit starts; not changed.
         inputs : ndarray, shape (N, obs_dim)
-            Network inputs.
+            Network inputs, from ``Policy.critic_inputs``.
         returns : ndarray, shape (N,)
+            Targets.
         order : ndarray of int64, shape (n_critic_updates, N)
-            For every pass the order of the rows; consecutive ``batch_size`` of them are a minibatch.
+            Order of the rows in each pass; consecutive ``batch_size`` of them are a minibatch.
+        batch_size : int
+            Rows in a minibatch.
+        learning_rate : float
+            Adam's step size.
+
+        Returns
+        -------
+        ValueFit
+            With a new state, or ``state`` itself if a value was not finite.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If an array has the wrong kind or shape, or a number is out of its range.
         """
         return self.begin_fit(
             state, inputs, returns, order, batch_size=batch_size, learning_rate=learning_rate
@@ -145,7 +179,10 @@ class ValueFunction:
         batch_size: int,
         learning_rate: float,
     ) -> "PendingFit":
-        """``fit`` on another thread, if the package may use one (``set_num_threads``); parameters as there."""
+        """Start ``fit``, on another thread if the package may use one (``set_num_threads``).
+
+        Parameters and errors are those of ``fit``; ``PendingFit.result`` returns its result.
+        """
         check_integer("batch_size", batch_size, at_least=1)
         check_real("learning_rate", learning_rate, above=0.0)
         inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
@@ -174,9 +211,9 @@ class ValueFunction:
 
 
 class PendingFit:
-    """A fit of the critic that another thread may be doing; ``result`` is what ``ValueFunction.fit`` returns.
+    """A fit of the critic that may run on another thread; ``result`` returns what ``ValueFunction.fit`` returns.
 
-    The state it began with is not touched. Dropping it ends the fit at its next minibatch.
+    The initial state is not changed. Deleting the object stops the fit at its next minibatch.
     """
 
     def __init__(self, state: CriticState, task: Any, statistics: RunningMeanStd, scale: float) -> None:
@@ -186,7 +223,7 @@ class PendingFit:
         self._scale = scale  # of the targets, in units of returns
 
     def result(self) -> ValueFit:
-        """Wait for the end of the fit, or do it here if no other thread has begun."""
+        """Wait for the fit to end, or run it in this thread if no other thread has started it."""
         if self._task is None:
             return ValueFit(self._state, ValueFitStatus.NON_FINITE, float("nan"))
         self._task.finish()
