@@ -276,7 +276,7 @@ class Policy:
         masks = action_masks if is_batch else [action_masks]
         fit = isinstance(masks, Sequence | np.ndarray) and len(masks) == len(rows)
         if not fit or not all(map(self.action_masks.take, masks, rows[:, -self.action_masks.size :])):
-            expected = f"{len(rows)} masks of {self.action_masks.size} zeros and ones, one at least for each choice"
+            expected = f"{len(rows)} masks of {self.action_masks.size} zeros and ones, at least one for each choice"
             raise InvalidArgumentError("action_masks", expected, describe(masks))
         return rows, is_batch
 

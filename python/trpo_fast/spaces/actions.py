@@ -1,4 +1,4 @@
-"""Action spaces: which distribution a space gets, and how its actions travel between batch, kernels and env.step."""
+"""Action spaces: the distribution of a space, and conversion of actions between batches, kernels and environments."""
 
 import math
 from typing import Any
@@ -16,47 +16,49 @@ _SUPPORTED = "expected Box (floating point, 1-D or more), Discrete, MultiDiscret
 
 
 def count_dist_params(space: gym.Space[Any]) -> int:
-    """How many distribution parameters a policy over ``space`` has; nothing is allocated."""
+    """Number of distribution parameters of a policy over ``space``, computed without allocating anything."""
     choices = num_choices(space)
     size = int(choices.sum()) if choices.size else math.prod(space.shape or ())
     return 2 * size if isinstance(space, gym.spaces.Box) else size
 
 
 class ActionCodec:
-    """One action space: its distribution, and its actions as batches, as kernel rows and as env.step wants them.
+    """One action space: its distribution, and its actions in batches, encoded for the kernels, and for ``env.step``.
 
-    In a batch an action is what the policy sampled: Box (N, d) unclipped, Discrete (N,) int64, MultiDiscrete (N, k)
-    int64, MultiBinary (N, k) int8. The kernels work on rows (N, A) of the policy's dtype with choices counted from 0.
+    A batch holds actions as the policy sampled them: Box (N, d) unclipped, Discrete (N,) int64, MultiDiscrete (N, k)
+    int64, MultiBinary (N, k) int8. Encoded actions are (N, A) of the policy's dtype, with choices counted from 0.
 
     A squashed Box action u reaches the environment as low + (high - low) (1 + tanh u) / 2. The map is one to one, so
-    that ratios and KL divergences are those of the Gaussian u; the density is another.
+    probability ratios and KL divergences are those of the Gaussian u; the density differs (``log_slope``).
 
     Parameters
     ----------
     space : gymnasium.Space
     dtype : float32 or float64
+        Dtype of encoded actions.
     squash : bool
-        Stretch actions of a bounded Box over its bounds by tanh, instead of clipping them.
+        Map actions of a bounded Box into its bounds by tanh instead of clipping them.
 
     Attributes
     ----------
     distribution
-        Of the kernels.
+        Distribution of the compiled core.
     size : int
-        Columns A of a kernel row, and of its noise.
+        Columns A of encoded actions and of their noise.
     num_choices : ndarray of int64, shape (A,)
-        Of Discrete and MultiDiscrete; else empty.
+        Choices of each part of a Discrete or MultiDiscrete; empty for other spaces.
     start : ndarray of int64, shape (A,)
-        What is added to choices, counted from 0, for an environment; else 0.
+        Offset added to choices for the environment; 0 for other spaces.
+    is_box, squash : bool
     range
-        Of the kernels: what an environment takes for a row.
+        Action range of the compiled core, which turns encoded actions into actions for the environment.
 
     Raises
     ------
     UnsupportedSpaceError
         If no distribution exists for the space.
     InvalidArgumentError
-        If ``squash`` has no bounds.
+        If ``squash`` is True and the space is not a Box with finite bounds.
     """
 
     def __init__(self, space: gym.Space[Any], dtype: npt.DTypeLike, squash: bool = False) -> None:
@@ -97,30 +99,41 @@ class ActionCodec:
 
     @property
     def has_log_std(self) -> bool:
-        """Whether the distribution is a Gaussian, whose second half of parameters are log standard deviations."""
+        """Whether the distribution is a Gaussian: the second half of its parameters are log standard deviations."""
         return self.is_box
 
     @property
     def sums_independent_dimensions(self) -> bool:
-        """Whether the distribution is a product over the columns of one kind (Box, MultiBinary)."""
+        """Whether the action dimensions are independent and of one kind (Box, MultiBinary)."""
         return self.is_box or isinstance(self.space, gym.spaces.MultiBinary)
 
-    def log_slope(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """log |d action / d row| (N,), between kernel rows (N, A) and the actions that they are to an environment."""
+    def log_slope(self, encoded: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """log |d action / d encoded|, shape (N,), summed over dimensions: 0 unless actions are squashed."""
         if not self.squash:
-            return np.zeros(len(rows))
-        u = rows.astype(np.float64)
-        log_derivative = 2.0 * (np.log(2.0) - np.logaddexp(u, -u))  # of tanh, log(1 - tanh(u)^2)
+            return np.zeros(len(encoded))
+        u = encoded.astype(np.float64)
+        log_derivative = 2.0 * (np.log(2.0) - np.logaddexp(u, -u))  # log(1 - tanh(u)^2), the derivative of tanh
         slopes: npt.NDArray[np.float64] = (np.log(self._half_width) + log_derivative).sum(axis=1)
         return slopes
 
     def encode(self, actions: Any, n: int | None = None) -> npt.NDArray[Any]:
-        """Batch actions as kernel rows (N, A); ``n`` is the N expected, None for any.
+        """Encode the actions of a batch.
+
+        Parameters
+        ----------
+        actions : ndarray
+            N actions as in a ``Batch``.
+        n : int, optional
+            Expected N; any number of actions by default.
+
+        Returns
+        -------
+        encoded : ndarray of the policy's dtype, shape (N, A)
 
         Raises
         ------
         InvalidArgumentError
-            If the array's kind or shape is not that of a batch, or a discrete action is outside the space.
+            If the array has another kind or shape, or a discrete action is outside the space.
         """
         batch_dtype, shape = self._batch_layout()
         is_array = isinstance(actions, np.ndarray) and actions.ndim == len(shape) and actions.shape[1:] == shape[1:]
@@ -131,29 +144,32 @@ class ActionCodec:
         with np.errstate(over="ignore"):
             if not self.is_box:
                 actions = actions.astype(np.int64) - self.start
-            rows = actions.reshape(len(actions), self.size).astype(self.dtype)
+            encoded = actions.reshape(len(actions), self.size).astype(self.dtype)
         if not self.is_box:
-            self._check_inside(rows, actions)
-        return np.ascontiguousarray(rows)
+            self._check_inside(encoded, actions)
+        return np.ascontiguousarray(encoded)
 
-    def decode(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Kernel rows (N, A) as batch actions."""
+    def decode(self, encoded: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Turn encoded actions (N, A) into the actions of a batch; the inverse of ``encode``."""
         batch_dtype, shape = self._batch_layout()
-        actions: npt.NDArray[Any] = rows.reshape(shape).astype(batch_dtype)
+        actions: npt.NDArray[Any] = encoded.reshape(shape).astype(batch_dtype)
         return actions if self.is_box else (actions + self.start).astype(batch_dtype, copy=False)
 
-    def to_env(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Kernel rows (N, A) as (N, *space.shape) actions of the space: clipped to its bounds and in its dtype."""
-        actions = self.empty_env_actions(len(rows))
-        self._kernels.to_env(self.range, rows, actions.reshape(len(rows), self.size))
+    def to_env(self, encoded: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Turn encoded actions (N, A) into actions for ``env.step``, shape (N, *space.shape), in the space's dtype.
+
+        Box actions are clipped to the bounds, or squashed into them.
+        """
+        actions = self.empty_env_actions(len(encoded))
+        self._kernels.to_env(self.range, encoded, actions.reshape(len(encoded), self.size))
         return self.in_space(actions)
 
     def empty_env_actions(self, *size: int) -> npt.NDArray[Any]:
-        """Memory (*size, *space.shape) for actions of the space, of a dtype that the kernels can write."""
+        """Uninitialised array (*size, *space.shape) for actions of the space, in a dtype that the kernels can write."""
         return np.empty((*size, *(self.space.shape or ())), dtype=self._env_dtype)
 
     def in_space(self, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Such actions in the dtype of the space."""
+        """Convert actions from ``empty_env_actions`` to the dtype of the space; a copy only if it differs."""
         return actions.astype(self.space.dtype, copy=False)
 
     def _batch_layout(self) -> tuple[np.dtype[Any], tuple[int, ...]]:
@@ -163,9 +179,9 @@ class ActionCodec:
             return np.dtype(np.int64), (-1,)
         return np.dtype(np.int8 if isinstance(self.space, gym.spaces.MultiBinary) else np.int64), (-1, self.size)
 
-    def _check_inside(self, rows: npt.NDArray[Any], actions: npt.NDArray[Any]) -> None:
+    def _check_inside(self, encoded: npt.NDArray[Any], actions: npt.NDArray[Any]) -> None:
         choices = self.num_choices if self.num_choices.size else 2
-        outside = ((rows < 0) | (rows >= choices)).any(axis=1)
+        outside = ((encoded < 0) | (encoded >= choices)).any(axis=1)
         if outside.any():
             row = int(np.argmax(outside))
             raise InvalidArgumentError("actions", f"actions of {self.space}", f"{actions[row]} in row {row}")

@@ -1,4 +1,4 @@
-"""What spaces say of choices, and when two spaces are the same."""
+"""Numbers of choices in a space, and equality of spaces."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ Spaces = tuple[gym.Space[Any], gym.Space[Any]]  # of observations and actions
 
 
 def num_choices(space: gym.Space[Any]) -> npt.NDArray[np.int64]:
-    """How many choices each part of a Discrete (one) or MultiDiscrete has, flat; of other spaces nothing."""
+    """Choices of each part of a Discrete (one part) or MultiDiscrete, a flat int64 array; empty for other spaces."""
     if isinstance(space, gym.spaces.Discrete):
         return np.array([space.n], np.int64)
     return space.nvec.ravel().astype(np.int64) if isinstance(space, gym.spaces.MultiDiscrete) else np.empty(0, np.int64)
 
 
 def same_spaces(some: tuple[gym.Space[Any], ...], others: tuple[gym.Space[Any], ...]) -> bool:
-    """Whether spaces are equal and name their parts in the same order, which decides on columns."""
+    """Whether spaces are equal and have their Dict keys in the same order, which determines the order of columns."""
     return some == others and [_keys(space) for space in some] == [_keys(space) for space in others]
 
 

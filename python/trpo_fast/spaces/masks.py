@@ -1,4 +1,4 @@
-"""Action masks: which choices of a discrete action space are possible now."""
+"""Action masks: which choices of a discrete action space are possible in a state."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError
 from trpo_fast.spaces.kinds import num_choices
 from trpo_fast.validation import describe
 
-KEY = "action_mask"  # in an environment's info, as Gymnasium's own environments have it
-METHOD = "action_masks"  # of an environment, as sb3-contrib wants it
+KEY = "action_mask"  # key in an environment's info, as in Gymnasium's own environments
+METHOD = "action_masks"  # method of an environment, as in sb3-contrib
 
 
 class ActionMasks:
     """The masks of one action space.
 
-    A mask has a 1 (True) for each choice that is possible, otherwise a 0, and leaves a choice at least. That of a
-    MultiDiscrete has the masks of its parts one after the other, or in a tuple.
+    A mask has a 1 (True) for each choice that is possible and a 0 for the others, and leaves at least one choice. The
+    mask of a MultiDiscrete is the concatenation of the masks of its parts, or a tuple of them.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class ActionMasks:
     Raises
     ------
     InvalidArgumentError
-        If the space is another.
+        If the space is of another kind.
     """
 
     def __init__(self, space: gym.Space[Any]) -> None:
@@ -44,7 +44,7 @@ class ActionMasks:
         self._begins = np.cumsum([0, *parts[:-1]])
 
     def take(self, mask: Any, out: npt.NDArray[np.float64]) -> bool:
-        """Whether ``mask`` is one; ``out`` (size,) receives it as zeros and ones."""
+        """Copy a mask to ``out`` (size,) as zeros and ones; return whether ``mask`` is valid."""
         try:
             flat = (
                 np.concatenate([np.ravel(part) for part in mask]) if isinstance(mask, tuple | list) else np.ravel(mask)
@@ -57,36 +57,36 @@ class ActionMasks:
         return True
 
     def _fit(self, masks: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Which rows (N, size) are masks."""
+        """Which rows of ``masks`` (N, size) are valid masks, shape (N,)."""
         of_bits = ((masks == 0) | (masks == 1)).all(axis=1)
         leaves_one = np.logical_or.reduceat(masks != 0, self._begins, axis=1).all(axis=1)
         fit: npt.NDArray[np.bool_] = of_bits & leaves_one
         return fit
 
     def check_rows(self, masks: npt.NDArray[np.float64]) -> None:
-        """InvalidArgumentError if a row of ``masks`` (N, size) is none."""
+        """Raise InvalidArgumentError if a row of ``masks`` (N, size) is not a valid mask."""
         fit = self._fit(masks)
         if not fit.all():
             row = int(np.argmin(fit))
-            expected = f"a mask in the last {self.size} columns, zeros and ones, one at least for each choice"
+            expected = f"a mask in the last {self.size} columns, zeros and ones, at least one for each choice"
             raise InvalidArgumentError("observations", expected, f"{masks[row]} in row {row}")
 
-    def check_actions(self, rows: npt.NDArray[Any], masks: npt.NDArray[np.float64]) -> None:
-        """InvalidArgumentError if an action, of kernel rows (N, A), is impossible by its row of ``masks`` (N, size)."""
-        possible = np.take_along_axis(masks, self._begins + rows.astype(np.int64), axis=1).all(axis=1)
+    def check_actions(self, encoded: npt.NDArray[Any], masks: npt.NDArray[np.float64]) -> None:
+        """Raise InvalidArgumentError if an encoded action (N, A) is ruled out by its row of ``masks`` (N, size)."""
+        possible = np.take_along_axis(masks, self._begins + encoded.astype(np.int64), axis=1).all(axis=1)
         if not possible.all():
             row = int(np.argmin(possible))
-            raise InvalidArgumentError("actions", "actions that their masks leave", f"{rows[row]} in row {row}")
+            raise InvalidArgumentError("actions", "actions that their masks allow", f"{encoded[row]} in row {row}")
 
     def take_from(
         self, env: gym.Env[Any, Any], info: Any, out: npt.NDArray[np.float64], number: int, step: int
     ) -> None:
-        """The mask that an environment offers in its info, or by its method; ``out`` (size,) receives it.
+        """Copy the mask from an environment's ``info``, or from its method, to ``out`` (size,).
 
         Raises
         ------
         EnvironmentFaultError
-            If there is none, or it is unfit; it names the environment by ``number``, and the step.
+            If there is no mask, or it is not valid. The error names environment ``number`` and the step.
         """
         mask = info.get(KEY) if isinstance(info, dict) else None
         try:
@@ -97,7 +97,7 @@ class ActionMasks:
         self.take_or_fault(mask, out, number, step)
 
     def take_or_fault(self, mask: Any, out: npt.NDArray[np.float64], number: int, step: int) -> None:
-        """``take``, or EnvironmentFaultError."""
+        """Do what ``take`` does, and raise EnvironmentFaultError if the mask is not valid."""
         if not self.take(mask, out):
-            expected = f"{self.size} zeros and ones, one at least for each choice, in info[{KEY!r}] or from {METHOD}()"
+            expected = f"{self.size} zeros and ones, at least one for each choice, in info[{KEY!r}] or from {METHOD}()"
             raise EnvironmentFaultError(number, step, "action mask", expected, describe(mask))

@@ -1,7 +1,8 @@
-"""Observation spaces: what is kept of an observation, as numbers.
+"""Observation spaces: how observations are encoded as numbers.
 
-A Box is kept as it is. Of the others a row is kept, in the order of ``gymnasium.spaces.utils.flatten``: a Discrete and
-each part of a MultiDiscrete as a one-hot vector, a MultiBinary as zeros and ones, a Dict or Tuple part after part.
+A Box is kept as it is. Other observations are flattened in the order of ``gymnasium.spaces.utils.flatten``: a Discrete
+and each part of a MultiDiscrete become one-hot vectors, a MultiBinary zeros and ones, and the parts of a Dict or Tuple
+are concatenated.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ _SUPPORTED = "expected a Box (no images), Discrete, MultiDiscrete, MultiBinary, 
 
 
 class Leaf(NamedTuple):
-    """A part of an observation that is no Dict or Tuple: where it is found, and which columns it fills."""
+    """A part of a space that is not a Dict or Tuple: its path in the space, and its columns in the encoding."""
 
     path: tuple[Any, ...]
     space: gym.Space[Any]
@@ -29,25 +30,32 @@ class Leaf(NamedTuple):
 
 
 class ObservationCodec:
-    """One observation space.
+    """Encodes the observations of one space.
+
+    Parameters
+    ----------
+    space : gymnasium.Space
+    mask_size : int
+        Entries of an action mask that is appended to each observation; 0 without masks.
 
     Attributes
     ----------
     num_features : int
-        Numbers that are kept of an observation.
+        Numbers in an encoded observation, without the mask.
     size : int
-        With those of an action mask behind them, which is part of what a masked policy sees.
+        Numbers in an encoded observation, with the mask.
     shape : tuple
-        Of what is kept: a Box keeps its own where there is no mask.
+        Shape of an encoded observation: that of a Box without a mask, else (size,).
     is_continuous : ndarray of bool, shape (size,)
-        False where a number is part of a choice or mask, and not to be normalised.
+        False where a number belongs to a choice or a mask, which is not normalised.
     take : callable (value, out) -> bool
-        Whether ``value`` is an observation of the space with entries of magnitude up to 1e18; ``out`` (*shape) of
-        float64 receives it, with a mask that leaves every choice.
+        Encodes ``value`` into ``out`` (*shape), float64, with a mask that allows every choice. Returns whether
+        ``value`` is an observation of the space with finite entries of magnitude up to 1e18.
 
     Raises
     ------
     UnsupportedSpaceError
+        If the space cannot be encoded, or is empty.
     """
 
     def __init__(self, space: gym.Space[Any], mask_size: int = 0) -> None:
@@ -66,23 +74,28 @@ class ObservationCodec:
         self.take: Callable[[Any, npt.NDArray[np.float64]], bool] = copy_if_fit if keeps_shape else self._take
 
     def buffer(self, n_steps: int, n_envs: int) -> ObservationBuffer:
-        """Memory for the observations of ``n_steps`` steps of ``n_envs`` environments, and those after the last."""
+        """Buffer for the observations of ``n_steps`` steps of ``n_envs`` environments and those after the last step."""
         return ObservationBuffer(np.empty((n_steps + 1, n_envs, *self.shape)))
 
     def items(self, batch: Any, n: int) -> Iterator[Any]:
-        """The n observations of a batch as vector environments make it: arrays (n, ...) in the place of leaves."""
+        """Iterate over the n observations of a batch as vector environments return it: leaves are arrays (n, ...)."""
         for i in range(n):
             yield _item(self.space, batch, i)
 
     def rows(self, observation: Any) -> tuple[npt.NDArray[np.float64], bool]:
-        """One observation, or a batch as vector environments make it, as rows (n, size); and whether it is a batch.
+        """Encode one observation, or a batch as vector environments return it.
 
-        Where there are masks, they leave every choice.
+        Returns
+        -------
+        rows : ndarray of float64, shape (n, size)
+            n = 1 for a single observation; masks allow every choice.
+        is_batch : bool
+            Whether ``observation`` is a batch.
 
         Raises
         ------
         InvalidArgumentError
-            If it is neither.
+            If ``observation`` is neither an observation of the space nor a batch of them.
         """
         if self._is_box:
             return self._box_rows(observation)
@@ -125,11 +138,12 @@ class ObservationCodec:
 
 
 def leaves_of(space: gym.Space[Any]) -> Iterator[Leaf]:
-    """The parts of a space and their columns, of which nothing is allocated.
+    """Iterate over the leaves of a space and their columns, without allocating anything.
 
     Raises
     ------
     UnsupportedSpaceError
+        If a leaf cannot be encoded.
     """
     begin = 0
     for path, part in _parts(space, ()):
@@ -139,8 +153,8 @@ def leaves_of(space: gym.Space[Any]) -> Iterator[Leaf]:
 
 
 def copy_if_fit(values: Any, out: npt.NDArray[np.float64]) -> bool:
-    """Whether ``values`` are a real array of out's shape, finite and of magnitude up to 1e18; ``out`` receives them."""
-    if core.copy_if_fit(values, out):  # most are floats, one after the other
+    """Copy ``values`` to ``out``; return whether they are real, finite, of its shape, and of magnitude up to 1e18."""
+    if core.copy_if_fit(values, out):  # the usual case: contiguous floats
         return True
     is_real = isinstance(values, np.ndarray) and values.shape == out.shape and values.dtype.kind in "fiub"
     return is_real and core.copy_if_fit(values.astype(np.float64, order="C"), out)

@@ -1,8 +1,8 @@
-"""Observations as the package passes them around: checked once when made, normalised once per statistics.
+"""Encoded observations: checked once when created, normalised once per set of statistics.
 
-Every function between the environments and the kernels takes an ``Observations`` or an ``ObservationBuffer`` and knows
-nothing of their layout. Here that is rows of float64; another layout is another pair of such classes, made by
-``ObservationCodec``.
+The functions between the environments and the kernels take an ``Observations`` or an ``ObservationBuffer`` and do not
+depend on its layout. The layout here is one row of float64 per observation; another layout would be another pair of
+classes, made by ``ObservationCodec``.
 """
 
 from collections.abc import Iterable
@@ -16,14 +16,16 @@ from trpo_fast._core.modules import core, kernels
 
 
 class Observations:
-    """N raw observations as rows of float64, an action mask in the last columns. Immutable.
+    """N raw observations as rows of float64, with the action mask, if any, in the last columns. Immutable.
+
+    ``Policy.check_observations`` makes one from a user's array, ``ObservationBuffer`` from a rollout.
 
     Parameters
     ----------
     rows : ndarray of float64, shape (N, size), C-contiguous
-        Not copied. ``Policy.check_observations`` makes one from a user's array, ``ObservationBuffer`` from a rollout.
+        Not copied.
     is_finite : bool, optional
-        Whether all of them are finite, if that is known; otherwise it is looked up when asked.
+        Whether all values are finite, if known; otherwise computed on first use.
     """
 
     def __init__(self, rows: npt.NDArray[np.float64], is_finite: bool | None = None) -> None:
@@ -38,7 +40,7 @@ class Observations:
         return np.array(self.rows, dtype=dtype, copy=bool(copy)) if copy else np.asarray(self.rows, dtype=dtype)
 
     def __getitem__(self, rows: slice | npt.NDArray[Any]) -> "Observations":
-        """Some of the observations; what is normalised stays normalised."""
+        """Subset of the observations; cached network inputs are kept."""
         part = Observations(np.ascontiguousarray(self.rows[rows]), self._known_finite)
         if self._normalized is not None:
             normalizer, inputs = self._normalized
@@ -47,16 +49,16 @@ class Observations:
 
     @property
     def size(self) -> int:
-        """Numbers in an observation, with those of an action mask."""
+        """Numbers in an observation, including an action mask."""
         return int(self.rows.shape[1])
 
     @cached_property
     def is_finite(self) -> bool:
-        """Whether all of them are finite."""
+        """Whether all values are finite."""
         return bool(np.isfinite(self.rows).all()) if self._known_finite is None else self._known_finite
 
     def inputs(self, normalizer: core.Normalizer, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """Network inputs (N, size) of ``dtype``; not to be written to, as the latest ones are kept."""
+        """Normalised network inputs, shape (N, size), of ``dtype``. Read-only by convention: the latest are cached."""
         if self._normalized is None or self._normalized[0] is not normalizer or self._normalized[1].dtype != dtype:
             inputs = np.empty(self.rows.shape, dtype=dtype)
             kernels(dtype).normalize(normalizer, self.rows, inputs)
@@ -65,9 +67,9 @@ class Observations:
 
 
 class ObservationBuffer:
-    """Memory for the observations of T steps of n environments and those after the last step, checked by who writes.
+    """Buffer for the observations of T steps of n environments and those after the last step.
 
-    ``buffer[t]`` (n, *shape) float64 are the observations acted on in step t; environments write them.
+    Environments write the observations acted on in step t to ``buffer[t]``, (n, *shape) of float64, and check them.
 
     Parameters
     ----------
@@ -88,42 +90,42 @@ class ObservationBuffer:
         return np.array(self.array, dtype=dtype, copy=bool(copy)) if copy else np.asarray(self.array, dtype=dtype)
 
     def acted_on(self, t: int) -> npt.NDArray[np.float64]:
-        """The observations of step t as an actor takes them, (n, size)."""
+        """Observations acted on in step t, shape (n, size), as an actor takes them."""
         rows: npt.NDArray[np.float64] = self._rows[t]
         return rows
 
     def transitions(self, valid: npt.NDArray[np.bool_]) -> Observations:
-        """Those acted on in the ``valid`` (T, n) steps, one environment after the other."""
+        """Observations acted on in the ``valid`` (T, n) steps, environment by environment."""
         return Observations(by_environment(self._rows[:-1], valid), is_finite=True)
 
     def last(self) -> Observations:
-        """Those after the last step, one of each environment."""
+        """Observations after the last step, one per environment."""
         return Observations(self._rows[-1], is_finite=True)
 
     def at(self, steps: npt.NDArray[np.int64]) -> Observations:
-        """Those of m ``steps`` (n, m) of each environment, one environment after the other."""
+        """Observations of ``steps`` (n, m), m steps of each environment, environment by environment."""
         return stack(self._rows[t, i] for i, its_steps in enumerate(steps) for t in its_steps)
 
 
 def by_environment(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-    """The entries of ``values`` (T, n, ...) where ``valid`` (T, n), one environment's after the other's."""
+    """Entries of ``values`` (T, n, ...) where ``valid`` (T, n) is True, in environment-major order, shape (N, ...)."""
     if valid.shape[1] == 1 and valid.all():
         return values[:, 0]
     return np.ascontiguousarray(values.swapaxes(0, 1)[valid.T])
 
 
 def by_time(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-    """The inverse of ``by_environment``: (T, n, ...), with zeros where ``valid`` is False."""
+    """Inverse of ``by_environment``: an array (T, n, ...) with zeros where ``valid`` is False."""
     spread = np.zeros((*valid.shape, *values.shape[1:]), dtype=values.dtype)
     spread.swapaxes(0, 1)[valid.T] = values
     return spread
 
 
 def stack(observations: Iterable[npt.NDArray[np.float64]]) -> Observations:
-    """Single observations of a buffer, of any shape, as Observations."""
+    """Stack single observations of a buffer, of any shape."""
     return Observations(np.stack([observation.ravel() for observation in observations]), is_finite=True)
 
 
 def concatenate(parts: Iterable[Observations]) -> Observations:
-    """Observations one part after the other."""
+    """Concatenate observations."""
     return Observations(np.concatenate([part.rows for part in parts]), is_finite=True)
