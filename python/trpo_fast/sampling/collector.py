@@ -1,4 +1,4 @@
-"""RolloutCollector: rollouts of open episodes, and the episodes that end in them."""
+"""RolloutCollector: collects rollouts and counts the episodes that end in them."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -17,17 +17,20 @@ from trpo_fast.validation import float_array
 
 
 class RolloutCollector:
-    """Takes n environments through one rollout after the other and keeps count of their episodes.
+    """Collects rollouts of n environments, one after the other, and keeps statistics of their episodes.
+
+    Episodes continue from one rollout to the next.
 
     Parameters
     ----------
     sampler : Sampler
     observation_codec : ObservationCodec
     stats_window_size : int
-        Finished episodes that ``episodes`` remembers.
+        Finished episodes kept in ``episodes``.
 
     Attributes
     ----------
+    sampler : Sampler
     episodes : deque of Episode
         The latest finished episodes.
     latest_episodes : list of Episode
@@ -35,7 +38,7 @@ class RolloutCollector:
     num_episodes : int
         Number of finished episodes.
     num_steps : int
-        Steps of every environment, without those of branches.
+        Steps taken by each environment, without the steps of branches.
     """
 
     def __init__(self, sampler: Sampler, observation_codec: ObservationCodec, stats_window_size: int) -> None:
@@ -51,12 +54,12 @@ class RolloutCollector:
         self.num_steps = 0
 
     def forget_episodes(self) -> None:
-        """Clear the statistics of episodes."""
+        """Clear the statistics of episodes and the step count."""
         self.episodes.clear()
         self.num_episodes = self.num_steps = 0
 
     def reset(self, seed: int | None) -> None:
-        """Start an episode in every environment, i with ``seed`` + i; with None its random stream goes on."""
+        """Start an episode in every environment, i with ``seed`` + i; with None its random stream continues."""
         self._observations = self.sampler.reset(seed)
         self._returns[:] = 0.0
         self._lengths[:] = 0
@@ -70,12 +73,12 @@ class RolloutCollector:
         }
 
     def get_episodes(self) -> dict[str, Any]:
-        """The finished episodes, as plain values."""
+        """The statistics of finished episodes, as plain values."""
         latest = np.array(self.episodes, dtype=np.float64).reshape(-1, 2)
         return {"episodes": latest, "num_episodes": self.num_episodes, "steps": self.num_steps}
 
     def set_episodes(self, state: dict[str, Any]) -> None:
-        """Continue counting from what ``get_episodes`` returned."""
+        """Restore the statistics that ``get_episodes`` returned."""
         episodes = [Episode(float(episode_return), int(length)) for episode_return, length in state["episodes"]]
         self.num_episodes, self.num_steps = int(state["num_episodes"]), int(state["steps"])
         self.episodes.clear()
@@ -87,7 +90,7 @@ class RolloutCollector:
         Raises
         ------
         KeyError, TypeError, ValueError
-            If ``state`` is of another number or kind of environments.
+            If ``state`` belongs to another number or kind of environments.
         """
         n, shape = self.sampler.num_envs, self._shape
         observations = float_array("observations", state["observations"], (n, *shape), np.float64)
@@ -103,24 +106,34 @@ class RolloutCollector:
         after_step: AfterStep | None = None,
         plan: VinePlan | None = None,
     ) -> Rollout | None:
-        """``n_steps`` steps of every environment with ``actor``.
+        """Step every environment ``n_steps`` times with ``actor``.
 
         Parameters
         ----------
+        actor : Actor
         noise_streams : sequence of n Generator
             Streams of the action noise, one for each environment.
+        n_steps : int
+            Steps of each environment.
         after_step : callable, optional
-            Called after every step; False ends the rollout, and None is returned.
+            Called after every step; the rollout ends if it returns False.
         plan : VinePlan, optional
-            Where branches leave the rollout.
+            Where branches start along the rollout.
+
+        Returns
+        -------
+        Rollout or None
+            None if ``after_step`` returned False.
 
         Raises
         ------
         EnvironmentFaultError
             If an environment raises or returns invalid values; nothing of the rollout is kept.
+        RuntimeError
+            If ``reset`` has not been called.
         """
         if self._observations is None:
-            raise RuntimeError("collect: expected reset() before it")
+            raise RuntimeError("collect: expected a call of reset() before, got none")
         size, dtype = (n_steps, actor.policy.codec.size), actor.policy.dtype
         noise = np.stack([stream.standard_normal(size, dtype=dtype) for stream in noise_streams], axis=1)
         rollout = self.sampler.collect(actor, noise, self._observations, after_step, plan)

@@ -1,4 +1,4 @@
-"""Evaluation of a policy: whole episodes in environments of their own."""
+"""Evaluation of a policy over whole episodes."""
 
 import numpy as np
 
@@ -14,21 +14,30 @@ from trpo_fast.validation import check_integer
 def evaluate_policy(
     model: ActingModel, env: EnvLike, n_eval_episodes: int = 10, deterministic: bool = True, *, seed: int | None = None
 ) -> list[Episode]:
-    """Undiscounted returns and lengths of ``n_eval_episodes`` episodes, shared out evenly among the environments.
+    """Run ``n_eval_episodes`` episodes, distributed evenly over the environments.
 
     Parameters
     ----------
     model : TRPO
     env : as the ``env`` of TRPO
-        Closed afterwards if it was made here, from an id or factories.
+        Closed afterwards if it is created here, from an id or factories.
+    n_eval_episodes : int
     deterministic : bool
-        The most probable actions instead of samples.
+        Use the most probable actions instead of samples.
     seed : int, optional
-        Environment i is reset with seed + i; without it, its random stream continues.
+        Environment i is reset with seed + i; by default its random stream continues.
+
+    Returns
+    -------
+    list of Episode
+        Undiscounted return and length in steps of each episode.
 
     Raises
     ------
-    InvalidArgumentError, EnvironmentFaultError
+    InvalidArgumentError
+        If the spaces of ``env`` differ from the model's.
+    EnvironmentFaultError
+        If an environment raises or returns invalid values.
     """
     environments = make_environments(env, 1)
     try:
@@ -41,7 +50,7 @@ def evaluate_policy(
 def evaluate_environments(
     model: ActingModel, environments: Environments, n_episodes: int, deterministic: bool, *, seed: int | None = None
 ) -> list[Episode]:
-    """``evaluate_policy`` in environments that exist already."""
+    """Do what ``evaluate_policy`` does, in existing environments."""
     check_integer("n_eval_episodes", n_episodes, at_least=1)
     spaces = environments.observation_space, environments.action_space
     if not same_spaces(spaces, (model.observation_space, model.action_space)):

@@ -1,4 +1,4 @@
-"""What sampling returns: rollouts, finished episodes, branches and times."""
+"""Results of sampling: rollouts, finished episodes, branches, times."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,19 +18,29 @@ class Episode(NamedTuple):
 
 
 class Seconds(NamedTuple):
-    """Seconds that a rollout spent in the policy and in the environments."""
+    """Wall-clock seconds of a rollout, in the policy and in the environments."""
 
     policy: float
     environments: float
 
 
 class Branches(NamedTuple):
-    """K branches from each of m states of n environments.
+    """K branches of up to H steps from each of m states of n environments.
 
-    ``observations`` are the n m states, ``actions`` (n, m, K, A) the first actions, encoded, ``rewards`` (n, m, K, H)
-    end with zeros after the end of a branch, ``tails`` are the n m K observations where the branches were cut, and
-    ``tail_discounts`` (n, m, K) the factors of the values there, 0 where the episode terminated. The branches took
-    ``n_steps`` steps.
+    Parameters
+    ----------
+    observations : Observations
+        Observations of the n m states.
+    actions : ndarray, shape (n, m, K, A)
+        First action of each branch, encoded.
+    rewards : ndarray, shape (n, m, K, H)
+        Rewards of each branch, 0 after its end.
+    tails : Observations
+        Last observation of each of the n m K branches.
+    tail_discounts : ndarray, shape (n, m, K)
+        Discount of the value at the tail, 0 if the episode terminated there.
+    n_steps : int
+        Environment steps of all branches together.
     """
 
     observations: Observations
@@ -42,7 +52,7 @@ class Branches(NamedTuple):
 
     @classmethod
     def joined(cls, shares: "Sequence[Branches]") -> "Branches":
-        """Those of several shares of the environments, in their order."""
+        """Concatenate the branches of several shares of the environments, in their order."""
         observations, actions, rewards, tails, discounts, n_steps = zip(*shares, strict=True)
         return cls(
             concatenate(observations),
@@ -57,8 +67,17 @@ class Branches(NamedTuple):
 class Rollout(NamedTuple):
     """T steps of n environments with one policy.
 
-    ``actions`` (T, n, A) are encoded; ``branches`` are those of a vine; ``reset_envs`` are the environments that were
-    reset at the start of this rollout, whose open episodes are discarded.
+    Parameters
+    ----------
+    trajectories : Trajectories
+        Observations, rewards and ends of episodes.
+    actions : ndarray, shape (T, n, A)
+        Encoded actions.
+    seconds : Seconds
+    branches : Branches, optional
+        Branches of a vine.
+    reset_envs : sequence of int
+        Environments that were reset at the start of this rollout; their open episodes are discarded.
     """
 
     trajectories: Trajectories
@@ -69,5 +88,5 @@ class Rollout(NamedTuple):
 
     @property
     def num_transitions(self) -> int:
-        """Transitions, without the steps that an autoreset spent, and without those of branches."""
+        """Number of transitions, without autoreset steps and without the steps of branches."""
         return int(np.count_nonzero(self.trajectories.valid))

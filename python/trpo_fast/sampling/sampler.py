@@ -1,4 +1,4 @@
-"""A Sampler takes environments through a rollout with an actor; SerialSampler does it in this process."""
+"""Sampler: steps environments through a rollout with an actor. SerialSampler does so in this process."""
 
 from typing import Any, Protocol
 
@@ -15,12 +15,12 @@ from trpo_fast.sampling.vine import VinePlan, sample_vine
 
 
 class Sampler(Protocol):
-    """n environments that an actor is taken through, one rollout at a time."""
+    """Steps n environments with an actor, one rollout at a time."""
 
     num_envs: int
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
-        """As ``Environments.reset``."""
+        """Start an episode in every environment, as ``Environments.reset``; returns observations (n, *shape)."""
 
     def collect(
         self,
@@ -30,14 +30,34 @@ class Sampler(Protocol):
         after_step: AfterStep | None,
         plan: VinePlan | None = None,
     ) -> Rollout | None:
-        """Step with ``actor`` from ``observations`` (n, *shape), once for each row of ``noise`` (T, n, A).
+        """Collect a rollout.
 
-        ``after_step`` is called after every step; None is returned if it says False. With a ``plan`` branches follow.
+        Parameters
+        ----------
+        actor : Actor
+        noise : ndarray of the policy's dtype, shape (T, n, A)
+            Standard normal noise of the actions; T is the number of steps.
+        observations : ndarray, shape (n, *shape)
+            Observations that the first actions are for.
+        after_step : callable or None
+            Called after every step; the rollout ends if it returns False.
+        plan : VinePlan, optional
+            Where branches start.
+
+        Returns
+        -------
+        Rollout or None
+            None if ``after_step`` returned False.
+
+        Raises
+        ------
+        EnvironmentFaultError
+            If an environment raises or returns invalid values.
         """
 
 
 class SerialSampler:
-    """Environments of this process, stepped with one policy call a step."""
+    """Steps environments in this process, with one policy call per step."""
 
     def __init__(self, environments: Environments, policy: Policy) -> None:
         self._environments = environments
@@ -45,7 +65,7 @@ class SerialSampler:
         self.num_envs = environments.num_envs
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
-        """As ``Sampler.reset``."""
+        """See ``Sampler.reset``."""
         return self._environments.reset(seed)
 
     def collect(
@@ -56,7 +76,7 @@ class SerialSampler:
         after_step: AfterStep | None,
         plan: VinePlan | None = None,
     ) -> Rollout | None:
-        """As ``Sampler.collect``."""
+        """See ``Sampler.collect``."""
         n_steps, n, _ = noise.shape
         trajectories = Trajectories.of_steps(n_steps, n, self._observation_codec)
         trajectories.observations[0] = observations

@@ -1,4 +1,4 @@
-"""The inner loop of sampling: an actor steps environments."""
+"""The inner loop of sampling: act, step, record."""
 
 import time
 from collections.abc import Callable
@@ -21,9 +21,23 @@ def step_through(
     actions: npt.NDArray[Any],
     after_step: AfterStep | None,
 ) -> Seconds | None:
-    """Step ``environments`` with ``actor`` from the first observations of ``trajectories`` on, and fill those.
+    """Step ``environments`` with ``actor`` and record the steps in ``trajectories`` and ``actions``.
 
-    ``actions`` (T, n, A) receives encoded actions. Returns None as soon as ``after_step`` says False.
+    Parameters
+    ----------
+    noise : ndarray of the policy's dtype, shape (T, n, A)
+        Standard normal noise of the actions.
+    trajectories : Trajectories
+        Memory for T steps; its first observations are where the environments are.
+    actions : ndarray of the policy's dtype, shape (T, n, A)
+        Receives encoded actions.
+    after_step : callable or None
+        Called after every step with (trajectories, t).
+
+    Returns
+    -------
+    Seconds or None
+        Times spent in the policy and the environments; None as soon as ``after_step`` returns False.
     """
     n_steps, n, size = noise.shape
     observations, codec = trajectories.observations, actor.policy.codec

@@ -1,4 +1,4 @@
-"""Transitions that come from outside: from a robot, or whatever else is no Gymnasium environment."""
+"""Transitions from outside: from a robot, or any other source that is not a Gymnasium environment."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,17 +13,26 @@ from trpo_fast.sampling.rollouts import Rollout, Seconds
 
 
 class Transitions:
-    """What one robot does and what comes of it, in order; ``TRPO.transitions`` makes one, ``TRPO.collect`` takes it.
+    """Records a robot's transitions in order. ``TRPO.transitions`` creates it, ``TRPO.collect`` turns it into a batch.
 
-    A loop calls ``act`` and then ``add``, again and again. All transitions are of the policy that was committed last:
-    once there is a newer one, those of the older are dropped. The observation that ``add`` takes is the one that the
-    next ``act`` is about to get: of an episode that goes on, only that of ``act`` is learned from.
+    A loop calls ``act`` and ``add`` alternately. All recorded transitions belong to the policy that was committed last:
+    when a newer policy is committed, the older transitions are dropped. The observation passed to ``add`` should equal
+    the one passed to the next ``act``: within an episode, training uses the observations of ``act``.
+
+    Parameters
+    ----------
+    policy : Policy
+        Encodes observations and actions.
+    actor : callable () -> Actor
+        Returns the committed policy.
+    noise : callable () -> numpy.random.Generator
+        Returns the stream of the action noise.
 
     Attributes
     ----------
     n_dropped : int
-        Transitions that were dropped in all. Their rewards are in no episode's return; an episode whose end was among
-        them is not counted, and the one that began there counts from the first transition that was kept.
+        Total number of dropped transitions. Their rewards are not part of any episode's return. An episode whose end
+        was dropped is not counted, and the episode that started there is counted from its first recorded transition.
     """
 
     def __init__(self, policy: Policy, actor: Callable[[], Actor], noise: Callable[[], np.random.Generator]) -> None:
@@ -36,24 +45,30 @@ class Transitions:
         self.clear()
 
     def __len__(self) -> int:
-        """Transitions since the last ``collect``, of the policy that was committed last."""
+        """Number of transitions since the last ``collect``, of the policy that was committed last."""
         return len(self._rewards) if self._latest_actor() is self._actor else 0
 
     def act(self, observation: Any, action_masks: Any = None) -> Any:
-        """An action of the policy for one observation, within the space's bounds; what was sampled is remembered.
+        """Sample an action for one observation and remember it for ``add``.
 
-        An action that no ``add`` follows is forgotten. If the next one is for another observation, time has gone by
-        that nobody took down, and the episode counts as cut off before it.
+        If no ``add`` follows, the action is discarded. If the next ``act`` is then for another observation, some time
+        was not recorded, and the episode counts as truncated before it.
 
         Parameters
         ----------
+        observation : observation of the space
         action_masks : array-like, optional
-            With ``use_masking``, which actions are possible; all of them if not given.
+            With ``use_masking``, which actions are possible; all actions by default.
+
+        Returns
+        -------
+        action
+            Action of the action space, within its bounds.
 
         Raises
         ------
         InvalidArgumentError
-            If the observation is none of the space, or has values that are not finite or above 1e18.
+            If the observation is not in the space, or has values that are not finite or of magnitude above 1e18.
         """
         row = self._row(observation, action_masks)
         actor = self._drop_those_of_an_older_policy()
@@ -66,22 +81,22 @@ class Transitions:
         return codec.to_env(taken)[0]
 
     def add(self, reward: float, next_observation: Any, *, terminated: bool = False, truncated: bool = False) -> None:
-        """What came of the latest action.
+        """Record the outcome of the latest action.
 
         Parameters
         ----------
         reward : float
-        next_observation : observation
-            The one after the action; of an episode that ends the last one, before any reset.
+        next_observation : observation of the space
+            Observation after the action; at the end of an episode its last one, before any reset.
         terminated : bool
-            The task ended: nothing is to come.
+            The task ended: the value after this step is 0.
         truncated : bool
-            The episode was cut off: the critic says what would have come.
+            The episode was cut off: the critic's value of ``next_observation`` replaces later rewards.
 
         Raises
         ------
         InvalidArgumentError
-            If there is no action before it, or a value is unfit; nothing is added then.
+            If there is no action before it, or a value is invalid; nothing is recorded then.
         """
         if self._acted_on is None:
             raise InvalidArgumentError("add", "an act() before it", "none")
@@ -103,12 +118,12 @@ class Transitions:
             self._cut_off()
 
     def rollout(self) -> Rollout:
-        """All of them as a rollout of one environment.
+        """All recorded transitions as a rollout of one environment.
 
         Raises
         ------
         InvalidArgumentError
-            If there are none.
+            If there are no transitions.
         """
         self._drop_those_of_an_older_policy()
         n = len(self)
@@ -124,7 +139,7 @@ class Transitions:
         return Rollout(trajectories, actions, Seconds(0.0, 0.0), reset_envs=(0,) if self._is_after_gap else ())
 
     def _cut_off(self) -> None:
-        """The latest transition, if it does not terminate its episode, is the last that is known of it."""
+        """Truncate the open episode at the latest transition, unless it ended there."""
         if not self._ends:
             self._is_after_gap = True
         elif not self._ends[-1][0]:
@@ -132,7 +147,7 @@ class Transitions:
             self._finals[len(self._ends) - 1, 0] = self._next_observation
 
     def _drop_those_of_an_older_policy(self) -> Actor:
-        """The policy that was committed last, of which all that is left is."""
+        """The committed policy; transitions of an older one are dropped first."""
         actor = self._latest_actor()
         if actor is not self._actor:
             self.n_dropped += len(self._rewards)
@@ -144,16 +159,16 @@ class Transitions:
         return actor
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Remove all transitions."""
         self._observations: list[npt.NDArray[np.float64]] = []
         self._taken: list[npt.NDArray[Any]] = []
         self._rewards: list[float] = []
         self._ends: list[tuple[bool, bool]] = []  # terminated, truncated
-        self._is_after_gap = False  # the first of them is of another episode than those of the last ``collect``
+        self._is_after_gap = False  # the first transition does not continue the episode of the last ``collect``
         self._finals: dict[tuple[int, int], npt.NDArray[np.float64]] = {}
 
     def _row(self, observation: Any, action_masks: Any) -> npt.NDArray[np.float64]:
-        """One observation as a kernel row (1, D)."""
+        """Encode one observation, shape (1, size)."""
         rows, is_batch = self._policy.rows(observation, action_masks)
         if is_batch:
             raise InvalidArgumentError("observation", "one observation", f"a batch of {len(rows)}")

@@ -1,8 +1,9 @@
 """Vine sampling: branches from states along a path (Schulman et al. 2015, Section 5.2).
 
-The trunk is an ordinary rollout. On its way the states of the rollout set are captured; from each, K branches restore
-the environment, take an action of their own, and follow the policy. All branches of a state see the same random
-numbers, in their environment and in the policy's noise, so that their returns differ by what the first action changed.
+The trunk is an ordinary rollout. The states of the rollout set are captured along it. From each of them start K
+branches: a branch restores the environment, takes its own first action and then follows the policy. All branches of a
+state use the same random numbers, in the environment and in the policy's noise, so their returns differ only through
+the first action (common random numbers).
 """
 
 import time
@@ -25,10 +26,26 @@ from trpo_fast.spaces.rows import stack
 
 
 class VinePlan(NamedTuple):
-    """Where branches leave the trunks of n environments, and how.
+    """Where branches start on the trunks of n environments, and how their first actions are drawn.
 
-    ``steps`` (n, m) int64 says in which steps of its trunk each environment is captured, in ascending order. ``seed``
-    is that of every branch. ``proposal`` is "all" (every action once), "uniform" over ``n_choices`` or "policy".
+    Parameters
+    ----------
+    steps : ndarray of int64, shape (n, m)
+        Trunk steps at which each environment is captured, in ascending order.
+    seed : int
+        Seed of the branches' random numbers.
+    n_actions : int
+        Branches K of a state.
+    horizon : int
+        Largest number H of steps of a branch.
+    gamma : float
+        Discount factor.
+    proposal : {"all", "uniform", "policy"}
+        First actions: every action once, uniform over ``n_choices``, or from the policy.
+    n_choices : int
+        Actions of a Discrete space; 0 with "policy".
+    first_index : int
+        Index of the first environment, if the plan is for a share of them.
     """
 
     steps: npt.NDArray[np.int64]
@@ -38,11 +55,11 @@ class VinePlan(NamedTuple):
     gamma: float
     proposal: str
     n_choices: int
-    first_index: int = 0  # the number of the first environment, where they are a share of more
+    first_index: int = 0
 
     @classmethod
     def draw(cls, stream: np.random.Generator, policy: Policy, n_envs: int, config: TRPOConfig) -> "VinePlan":
-        """The plan of an iteration: as many states of every environment, drawn without replacement."""
+        """Draw the plan of an iteration: equally many states of every environment, without replacement."""
         m = -(-config.vine_states // n_envs)
         steps = np.stack([np.sort(stream.choice(config.vine_trunk_steps, m, replace=False)) for _ in range(n_envs)])
         seed = int(stream.integers(2**63))
@@ -50,15 +67,15 @@ class VinePlan(NamedTuple):
         return cls(steps.astype(np.int64), seed, n_actions, config.vine_horizon, config.gamma, proposal, n_choices)
 
     def of(self, share: slice) -> "VinePlan":
-        """The plan of some of the environments."""
+        """The plan for a share of the environments."""
         return self._replace(steps=self.steps[share], first_index=share.start)
 
 
 def proposal_of(policy: Policy, config: TRPOConfig) -> tuple[int, str, int]:
-    """How many actions of a state are tried, what they are drawn from, and how many there are of a Discrete space.
+    """``n_actions``, ``proposal`` and ``n_choices`` of a plan.
 
-    Discrete actions: all of them, if there are no more than ``vine_actions``, otherwise uniform draws. Other actions,
-    and those that a mask may forbid, come from the policy.
+    In a Discrete space all actions are tried if there are at most ``vine_actions``; otherwise they are drawn uniformly.
+    In other spaces, and with action masks, they are drawn from the policy.
     """
     space = policy.action_space
     if not isinstance(space, gym.spaces.Discrete) or policy.action_masks is not None:
@@ -77,9 +94,20 @@ def sample_vine(
     after_step: AfterStep | None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[Seconds, Branches] | None:
-    """A trunk, as ``step_through``, and the branches of its rollout set; the environments are left at the trunk's end.
+    """Sample a trunk, as ``step_through`` does, and then its branches; the environments end at the trunk's end.
 
-    Returns None if ``after_step``, which sees the trunk, says False, or ``is_cancelled`` says True between branches.
+    Returns
+    -------
+    (Seconds, Branches) or None
+        None if ``after_step``, which is called for the trunk only, returns False, or ``is_cancelled`` returns True
+        between branches.
+
+    Raises
+    ------
+    EnvironmentFaultError
+        If an environment raises or returns invalid values.
+    SnapshotError
+        If the state of an environment cannot be captured or restored.
     """
     captured_in: dict[int, list[int]] = {}
     for i, steps in enumerate(plan.steps.tolist()):
@@ -116,7 +144,7 @@ def _sample_branches(
     captured: list[list[snapshots.State]],
     is_cancelled: Callable[[], bool],
 ) -> tuple[Branches, float] | None:
-    """The branches from the ``captured`` states of a complete trunk, and the seconds spent in the policy."""
+    """Sample the branches from the ``captured`` states of a complete trunk; also returns the seconds in the policy."""
     policy, n_steps_of_trunk = actor.policy, len(trajectories.rewards)
     (n, m), n_actions, dtype = plan.steps.shape, plan.n_actions, policy.dtype
     actions = np.empty((n, m, n_actions, policy.codec.size), dtype=dtype)
@@ -151,7 +179,7 @@ def _draw_actions(
     out: npt.NDArray[Any],
     stream: np.random.Generator,
 ) -> None:
-    """The first actions (K, A), encoded, of the branches of a state with this ``observation`` (size,)."""
+    """Write the first actions of the branches of a state to ``out`` (K, A), encoded; ``observation`` is (size,)."""
     if plan.proposal == "policy":
         noise = stream.standard_normal(out.shape, dtype=out.dtype)
         actor.act(np.tile(observation, (len(out), 1)), noise, out)
@@ -162,7 +190,7 @@ def _draw_actions(
 
 
 def check_vine(policy: Policy, n_envs: int, config: TRPOConfig) -> None:
-    """InvalidArgumentError if a vine cannot have the branches that ``config`` asks for."""
+    """Raise InvalidArgumentError if the vine of ``config`` is impossible in these spaces and environments."""
     if proposal_of(policy, config)[0] < 2:
         raise InvalidArgumentError("env", "two actions or more, for a vine", policy.action_space)
     most = config.vine_trunk_steps * n_envs
@@ -171,7 +199,19 @@ def check_vine(policy: Policy, n_envs: int, config: TRPOConfig) -> None:
 
 
 class Branch(NamedTuple):
-    """Rewards, the last observation, the discount of its value (0 after termination), steps, seconds in the policy."""
+    """One branch.
+
+    Parameters
+    ----------
+    rewards : ndarray, shape (n_steps,)
+    tail : ndarray, shape (*shape)
+        Last observation.
+    discount : float
+        Discount of the value at the tail, 0 after termination.
+    n_steps : int
+    acting : float
+        Seconds spent in the policy.
+    """
 
     rewards: npt.NDArray[np.float64]
     tail: npt.NDArray[np.float64]
@@ -183,7 +223,19 @@ class Branch(NamedTuple):
 def rollout_branch(
     environment: SingleEnvironments, actor: Actor, first: npt.NDArray[Any], noise: npt.NDArray[Any], gamma: float
 ) -> Branch:
-    """A branch: the encoded action ``first`` (A,), then those of ``actor`` with ``noise`` (H, 1, A)."""
+    """Roll out one branch from the environment's present state.
+
+    Parameters
+    ----------
+    environment : SingleEnvironments
+        One environment.
+    first : ndarray, shape (A,)
+        First action, encoded; later actions are those of ``actor``.
+    noise : ndarray, shape (H, 1, A)
+        Standard normal noise of the actions; the branch has at most H steps.
+    gamma : float
+        Discount factor.
+    """
     horizon, codec = len(noise), actor.policy.codec
     into = Trajectories.of_steps(horizon, 1, actor.policy.observation_codec)
     encoded, env_actions = first[None].copy(), codec.to_env(first[None])

@@ -16,19 +16,29 @@ __all__ = ["ParallelSampler", "make_parallel_sampler"]
 def make_parallel_sampler(
     env: Any, n_envs: int, env_kwargs: dict[str, Any] | None, *, n_workers: int, timeout: float, restarts: int
 ) -> ParallelSampler:
-    """An id or a list of factories as environments in ``n_workers`` processes, which are yet to be started.
+    """Create the sampler of ``n_workers`` processes for an id or a list of factories, without starting the processes.
+
+    Parameters
+    ----------
+    env : str or list of factories
+    n_envs : int
+        Environments to make from an id.
+    env_kwargs : dict, optional
+        Passed to ``gymnasium.make`` with an id.
+    n_workers, timeout, restarts
+        As for ``ParallelSampler``.
 
     Raises
     ------
     InvalidArgumentError
-        If ``env`` is neither, or another argument is out of its range.
+        If ``env`` is neither an id nor a list of factories, or another argument is out of its range.
     """
     check_real("worker_timeout", timeout, above=0.0)
     check_integer("worker_restarts", restarts, at_least=0)
     factories = factories_of(env, n_envs, env_kwargs)
     if factories is None:
         raise InvalidArgumentError("env", "an id or a list of factories with n_workers > 0", describe(env))
-    if isinstance(env, str):  # may be registered by the user's script, which workers do not run
+    if isinstance(env, str):  # the id may be registered by the user's script, which workers do not run
         first = factories[0]()
         if first.spec is not None:
             factories = [partial(gym.make, first.spec)] * n_envs

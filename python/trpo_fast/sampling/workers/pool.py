@@ -1,7 +1,7 @@
-"""Environments in worker processes: each steps its share through a whole rollout without a message.
+"""Environments in worker processes: each worker steps its share through a whole rollout without exchanging messages.
 
-Workers are started as programs of their own, not forked, so no script needs an ``if __name__ == "__main__"``. Every
-environment is seeded by its number and has its own noise, so no bit depends on how many workers there are.
+Workers are started as separate programs, not forked, so a script needs no ``if __name__ == "__main__"``. Every
+environment is seeded by its index and has its own noise stream, so results are bit-identical for any number of workers.
 """
 
 import itertools
@@ -31,15 +31,15 @@ from trpo_fast.sampling.vine import VinePlan
 from trpo_fast.sampling.workers.process import Setup
 from trpo_fast.sampling.workers.shared_arrays import TRAJECTORIES, Layout, SharedFile, map_arrays, trajectories_of
 
-TICK = 0.05  # seconds between two looks at what the workers do
-STARTING = 60.0  # seconds a worker has for its first answer, at least
-CLOSING = 1.0  # seconds a worker has to close its environments
+TICK = 0.05  # seconds between two checks for hung workers
+STARTING = 60.0  # least timeout in seconds for a worker's first answer
+CLOSING = 1.0  # seconds that workers have to close their environments
 
 _START = "import sys; sys.path[:] = {path!r}; from trpo_fast.sampling.workers.process import main; main()"
 
 
 class WorkerProcess:
-    """One worker: a process, a pipe to it and a thread that hears its answers."""
+    """One worker: a process, a pipe to it, and a thread that receives its answers."""
 
     def __init__(self, heard: "queue.SimpleQueue[tuple[WorkerProcess, Any]]") -> None:
         code = _START.format(path=sys.path)
@@ -48,12 +48,12 @@ class WorkerProcess:
         threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
 
     def ask(self, request: int, command: str, *arguments: Any) -> None:
-        """Send a command; its answer will be heard with the number ``request``."""
+        """Send a command; its answer carries the number ``request``."""
         message = pickle.dumps((request, command, cloudpickle.dumps(arguments)))
         self._write(len(message).to_bytes(8, "little") + message)
 
     def end(self) -> str:
-        """How the process ended, in words; it is killed if it has not."""
+        """Wait for the process to end, kill it if it does not, and return how it ended, in words."""
         self.is_lost = True
         self._close_input()
         try:
@@ -61,11 +61,13 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             return self.kill()
         return (
-            f"its process killed by {signal.Signals(-code).name}" if code < 0 else f"its process gone, exit code {code}"
+            f"its process was killed by {signal.Signals(-code).name}"
+            if code < 0
+            else f"its process ended with exit code {code}"
         )
 
     def kill(self) -> str:
-        """Kill the process; what there is to say of it then."""
+        """Kill the process and return that, in words."""
         self.is_lost = True
         self._close_input()
         self._process.kill()
@@ -73,7 +75,7 @@ class WorkerProcess:
         return "no answer, and its process was killed"
 
     def leave(self, deadline: float) -> None:
-        """Tell the process to be gone, and kill it if it is not at ``deadline`` (of ``time.monotonic``)."""
+        """Ask the process to exit, and kill it if it has not by ``deadline`` (of ``time.monotonic``)."""
         self._close_input()
         try:
             self._process.wait(timeout=max(0.0, deadline - time.monotonic()))
@@ -89,7 +91,7 @@ class WorkerProcess:
             self._process.stdin.write(message)  # type: ignore[union-attr]
             self._process.stdin.flush()  # type: ignore[union-attr]
         except (OSError, ValueError):
-            pass  # its end is heard
+            pass  # the process ended, which the listening thread reports
 
     def _listen(self, heard: "queue.SimpleQueue[tuple[WorkerProcess, Any]]") -> None:
         try:
@@ -101,24 +103,27 @@ class WorkerProcess:
 
 
 class ParallelSampler:
-    """n environments in K processes, in the place of ``SingleEnvironments``.
+    """n environments in K processes; replaces ``SingleEnvironments`` and ``SerialSampler``.
 
     Parameters
     ----------
     factories : sequence of callables that each make a gymnasium.Env
-        Sent by cloudpickle.
+        Sent to the workers by cloudpickle.
     n_workers : int
-        K; each gets a share of consecutive environments, and there are no more workers than environments.
+        K. Each worker gets a share of consecutive environments; there are at most as many workers as environments.
     timeout : float
-        Seconds after which an environment that has not come back from a call counts as hung.
+        Seconds after which an environment that has not returned from a call counts as hung.
     restarts : int
-        How many lost workers are made anew in all. Their environments begin new episodes, and the rollout of their
+        How many lost workers are restarted in total. Their environments start new episodes, and the rollout of their
         share is collected again.
 
     Attributes
     ----------
+    num_envs : int
+    observation_space, action_space : gymnasium.Space
+        Spaces of environment 0.
     n_restarts : int
-        Workers made anew so far.
+        Workers restarted so far.
     """
 
     def __init__(self, factories: Sequence[EnvFactory], n_workers: int, *, timeout: float, restarts: int) -> None:
@@ -138,12 +143,23 @@ class ParallelSampler:
         self._seed = 0
 
     def start(self, n_steps: int, policy: Policy, make_networks: Callable[[], tuple[Policy, Any]]) -> None:
-        """Start the processes, for rollouts of ``n_steps`` steps with ``policy``; ``make_networks`` makes copies of it.
+        """Start the processes.
+
+        Parameters
+        ----------
+        n_steps : int
+            Steps of a rollout.
+        policy : Policy
+            The policy that will act.
+        make_networks : callable () -> (Policy, ValueFunction)
+            Builds the same policy in a worker.
 
         Raises
         ------
         EnvironmentFaultError
             If a worker cannot make its environments.
+        InvalidArgumentError
+            If an environment has other spaces than environment 0.
         """
         n_workers = len(self._bounds) - 1
         shape = policy.observation_codec.shape
@@ -162,10 +178,10 @@ class ParallelSampler:
             raise
 
     def use_masks(self) -> None:
-        """As ``SingleEnvironments``; workers do so by their policy."""
+        """Do nothing: workers use masks if their policy does."""
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
-        """As ``SingleEnvironments``; a worker that was lost is made anew."""
+        """See ``Environments.reset``; lost workers are restarted."""
         if seed is not None:
             self._seed = seed
         for w, worker in enumerate(self._workers):
@@ -183,7 +199,7 @@ class ParallelSampler:
         after_step: AfterStep | None,
         plan: VinePlan | None = None,
     ) -> Rollout | None:
-        """As ``Sampler.collect``; ``after_step`` is called for every step once the rollout is complete."""
+        """See ``Sampler.collect``; ``after_step`` is called for every step once the rollout is complete."""
         arrays = self._arrays
         arrays["observations"][0] = observations
         arrays["noise"][...] = noise
@@ -208,13 +224,13 @@ class ParallelSampler:
         return Rollout(trajectories, arrays["actions"].copy(), mean_seconds, joined, reset_envs)
 
     def check_restorable(self) -> None:
-        """As ``SingleEnvironments``."""
+        """See ``Environments.check_restorable``."""
         for answer in self._ask("check_restorable", [()] * len(self._workers)):
             if answer is not None:
                 raise SnapshotError(answer)
 
     def get_state(self) -> dict[str, Any]:
-        """As ``SingleEnvironments``, whatever the number of workers."""
+        """See ``Environments.get_state``; the state does not depend on the number of workers."""
         if not self._workers or any(worker.is_lost for worker in self._workers):
             raise SnapshotError("a worker was lost or closed")
         shares = self._ask("get_state", [()] * len(self._workers))
@@ -225,7 +241,7 @@ class ParallelSampler:
         return {"steps": shares[0]["steps"], "environments": environments}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """As ``SingleEnvironments``, whatever the number of workers."""
+        """See ``Environments.set_state``; the state may come from any number of workers."""
         states = state["environments"]
         if len(states) != self.num_envs:
             raise SnapshotError(f"snapshot: expected {self.num_envs} environments, got {len(states)}")
@@ -259,15 +275,16 @@ class ParallelSampler:
         ]
 
     def _ask(self, command: str, arguments: Sequence[tuple[Any, ...]], lost: list[int] | None = None) -> list[Any]:
-        """The answers of all workers to a command.
+        """Send a command to all workers and return their answers.
 
-        With ``lost``, a worker that fails is made anew and asked again while ``restarts`` last; its number goes there.
+        With ``lost``, a worker that fails is restarted and asked again, as often as ``restarts`` allows; its number is
+        appended to ``lost``.
         """
         if not self._workers:
-            raise InvalidArgumentError("env", "environments that are open", "closed ones")
+            raise InvalidArgumentError("env", "open environments", "closed ones")
         self._request += 1
-        for worker, its_arguments in zip(self._workers, arguments, strict=True):
-            worker.ask(self._request, command, *its_arguments)
+        for worker, worker_arguments in zip(self._workers, arguments, strict=True):
+            worker.ask(self._request, command, *worker_arguments)
         answers: dict[int, Any] = {}
         watch = self._watch(command)
         try:
@@ -291,7 +308,7 @@ class ParallelSampler:
         return [answers[w] for w in range(len(self._workers))]
 
     def _hear(self, watch: "Watch", waiting: list[int]) -> tuple[int, Any]:
-        """The next answer to the latest request, and whose it is; in its place the error of one that is lost."""
+        """Wait for an answer to the latest request; returns the worker's number, and its answer or its error."""
         while True:
             try:
                 worker, answer = self._heard.get(timeout=TICK)
@@ -309,7 +326,7 @@ class ParallelSampler:
                     return w, self._fault(w, worker.end())
                 continue
             request, kind, content = answer
-            if request != self._request:  # nobody waits for it any more
+            if request != self._request:  # an answer to an earlier, abandoned request
                 continue
             if kind == "invalid":
                 argument, expected, got = content
@@ -320,26 +337,26 @@ class ParallelSampler:
             return w, content if kind == "done" else self._fault(w, content)
 
     def _fault(self, w: int, cause: str) -> EnvironmentFaultError:
-        """What became of worker ``w``, in terms of the environment that it was stepping."""
+        """The error for a lost worker ``w``, which names the environment that it was stepping."""
         step, i = self._arrays["positions"][w, :2].tolist()
         return EnvironmentFaultError(i, step, "step" if step else "reset", "an answer", cause, worker=w)
 
     def _restart(self, w: int, fault: EnvironmentFaultError) -> None:
-        """Make worker ``w`` anew and begin new episodes in its environments."""
+        """Restart worker ``w`` and start new episodes in its environments."""
         self.n_restarts += 1
         warnings.warn(f"restart {self.n_restarts} of {self._restarts}: {fault}", RuntimeWarning, stacklevel=5)
         self._replace(w)
         seed = np.random.SeedSequence([self._seed, self.n_restarts]).generate_state(1)[0]
-        self._one("reset", w, int(seed) + self._bounds[w])
+        self._ask_one("reset", w, int(seed) + self._bounds[w])
 
     def _replace(self, w: int) -> None:
         self._workers[w].kill()
         self._workers[w] = WorkerProcess(self._heard)
         self._arrays["positions"][w, :2] = 0, self._bounds[w]
-        self._one("setup", w, *self._setups()[w])
+        self._ask_one("setup", w, *self._setups()[w])
 
-    def _one(self, command: str, w: int, *arguments: Any) -> None:
-        """Have worker ``w`` obey a command, while others may be at work on the latest request."""
+    def _ask_one(self, command: str, w: int, *arguments: Any) -> None:
+        """Send a command to worker ``w`` and wait for it, while others may be working on the latest request."""
         worker, watch, early = self._workers[w], self._watch(command), []
         worker.ask(self._request, command, *arguments)
         try:
@@ -356,7 +373,7 @@ class ParallelSampler:
                 self._heard.put(item)
 
     def _watch(self, command: str) -> "Watch":
-        """A process also has to start and to import its modules before its environments are made."""
+        """Watch for hung workers. A longer timeout applies to "setup": the process must first start and import."""
         timeout = max(self._timeout, STARTING) if command == "setup" else self._timeout
         return Watch(self._arrays["positions"], timeout)
 
@@ -365,7 +382,7 @@ class ParallelSampler:
 
 
 class Watch:
-    """Tells which workers have not moved for ``timeout`` seconds."""
+    """Finds workers that have made no progress for ``timeout`` seconds."""
 
     def __init__(self, positions: npt.NDArray[np.int64], timeout: float) -> None:
         self._positions = positions
@@ -373,7 +390,7 @@ class Watch:
         self._seen: dict[int, tuple[tuple[int, ...], float]] = {}
 
     def hung(self, waiting: list[int]) -> int | None:
-        """The first of them that has not moved for too long."""
+        """Number of the first of the ``waiting`` workers that has made no progress for too long, or None."""
         now = time.monotonic()
         for w in waiting:
             position = tuple(self._positions[w].tolist())
@@ -384,12 +401,12 @@ class Watch:
         return None
 
     def forget(self, w: int) -> None:
-        """Let the time of ``w`` begin anew."""
+        """Restart the timer of worker ``w``."""
         self._seen.pop(w, None)
 
 
 def _end(workers: list[WorkerProcess], file: SharedFile) -> None:
-    """Leave nothing behind, when the environments are closed or forgotten."""
+    """End the processes and free the shared file, when the sampler is closed or garbage-collected."""
     deadline = time.monotonic() + 0.5
     for worker in workers:
         worker.leave(deadline)

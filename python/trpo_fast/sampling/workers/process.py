@@ -1,7 +1,7 @@
-"""What a worker process does: it steps its share of the environments through whole rollouts.
+"""The program of a worker process, which steps its share of the environments through whole rollouts.
 
-Commands come as pickles on standard input, answers go out on standard output; both ends are ours. When the input ends,
-because the parent closed it or died, the process is gone at once, whatever it is doing.
+Commands arrive as pickles on standard input, answers leave on standard output; both ends belong to this package. When
+the input ends, because the parent closed it or died, the process exits at once, whatever it is doing.
 """
 
 import os
@@ -33,7 +33,7 @@ FinalObservations: TypeAlias = dict[tuple[int, int], npt.NDArray[np.float64]]  #
 
 
 class Setup(NamedTuple):
-    """What a worker is told first: its number, its share of the factories and what they share."""
+    """Arguments of the first command: the worker's number, its factories, and what all workers share."""
 
     worker: int
     factories: Sequence[EnvFactory]
@@ -44,7 +44,7 @@ class Setup(NamedTuple):
 
 
 class Worker:
-    """The share of one process; its methods are the commands that it obeys."""
+    """The environments of one process; its methods are the commands, each with the number of its request."""
 
     def __init__(self, setup: Setup) -> None:
         arrays = map_arrays(setup.path, setup.layout)
@@ -62,11 +62,21 @@ class Worker:
             raise InvalidArgumentError("env", "the spaces of environment 0, {} and {}".format(*expected), spaces)
 
     def reset(self, request: int, seed: int | None) -> None:
-        """Start an episode in every environment; the observations are those of step 0."""
+        """Start an episode in every environment; the observations are written to step 0 of the shared arrays."""
         self._arrays["observations"][0] = self._environments.reset(seed)
 
     def collect(self, request: int, plan: VinePlan | None) -> tuple[FinalObservations, Seconds | None, Branches | None]:
-        """A rollout, in the shared arrays but for the final observations of truncated episodes, times and branches."""
+        """Collect a rollout into the shared arrays.
+
+        Returns
+        -------
+        final_observations : dict
+            Final observations of truncated episodes, by step and environment.
+        seconds : Seconds or None
+            None if the request was cancelled.
+        branches : Branches or None
+            With a plan.
+        """
         arrays, shared = self._arrays, self._shared
         arrays["terminated"][...] = arrays["truncated"][...] = False
         arrays["valid"][...] = True
@@ -78,14 +88,14 @@ class Worker:
             return bool(shared["cancelled"][0] < request)
 
         noise, actions = arrays["noise"], arrays["actions"]
-        what = actor, noise, trajectories, actions, go_on
+        arguments = actor, noise, trajectories, actions, go_on
         if plan is None:
-            return trajectories.final_observations, step_through(self._environments, *what), None
-        sampled = sample_vine(self._environments, plan, *what, lambda: bool(shared["cancelled"][0] >= request))
+            return trajectories.final_observations, step_through(self._environments, *arguments), None
+        sampled = sample_vine(self._environments, plan, *arguments, lambda: bool(shared["cancelled"][0] >= request))
         return trajectories.final_observations, *(sampled or (None, None))
 
     def check_restorable(self, request: int) -> str | None:
-        """Why the state of the share cannot be read or set, if that is known."""
+        """The reason why the state of these environments cannot be read or set, or None."""
         try:
             self._environments.check_restorable()
         except SnapshotError as error:
@@ -93,14 +103,14 @@ class Worker:
         return None
 
     def get_state(self, request: int) -> dict[str, Any] | str:
-        """The state of the share, or why it is not known."""
+        """The state of these environments, or the reason why it cannot be read."""
         try:
             return self._environments.get_state()
         except SnapshotError as error:
             return str(error)
 
     def set_state(self, request: int, state: dict[str, Any]) -> str | None:
-        """Go on where ``get_state`` gave ``state``; otherwise, why not."""
+        """Restore the state that ``get_state`` returned; the reason if that fails, else None."""
         try:
             self._environments.set_state(state)
         except SnapshotError as error:
@@ -108,13 +118,13 @@ class Worker:
         return None
 
     def close(self, request: int) -> None:
-        """Free what the environments hold."""
+        """Close the environments."""
         self._environments.close()
 
 
 def main() -> None:
-    """Obey commands until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    """Execute commands until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     commands: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what environments print goes to standard error

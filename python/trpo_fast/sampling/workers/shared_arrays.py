@@ -1,4 +1,4 @@
-"""Arrays that processes share: a file in memory, mapped by each of them."""
+"""Arrays shared by processes: a file in memory that each of them maps."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ _LINE = 64  # bytes; arrays begin on cache lines
 
 
 class Layout(NamedTuple):
-    """Shapes and dtypes of what a rollout of T steps of n environments shares; actions have A columns, theta P."""
+    """Shapes and dtypes of the shared arrays of a rollout of T steps of n environments."""
 
     n_steps: int
     n_envs: int
@@ -29,7 +29,7 @@ class Layout(NamedTuple):
     n_workers: int
 
     def arrays(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Shape and dtype by name."""
+        """Shape and dtype of each array by name."""
         size = (self.n_steps, self.n_envs)
         obs_dim = int(np.prod(self.observation_shape))
         return {
@@ -43,13 +43,13 @@ class Layout(NamedTuple):
             "valid": (size, "bool"),
             "noise": ((*size, self.action_size), self.dtype),
             "actions": ((*size, self.action_size), self.dtype),
-            "positions": ((self.n_workers, _LINE // 8), "int64"),  # step and environment where each worker is
-            "cancelled": ((1,), "int64"),  # the latest request that nobody waits for any more
+            "positions": ((self.n_workers, _LINE // 8), "int64"),  # present step and environment of each worker
+            "cancelled": ((1,), "int64"),  # number of the latest abandoned request
         }
 
 
 def map_arrays(path: Path, layout: Layout) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of ``layout`` in the file ``path``, which is theirs."""
+    """Map the arrays of ``layout`` in the file ``path``."""
     arrays, offset = {}, 0
     for name, (shape, dtype) in layout.arrays().items():
         array: npt.NDArray[Any] = np.memmap(path, dtype, "r+", offset, shape)
@@ -61,18 +61,18 @@ def map_arrays(path: Path, layout: Layout) -> dict[str, npt.NDArray[Any]]:
 def trajectories_of(
     arrays: dict[str, npt.NDArray[Any]], finals: dict[tuple[int, int], npt.NDArray[np.float64]]
 ) -> Trajectories:
-    """Those of the arrays that trajectories are made of."""
+    """The trajectories in the shared arrays, with final observations ``finals`` by step and environment."""
     observations, rewards, terminated, truncated, valid = (arrays[name] for name in TRAJECTORIES)
     return Trajectories(ObservationBuffer(observations), rewards, terminated, truncated, valid, finals)
 
 
 class SharedFile:
-    """A file of zeros with room for ``layout``: in memory and without a name in any folder, where the system has such.
+    """A file of zeros of the size of ``layout``. On Linux it is in memory and has no name in any folder.
 
     Attributes
     ----------
     path : Path
-        Opens it, for as long as it is not closed.
+        Path that other processes open, valid until ``close``.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -86,7 +86,7 @@ class SharedFile:
         os.truncate(self._fd, sum(-(-size // _LINE) * _LINE for size in sizes))
 
     def close(self) -> None:
-        """Let it go."""
+        """Close the file, and remove it where it has a name."""
         os.close(self._fd)
         if sys.platform != "linux":
             self.path.unlink(missing_ok=True)
