@@ -10,6 +10,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 LENGTHS = (3, 1, 4, 2)
 ENDS = ("truncated", "terminated", "both")
+TAXI = "Taxi-v4" if "Taxi-v4" in gym.registry else "Taxi-v3"  # of Gymnasium before 1.3
 
 
 class Transition(NamedTuple):

@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from cases import OBS_DIM, make_case
-from envs import MaskedEnv
+from envs import TAXI, MaskedEnv
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from trpo_fast import (
@@ -175,7 +175,7 @@ def test_the_same_bits_in_workers(n_workers):
 
 
 def test_taxi_offers_masks():
-    assert model_of("Taxi-v4", n_steps=200).learn(400).report.committed
+    assert model_of(TAXI, n_steps=200).learn(400).report.committed
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
-from envs import CountingEnv, counting_factories
+from envs import TAXI, CountingEnv, counting_factories
 
 from trpo_fast import TRPO, Checkpoints, PolicyFileError, ResumeWarning
 from trpo_fast.cli import main
@@ -161,7 +161,7 @@ def test_n_envs_of_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "env_id", ["MountainCar-v0", "MountainCarContinuous-v0", "CliffWalking-v1", "Taxi-v4", "Blackjack-v1"]
+    "env_id", ["MountainCar-v0", "MountainCarContinuous-v0", "CliffWalking-v1", TAXI, "Blackjack-v1"]
 )
 def test_states_of_numpy_scalars_and_lists(env_id, tmp_path):
     assert_resumes(lambda: env_id, tmp_path)

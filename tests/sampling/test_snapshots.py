@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from envs import TAXI
 from gymnasium import wrappers
 
 from trpo_fast import SnapshotError
@@ -10,7 +11,7 @@ from trpo_fast.environments import snapshots
 from trpo_fast.storage.plain_values import from_json, to_json
 
 CLASSIC = ["Acrobot-v1", "CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1"]
-TOY_TEXT = ["Blackjack-v1", "CliffWalking-v1", "FrozenLake-v1", "Taxi-v4"]
+TOY_TEXT = ["Blackjack-v1", "CliffWalking-v1", "FrozenLake-v1", TAXI]
 MUJOCO = [
     "Ant-v5", "HalfCheetah-v5", "Hopper-v5", "Humanoid-v5", "HumanoidStandup-v5", "InvertedDoublePendulum-v5",
     "InvertedPendulum-v5", "Pusher-v5", "Reacher-v5", "Swimmer-v5", "Walker2d-v5",

@@ -111,7 +111,7 @@ def stream_from_array(words: npt.NDArray[Any]) -> np.random.Generator:
     PolicyFileError
         If ``words`` describe none.
     """
-    if words.shape != (6,) or words.dtype != np.uint64 or words[4] > 1 or int(words[5]) >> 32 or not words[2] & 1:
+    if words.shape != (6,) or words.dtype != np.uint64 or words[4] > 1 or int(words[5]) >> 32 or not int(words[2]) & 1:
         raise PolicyFileError(f"random stream: expected six words of a PCG64, got {describe(words)}")
     low, high, inc_low, inc_high, has_half, half = (int(word) for word in words)
     stream = np.random.Generator(np.random.PCG64())
