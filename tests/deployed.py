@@ -79,7 +79,7 @@ def expected(policy, theta, observations, noise):
 def assert_sampled(policy, theta, observations, noise, actions):
     """That ``actions`` (n, A) are what Python draws with that noise."""
     sample = expected(policy, theta, observations, noise.astype(policy.dtype))
-    if policy.codec.is_box:
+    if policy.codec.has_log_std:
         assert (np.abs(actions - sample) <= 1e-5 * np.maximum(1.0, np.abs(sample))).all()
     else:
         assert (actions != sample).any(axis=1).mean() < 1e-3  # noise at the edge of a choice
@@ -102,7 +102,7 @@ def assert_agrees(policy, theta, observations, actions):
     """That ``actions`` (n, A) are the most probable ones, as Python has them."""
     best = expected(policy, theta, observations, None)
     assert (best != best[0]).any()
-    if policy.codec.is_box:
+    if policy.codec.has_log_std:
         assert (np.abs(actions - best) <= 1e-5 * np.maximum(1.0, np.abs(best))).all()
         return
     clear = ~is_close_call(policy, theta, observations)

@@ -83,7 +83,7 @@ def test_onnx_acts_as_python_does(deployed, tmp_path):
     assert [value.name for value in (*session.get_inputs(), *session.get_outputs())] == ["obs", "actions"]
     for n in (1, 3, N):
         (actions,) = session.run(None, {"obs": observations[:n]})
-        assert actions.dtype == (np.float32 if policy.codec.is_box else np.int64)
+        assert actions.dtype == (np.float32 if policy.codec.has_log_std else np.int64)
         assert actions.shape == (n, policy.codec.size)
     assert_agrees(policy, theta, observations, actions)
 

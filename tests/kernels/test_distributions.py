@@ -42,7 +42,7 @@ def sample(distribution, phi, rng):
 
 def for_oracle(case, actions):
     """Kernel rows as the oracle's actions: choices are integers there."""
-    return actions.astype(np.float64 if case.policy.codec.is_box else np.int64)
+    return actions.astype(np.float64 if case.policy.codec.has_log_std else np.int64)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -150,7 +150,7 @@ def test_log_ratio_keeps_its_digits_at_small_distances(space):
     d, distance = case.policy.distribution, 1e-9
     p = random_phi(case, 100, 3.0)
     q = p + distance * case.rng.standard_normal(p.shape)
-    actions = sample(d, p, case.rng) + (1e4 if case.policy.codec.is_box else 0)
+    actions = sample(d, p, case.rng) + (1e4 if case.policy.codec.has_log_std else 0)
     score = np.empty_like(p)
     d.log_prob_vjp(p, actions, np.ones(100), score)
     np.testing.assert_allclose(

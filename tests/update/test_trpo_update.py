@@ -45,7 +45,7 @@ def poison(array, rng, value):
 def adversarial(case, rng):
     """One way in which a batch can be hostile; most batches get one or two of them."""
     batch = Batch(case.observations, case.actions, case.advantages, case.advantages)
-    theta, box = case.theta.copy(), case.policy.codec.is_box
+    theta, box = case.theta.copy(), case.policy.codec.has_log_std
     n = len(case.advantages)
 
     def bad():
@@ -92,7 +92,7 @@ def with_masks_that_leave(case, batch):
 
 def exact_log_ratio(policy, distribution, old, new, actions):
     """log pi_new(a) / pi_old(a), in extended precision and without cancellation: at a collapsed std z is 1e8."""
-    if not policy.codec.is_box:
+    if not policy.codec.has_log_std:
         return distribution.log_prob(new, actions) - distribution.log_prob(old, actions)
     old, new, actions = (a.astype(np.longdouble) for a in (old, new, actions))
     (m0, s0), (m1, s1) = (np.split(phi, 2, axis=1) for phi in (old, new))
@@ -105,7 +105,7 @@ def judge_committed(policy, distribution, theta, theta_new, batch, config, repor
     """The promise, recomputed from the policy's outputs by the oracle's formulas."""
     phi = (policy.dist_params(t, batch.observations).astype(np.float64) for t in (theta, theta_new))
     old, new = (np.where(np.isneginf(p), -1e300, p) for p in phi)  # of impossible choices
-    actions = policy.codec.encode(batch.actions).astype(np.float64 if policy.codec.is_box else np.int64)
+    actions = policy.codec.encode(batch.actions).astype(np.float64 if policy.codec.has_log_std else np.int64)
     advantages = np.asarray(batch.advantages, dtype=np.float64)
     if config.normalize_advantage:
         advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)

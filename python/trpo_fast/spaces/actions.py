@@ -49,7 +49,7 @@ class ActionCodec:
         Choices of each part of a Discrete or MultiDiscrete; empty for other spaces.
     start : ndarray of int64, shape (A,)
         Offset added to choices for the environment; 0 for other spaces.
-    is_box, squash : bool
+    squash : bool
     range
         Action range of the compiled core, which turns encoded actions into actions for the environment.
 
@@ -65,7 +65,7 @@ class ActionCodec:
         self._kernels = kernel = kernels(dtype)
         self.space = space
         self.dtype = np.dtype(dtype)
-        self.is_box = isinstance(space, gym.spaces.Box)
+        self._is_box = isinstance(space, gym.spaces.Box)
         self.num_choices = num_choices(space)
         start: Any = 0
         self._env_dtype: np.dtype[Any] = np.dtype(np.int64)
@@ -89,7 +89,7 @@ class ActionCodec:
         self.size = int(self.distribution.action_size)
         low, high = (np.resize(bound, self.size).astype(np.float64) for bound in (low, high))
         self.start = np.resize(start, self.size).astype(np.int64)
-        if squash and not (self.is_box and np.isfinite(low).all() and np.isfinite(high).all()):
+        if squash and not (self._is_box and np.isfinite(low).all() and np.isfinite(high).all()):
             raise InvalidArgumentError(
                 "squash", "False, unless the action space is a Box with bounds", f"True for {space}"
             )
@@ -100,12 +100,12 @@ class ActionCodec:
     @property
     def has_log_std(self) -> bool:
         """Whether the distribution is a Gaussian: the second half of its parameters are log standard deviations."""
-        return self.is_box
+        return self._is_box
 
     @property
     def sums_independent_dimensions(self) -> bool:
         """Whether the action dimensions are independent and of one kind (Box, MultiBinary)."""
-        return self.is_box or isinstance(self.space, gym.spaces.MultiBinary)
+        return self._is_box or isinstance(self.space, gym.spaces.MultiBinary)
 
     def log_slope(self, encoded: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """log |d action / d encoded|, shape (N,), summed over dimensions: 0 unless actions are squashed."""
@@ -137,15 +137,15 @@ class ActionCodec:
         """
         batch_dtype, shape = self._batch_layout()
         is_array = isinstance(actions, np.ndarray) and actions.ndim == len(shape) and actions.shape[1:] == shape[1:]
-        kind_fits = is_array and actions.dtype.kind in ("f" if self.is_box else "iu")
+        kind_fits = is_array and actions.dtype.kind in ("f" if self._is_box else "iu")
         if not kind_fits or len(actions) != (n or len(actions)) or len(actions) == 0:
             expected = f"a {batch_dtype} array of shape {str(shape).replace('-1', str(n or 'N'))}"
             raise InvalidArgumentError("actions", expected, describe(actions))
         with np.errstate(over="ignore"):
-            if not self.is_box:
+            if not self._is_box:
                 actions = actions.astype(np.int64) - self.start
             encoded = actions.reshape(len(actions), self.size).astype(self.dtype)
-        if not self.is_box:
+        if not self._is_box:
             self._check_inside(encoded, actions)
         return np.ascontiguousarray(encoded)
 
@@ -153,7 +153,7 @@ class ActionCodec:
         """Turn encoded actions (N, A) into the actions of a batch; the inverse of ``encode``."""
         batch_dtype, shape = self._batch_layout()
         actions: npt.NDArray[Any] = encoded.reshape(shape).astype(batch_dtype)
-        return actions if self.is_box else (actions + self.start).astype(batch_dtype, copy=False)
+        return actions if self._is_box else (actions + self.start).astype(batch_dtype, copy=False)
 
     def to_env(self, encoded: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Turn encoded actions (N, A) into actions for ``env.step``, shape (N, *space.shape), in the space's dtype.
@@ -173,7 +173,7 @@ class ActionCodec:
         return actions.astype(self.space.dtype, copy=False)
 
     def _batch_layout(self) -> tuple[np.dtype[Any], tuple[int, ...]]:
-        if self.is_box:
+        if self._is_box:
             return self.dtype, (-1, self.size)
         if isinstance(self.space, gym.spaces.Discrete):
             return np.dtype(np.int64), (-1,)
