@@ -36,7 +36,7 @@ class Observations:
     def __len__(self) -> int:
         return int(self.rows.shape[0])
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.array(self.rows, dtype=dtype, copy=bool(copy)) if copy else np.asarray(self.rows, dtype=dtype)
 
     def __getitem__(self, rows: slice | npt.NDArray[Any]) -> "Observations":
@@ -86,7 +86,7 @@ class ObservationBuffer:
     def __setitem__(self, t: int, observations: npt.NDArray[np.float64]) -> None:
         self.array[t] = observations
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.array(self.array, dtype=dtype, copy=bool(copy)) if copy else np.asarray(self.array, dtype=dtype)
 
     def acted_on(self, t: int) -> npt.NDArray[np.float64]:
