@@ -1,1 +1,1 @@
-"""Training: from rollouts to the next model state."""
+"""Training: turns rollouts into the next model state."""

@@ -1,4 +1,4 @@
-"""Advantages and returns from rewards and values. Rows are time, columns environments."""
+"""Advantages and returns from rewards and values. Rows are time steps, columns are environments."""
 
 from typing import Any
 
@@ -16,18 +16,24 @@ def gae(
     gamma: float,
     gae_lambda: float,
 ) -> tuple[Array, Array]:
-    """Generalised advantage estimation (Schulman et al. 2016, Eq. 16) and its value targets.
+    """Generalised advantage estimation (Schulman et al. 2016, Eq. 16) and the value targets.
 
     deltaₜ = rₜ + γ V(sₜ₊₁) - V(sₜ),   Âₜ = deltaₜ + γλ (1 - doneₜ) Âₜ₊₁,   returns = Â + V
 
     Parameters
     ----------
-    rewards, values : ndarray, shape (T, n)
+    rewards : ndarray, shape (T, n)
+    values : ndarray, shape (T, n)
+        V of the state in which each step began.
     next_values : ndarray, shape (T, n)
-        V of the state each step led to: 0 if the episode terminated there, the value of the true final observation if
-        it was truncated.
+        V of the state that each step led to: 0 if the episode terminated there, the value of the true final observation
+        if it was truncated.
     done : ndarray of bool, shape (T, n)
-        The episode ended with this step, either way.
+        True where the episode ended with this step, terminated or truncated.
+    gamma : float
+        Discount factor.
+    gae_lambda : float
+        λ: 0 is the one-step advantage, 1 the Monte-Carlo advantage.
 
     Returns
     -------
@@ -47,8 +53,16 @@ def rewards_to_go(
 ) -> tuple[Array, Array]:
     """Monte-Carlo returns Gₜ = rₜ + γ Gₜ₊₁ and advantages Gₜ - V(sₜ).
 
-    Where an episode is cut (truncated, or by the end of the batch) ``next_values`` stands for the missing Gₜ₊₁.
-    Parameters and result as for ``gae``.
+    Where an episode is cut off (truncated, or at the end of the batch), ``next_values`` replaces the missing Gₜ₊₁.
+
+    Parameters
+    ----------
+    rewards, values, next_values, done, gamma
+        As for ``gae``.
+
+    Returns
+    -------
+    advantages, returns : ndarray, shape (T, n)
     """
     cut = done.copy()
     cut[-1] = True
@@ -57,9 +71,9 @@ def rewards_to_go(
 
 
 def _discounted_sums(terms: Array, decay: npt.NDArray[Any]) -> Array:
-    """xₜ = termsₜ + decayₜ xₜ₊₁ with nothing after the last row, (T, n) each.
+    """xₜ = termsₜ + decayₜ xₜ₊₁ with x = 0 after the last row; all arrays are (T, n).
 
-    A loop over plain floats, one environment after the other: NumPy needs longer for a row of a few environments.
+    A loop over Python floats, one environment at a time, is faster than NumPy on rows of a few environments.
     """
     sums = np.empty_like(terms)
     for i in range(terms.shape[1]):

@@ -1,4 +1,4 @@
-"""The batch of an iteration, from a rollout or from arrays."""
+"""Make the batch of an iteration, from a rollout or from arrays."""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +23,7 @@ PredictValues = Callable[[Observations], npt.NDArray[np.float64]]  # N observati
 
 
 class IterationBatch(NamedTuple):
-    """What an iteration learns from.
+    """All data of one iteration.
 
     Parameters
     ----------
@@ -32,11 +32,11 @@ class IterationBatch(NamedTuple):
     values : ndarray, shape (N,)
         The critic's values of these observations, before its fit.
     order : ndarray of int64, shape (N,)
-        The transitions in the order of time, those of all environments together.
+        Indices of the transitions in time order, the environments of a step side by side.
     policy_batch : Batch or VineBatch
-        For the update of the policy.
+        Batch for the policy's update.
     reward_normalizer : RewardNormalizer
-        After the rewards of this batch.
+        Reward normaliser that includes the rewards of this batch.
     """
 
     batch: Batch
@@ -49,7 +49,7 @@ class IterationBatch(NamedTuple):
 def make_iteration_batch(
     rollout: Rollout, state: ModelState, value_function: ValueFunction, config: TRPOConfig
 ) -> IterationBatch:
-    """The batch of a rollout that the policy of ``state`` collected."""
+    """Make the batch of a rollout that the policy of ``state`` collected."""
     predict_values = partial(_predict_values, state, value_function)
     trajectories, reward_normalizer = rollout.trajectories, state.reward_normalizer
     rewards = trajectories.rewards
@@ -67,12 +67,12 @@ def make_iteration_batch(
 
 
 def iteration_batch_of_arrays(batch: Batch, state: ModelState, value_function: ValueFunction) -> IterationBatch:
-    """The batch of transitions whose advantages and returns are known.
+    """Make the batch of an iteration from transitions with given advantages and returns.
 
     Raises
     ------
     InvalidArgumentError
-        If one of its arrays has the wrong kind or shape.
+        If the observations or returns have the wrong kind or shape.
     """
     observations = state.policy.check_observations(batch.observations)
     returns = float_array("returns", batch.returns, (len(observations),), np.float64)
@@ -88,14 +88,25 @@ def to_batch(
     predict_values: PredictValues,
     config: TRPOConfig,
 ) -> tuple[Batch, npt.NDArray[np.float64]]:
-    """A rollout as a batch of its transitions, with advantages and returns; and the values (N,) behind them.
+    """Turn a rollout into a batch of its transitions, with advantages and returns.
 
     Parameters
     ----------
+    rollout : Rollout
     rewards : ndarray, shape (T, n)
-        To learn from: the rollout's, or normalised ones.
+        The rollout's rewards, or normalised ones.
+    policy : Policy
+        Decodes the actions.
     predict_values : callable
         N observations -> values (N,).
+    config : TRPOConfig
+
+    Returns
+    -------
+    batch : Batch
+        N transitions, environment by environment.
+    values : ndarray, shape (N,)
+        The critic's values of their observations.
     """
     trajectories = rollout.trajectories
     terminated, valid = trajectories.terminated, trajectories.valid
@@ -123,7 +134,7 @@ def _predict_values(
 
 
 def _time_order(valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Numbers, in a batch that has one environment after the other, of the ``valid`` (T, n) steps in time order."""
+    """Indices of the ``valid`` (T, n) steps in time order, into a batch that is environment-major."""
     numbers: npt.NDArray[np.int64] = by_time(np.arange(np.count_nonzero(valid)), valid)[valid]
     return numbers
 
@@ -135,7 +146,7 @@ def _vine_batch(
     reward_normalizer: RewardNormalizer,
     config: TRPOConfig,
 ) -> VineBatch:
-    """Branches as a batch, in the units that the critic has learned."""
+    """Turn branches into a batch, with rewards in the critic's units."""
     rewards = reward_normalizer.scaled(branches.rewards) if config.normalize_reward else branches.rewards
     n, m, n_actions, horizon = rewards.shape
     q_values = (rewards * config.gamma ** np.arange(horizon)).sum(axis=-1)  # not @: its bits depend on a BLAS

@@ -17,7 +17,7 @@ from trpo_fast.training.normalizer_update import update_normalizer
 from trpo_fast.trpo import joint_radius_and_damping, trpo_update
 from trpo_fast.update.report import UpdateReport
 
-NORMALIZER_SHARE = 0.25  # of the radius: how far new observation statistics alone may move the policy
+NORMALIZER_SHARE = 0.25  # share of the radius by which new observation statistics alone may move the policy
 
 
 class IterationResult(NamedTuple):
@@ -37,10 +37,29 @@ def run_iteration(
     clock: Clock,
     adaptive: AdaptiveRadius | None = None,
 ) -> IterationResult:
-    """Learn from a batch that the policy of ``state`` collected.
+    """Run one iteration on a batch that the policy of ``state`` collected.
 
-    Nothing that it is given changes, except that ``minibatch_order`` is drawn from. ``config`` has the present values
-    of its schedules; ``adaptive`` is the rule for the next radius, if there is one.
+    No argument is changed, except that ``minibatch_order`` is drawn from and ``clock`` records times.
+
+    Parameters
+    ----------
+    batch : IterationBatch
+    state : ModelState
+        State before the iteration.
+    value_function : ValueFunction
+    config : TRPOConfig
+        Settings with the present values of their schedules.
+    minibatch_order : numpy.random.Generator
+        Stream of the order of the critic's minibatches.
+    clock : Clock
+        Receives the times of the phases "critic" and "update".
+    adaptive : AdaptiveRadius, optional
+        Rule for the next radius.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an array of the batch has the wrong kind or shape.
     """
     policy, transitions = state.policy, batch.batch
     observations = policy.check_observations(transitions.observations)

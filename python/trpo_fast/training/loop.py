@@ -1,4 +1,4 @@
-"""The training loop: collect a rollout, make a batch of it, learn from it, report."""
+"""The training loop: collect a rollout, turn it into a batch, run an iteration, report."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,13 +36,26 @@ def train(
     watch_steps: bool,
     table_interval: int | None,
 ) -> None:
-    """Whole iterations until ``target`` transitions are collected in all, or ``callback`` ends the training.
+    """Run whole iterations until ``target`` transitions are collected in total, or ``callback`` stops training.
 
     Parameters
     ----------
+    training : TrainingState
+        Changed in place.
+    value_function : ValueFunction
+    settings : TRPOConfig
+        Settings, possibly with schedules.
+    target : int
+        Value of ``training.num_timesteps`` at which to stop.
     callback : BaseCallback, or one of Stable-Baselines3's
+    sinks : sequence of Sink
+        Receive the metrics of every iteration.
+    logger : Logger
+        Further metrics that the user has recorded.
+    bar : Bar
+        Progress bar.
     watch_steps : bool
-        Whether the callback and the bar hear of every step; without them a rollout is faster.
+        Whether the callback and the bar are called after every step; a rollout is faster without.
     table_interval : int, optional
         Iterations between two tables on the terminal; None for no tables.
     """
@@ -81,14 +94,26 @@ def learn_from(
     config: TRPOConfig,
     clock: Clock,
 ) -> tuple[UpdateReport, Metrics]:
-    """Learn from a batch and commit the result; the report of the update, and the metrics of the iteration.
+    """Run an iteration on a batch and commit the result.
 
-    ``config`` are the ``settings`` with the present values of their schedules.
+    Parameters
+    ----------
+    settings : TRPOConfig
+        Settings, possibly with schedules.
+    config : TRPOConfig
+        ``settings`` with the present values of the schedules.
+
+    Returns
+    -------
+    report : UpdateReport
+        Report of the policy's update.
+    metrics : dict
+        Metrics of the iteration, without times.
     """
     adaptive = settings.target_kl if isinstance(settings.target_kl, AdaptiveRadius) else None
     order = training.streams.minibatch_order
     result = run_iteration(batch, training.model, value_function, config, order, clock, adaptive)
-    training.model = result.state  # everything that was learned, at once
+    training.model = result.state  # commits the learned state by one assignment
     training.report = result.report
     training.n_iterations += 1
     collector = training.collector

@@ -13,7 +13,7 @@ from trpo_fast.update.report import UpdateReport
 
 
 def rollout_metrics(episodes: Sequence[Episode], num_episodes: int) -> Metrics:
-    """Means over the latest episodes, NaN before the first one ended, and how many ended in all."""
+    """Mean return and length of the latest episodes (NaN before the first end), and the number of finished episodes."""
     nan = float("nan")
     return {
         "rollout/ep_rew_mean": float(np.mean([e.episode_return for e in episodes])) if episodes else nan,
@@ -23,7 +23,7 @@ def rollout_metrics(episodes: Sequence[Episode], num_episodes: int) -> Metrics:
 
 
 def update_metrics(report: UpdateReport, fit: ValueFit) -> Metrics:
-    """The evidence of an update, under sb3-contrib's names where it has one."""
+    """Diagnostics of an update, under sb3-contrib's names where it has them."""
     return {
         "train/update_status": report.status.value,
         "train/is_line_search_success": int(report.committed),
@@ -44,6 +44,9 @@ def update_metrics(report: UpdateReport, fit: ValueFit) -> Metrics:
 
 
 def explained_variance(values: npt.NDArray[Any], returns: npt.NDArray[Any]) -> float:
-    """1 - Var[returns - values] / Var[returns]: 1 is a perfect critic, 0 one that predicts the mean; (N,) each."""
+    """1 - Var[returns - values] / Var[returns] for values and returns of shape (N,).
+
+    1 is a perfect critic, 0 a critic that predicts the mean; NaN if all returns are equal.
+    """
     variance = float(np.var(returns))
     return float("nan") if variance == 0.0 else 1.0 - float(np.var(returns - values)) / variance

@@ -1,4 +1,4 @@
-"""New observation statistics reach a policy without moving it far."""
+"""Update a policy's observation statistics without moving the policy far."""
 
 from typing import Any
 
@@ -11,19 +11,21 @@ from trpo_fast.spaces.rows import Observations
 def update_normalizer(
     policy: Policy, theta: npt.NDArray[Any], observations: Observations, max_kl: float
 ) -> tuple[Policy, npt.NDArray[Any], float]:
-    """The policy whose normaliser includes ``observations``, and the theta that goes with it.
+    """Include ``observations`` in the normaliser of ``policy``.
 
-    New statistics change what theta computes. If that moves the policy by a mean KL divergence above ``max_kl`` nats on
-    these observations, theta is rewritten so that the policy stays, except for rounding and clipped inputs. (The first
-    statistics, and those of a column that had been constant, replace no others, and are not limited.) Observations that
-    are not all finite leave everything as it is.
+    New statistics change the policy that theta encodes. If they move it by a mean KL divergence above ``max_kl`` nats
+    on these observations, theta is renormalized: the policy stays the same, except for rounding and clipped inputs.
+    The first statistics, and those of a column that was constant so far, have no predecessor and are not limited. If an
+    observation is not finite, nothing changes.
 
     Returns
     -------
     policy : Policy
+        Policy with the new normaliser.
     theta : ndarray, shape (P,)
+        Parameters that belong to it.
     kl : float
-        Mean KL divergence in nats between before and after.
+        Mean KL divergence in nats from the old policy to the new one.
     """
     if not (policy.normalizer.enabled and observations.is_finite):
         return policy, theta, 0.0

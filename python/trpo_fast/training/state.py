@@ -1,4 +1,4 @@
-"""TrainingState: everything about a training that changes, and how it is saved and resumed."""
+"""TrainingState: the mutable state of training, and how it is saved and resumed."""
 
 import warnings
 from dataclasses import replace
@@ -33,12 +33,12 @@ class TrainingState:
     environments : Environments
         Environments whose state is saved and restored.
     sampler : Sampler
-        Steps them.
+        Steps the environments.
     streams : Streams
     seed : int
-        The seed of ``streams``.
+        Seed of ``streams``.
     stats_window_size : int
-        Finished episodes that are remembered.
+        Finished episodes kept for statistics.
 
     Attributes
     ----------
@@ -46,17 +46,19 @@ class TrainingState:
         Replaced by one assignment after every update.
     streams : Streams
     collector : RolloutCollector
+    seed : int
     num_timesteps : int
         Transitions collected.
     n_iterations : int
+        Iterations since training began.
     progress_remaining : float
-        Part of the training that remains, from 1 to 0, when the present iteration began.
+        Fraction of training that remained when the present iteration began, from 1 to 0.
     report : UpdateReport or None
         Report of the last update.
     metrics : dict
         Metrics of the last iteration.
     is_between_rollouts : bool
-        False before the first rollout, and after an error or Ctrl-C within an iteration: environments must be reset.
+        False before the first rollout, and after an error or Ctrl-C during an iteration: environments must be reset.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class TrainingState:
     def _use_streams(self, streams: Streams, seed: int) -> None:
         self.streams, self.seed = streams, seed
         self._environment_seed = streams.environments
-        self._is_seeded = False  # the environments' own random streams continue after their first reset
+        self._is_seeded = False  # after their first reset, the environments' own random streams continue
         self.is_between_rollouts = False
 
     def change_environments(self, environments: Any, sampler: Sampler) -> None:
@@ -111,7 +113,10 @@ class TrainingState:
             self.collector.forget_episodes()
 
     def collect(self, config: TRPOConfig, after_step: AfterStep | None) -> Rollout | None:
-        """The next rollout, of one path or a vine, with its transitions counted; None if ``after_step`` ended it."""
+        """Collect the next rollout, of a single path or a vine, and count its transitions.
+
+        Returns None if ``after_step`` returned False.
+        """
         self.is_between_rollouts = False
         plan = None
         if config.method == "vine":
@@ -135,7 +140,7 @@ class TrainingState:
         return rollout
 
     def get_state(self) -> dict[str, Any]:
-        """Everything that training needs to continue, besides parameters, statistics and settings, as plain values."""
+        """Everything that training needs to continue, except parameters, statistics and settings, as plain values."""
         model, streams = self.model, self.streams
         state = {
             "n_updates": model.n_updates,
@@ -158,24 +163,27 @@ class TrainingState:
         try:
             environments = self._environments.get_state()
             to_json(environments, {}, "environments")
-        except Exception as error:  # also of a user's get_state: what was learned must be saved
+        except Exception as error:  # a user's get_state may raise anything: the learned state must be saved anyway
             return {**state, "not_resumable": str(error) if isinstance(error, SnapshotError) else repr(error)}
         return {**state, "rollouts": self.collector.get_state(), "environments": environments, "not_resumable": ""}
 
     def set_state(
         self, state: dict[str, Any], policy: Policy, theta: npt.NDArray[Any], critic: CriticState, num_timesteps: int
     ) -> None:
-        """Continue where ``get_state`` returned ``state``; in new episodes if the environments cannot be restored.
+        """Restore the state that ``get_state`` returned; with new episodes if the environments cannot be restored.
 
         Parameters
         ----------
+        state : dict
         policy, theta, critic
-            What a file holds of the learned state; the optimiser's part of the critic is in ``state``.
+            Learned state from a file; Adam's moments are in ``state``.
+        num_timesteps : int
+            Transitions collected.
 
         Raises
         ------
         PolicyFileError
-            If ``state`` is not the state of a training.
+            If ``state`` is not valid.
         """
         try:
             shape, dtype = critic.theta.shape, critic.theta.dtype
@@ -185,7 +193,7 @@ class TrainingState:
             if not all(isinstance(s, np.random.Generator) for s in (*streams, *state["noise_streams"])):
                 raise ValueError("not random streams")
             self.streams.minibatch_order, self.streams.prediction, self.streams.vine = streams
-            if len(state["noise_streams"]) == self._environments.num_envs:  # those of other environments are of no use
+            if len(state["noise_streams"]) == self._environments.num_envs:  # streams belong to one environment each
                 self.streams.action_noise = list(state["noise_streams"])
             self.collector.set_episodes(state["episodes"])
             rewards = self.model.reward_normalizer.with_state(state["rewards"])
@@ -202,7 +210,7 @@ class TrainingState:
             self.resume(rollouts, environments)
 
     def resume(self, rollouts: dict[str, Any], environments: dict[str, Any]) -> None:
-        """Continue open episodes, if the environments can be restored."""
+        """Continue the open episodes, if the environments can be restored."""
         try:
             self.collector.set_state(rollouts)
             self._environments.set_state(environments)

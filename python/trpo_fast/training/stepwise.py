@@ -1,4 +1,4 @@
-"""StepwiseTraining: the pieces that ``TRPO.learn`` is made of, for a loop of your own, and views of a model."""
+"""StepwiseTraining: the steps of ``TRPO.learn`` as methods, for your own loop, and read-only views of a model."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -25,16 +25,16 @@ from trpo_fast.validation import describe
 
 
 class StepwiseTraining:
-    """A training that is taken step by step: sample a rollout, make a batch of it, update.
+    """Training step by step: sample a rollout, make a batch, update.
 
     Attributes
     ----------
     config : TRPOConfig
     value_function : ValueFunction
     logger : Logger
-        ``record(name, value)`` adds to the metrics of the iteration.
+        ``record(name, value)`` adds a metric to the present iteration.
     sinks : list
-        Objects with ``write(metrics)``, called every iteration; add your own.
+        Objects with ``write(metrics)``, called after every iteration; append your own.
     """
 
     config: TRPOConfig
@@ -44,18 +44,19 @@ class StepwiseTraining:
     _training: TrainingState
 
     def sample_rollout(self, *, reset: bool = False) -> Rollout:
-        """The next rollout of ``config`` with the committed policy, for a loop of your own; its steps are counted.
+        """Collect the next rollout with the committed policy, for your own loop, and count its transitions.
 
         Parameters
         ----------
         reset : bool
-            Start new episodes first, and the counts of steps and episodes at 0.
+            Start new episodes first, and reset the counts of steps and episodes to 0.
 
         Raises
         ------
         EnvironmentFaultError
+            If an environment raises or returns invalid values.
         InvalidArgumentError
-            For a model without environments.
+            If the model has no environments.
         """
         self._training.begin(reset=reset)
         config = self.config.at(self.progress_remaining, self._training.model.radius)
@@ -64,15 +65,15 @@ class StepwiseTraining:
         return cast(Rollout, rollout)  # None comes from callbacks only
 
     def make_batch(self, rollout: Rollout) -> IterationBatch:
-        """The batch of a rollout: ``batch`` for the critic, ``policy_batch`` for the policy, ``values`` (N,)."""
+        """Turn a rollout into the batch of an iteration, with advantages and returns; ``update`` takes it."""
         state = self._training.model
         config = self.config.at(self.progress_remaining, state.radius)
         return make_iteration_batch(rollout, state, self.value_function, config)
 
     def transitions(self) -> Transitions:
-        """Records a robot's transitions for ``collect``; its ``act`` samples from the committed policy.
+        """Recorder of a robot's transitions for ``collect``; its ``act`` samples from the committed policy.
 
-        For learning without an environment: the model is made, or loaded, with a tuple of spaces instead.
+        For learning without a Gymnasium environment: create or load the model with a tuple of spaces instead.
 
         Raises
         ------
@@ -85,15 +86,15 @@ class StepwiseTraining:
         return Transitions(self.policy, lambda: self.actor, lambda: self._training.streams.action_noise[0])
 
     def collect(self, transitions: Transitions) -> Batch:
-        """The transitions as a batch, with the critic's advantages and returns; ``update`` learns from it.
+        """Turn recorded transitions into a batch, with the critic's advantages and returns; ``update`` takes it.
 
-        Counts them in ``num_timesteps``, and the episodes that ended in ``ep_info_buffer``; they are gone from
-        ``transitions``.
+        The transitions are counted in ``num_timesteps``, their finished episodes in ``ep_info_buffer``, and they are
+        removed from ``transitions``.
 
         Raises
         ------
         InvalidArgumentError
-            If there are none, or the method is another than "single_path".
+            If there are no transitions, or ``method`` is not "single_path".
         """
         if self.config.method != "single_path":
             raise InvalidArgumentError("method", '"single_path" for transitions from outside', self.config.method)
@@ -106,23 +107,28 @@ class StepwiseTraining:
         return batch.batch
 
     def update(self, batch: Batch | IterationBatch) -> UpdateReport:
-        """One iteration on a batch: the policy's step, the critic's fit and the new statistics.
+        """Run one iteration on a batch: the policy's step, the critic's fit and the new statistics.
 
-        They are committed together or not at all. ``predict``, and the ``act`` of ``transitions``, may be called from
-        another thread meanwhile: they use the policy before or after the update. ``report``, ``metrics`` and the sinks
-        get what ``learn`` gives them, except times; ``tensorboard_log`` is for ``learn`` only. Schedules read
-        ``progress_remaining``, which is yours to set.
+        All of them are committed together or not at all. Another thread may call ``predict``, or ``act`` of
+        ``transitions``, while the update runs: it uses the policy from before or after the update. ``report``,
+        ``metrics`` and the sinks receive the same values as in ``learn``, except times; ``tensorboard_log`` is used by
+        ``learn`` only. Schedules read ``progress_remaining``, which you may set.
 
         Parameters
         ----------
         batch : Batch or IterationBatch
-            What ``collect`` or ``make_batch`` returned; or advantages and returns of your own, with actions as the
-            policy sampled them.
+            The result of ``collect`` or ``make_batch``; or your own advantages and returns, with actions as the policy
+            sampled them.
+
+        Returns
+        -------
+        UpdateReport
+            Report of the policy's update.
 
         Raises
         ------
         InvalidArgumentError
-            If an array has the wrong kind or shape. Numbers that are not finite are a status of the report.
+            If an array has the wrong kind or shape. For values that are not finite, the report has a status.
         """
         if not isinstance(batch, Batch | IterationBatch):
             raise InvalidArgumentError("batch", "a Batch or an IterationBatch", describe(batch))
@@ -140,22 +146,22 @@ class StepwiseTraining:
 
     @property
     def policy(self) -> Policy:
-        """The policy, with its present observation statistics; immutable, and replaced by every update."""
+        """The committed policy with its observation statistics; immutable, and replaced by every update."""
         return self._training.model.policy
 
     @property
     def theta(self) -> npt.NDArray[Any]:
-        """A read-only copy of the policy's parameters, (P,)."""
+        """Read-only copy of the policy's parameters, shape (P,)."""
         return self._training.model.theta
 
     @property
     def actor(self) -> Actor:
-        """The committed policy, ready to act: an immutable snapshot; updates replace it, so any thread may use it."""
+        """Actor of the committed policy: an immutable snapshot; updates replace it, so any thread may use it."""
         return self._training.model.actor
 
     @property
     def value_theta(self) -> npt.NDArray[Any]:
-        """A read-only copy of the critic's parameters, (P,)."""
+        """Read-only copy of the critic's parameters, shape (P,)."""
         theta = self._training.model.critic.theta.copy()
         theta.flags.writeable = False
         return theta
@@ -167,7 +173,7 @@ class StepwiseTraining:
 
     @property
     def num_timesteps(self) -> int:
-        """Transitions collected."""
+        """Number of transitions collected."""
         return self._training.num_timesteps
 
     @num_timesteps.setter
@@ -176,7 +182,7 @@ class StepwiseTraining:
 
     @property
     def progress_remaining(self) -> float:
-        """Part of the training that remains, from 1 to 0, when the present iteration began; schedules read it."""
+        """Fraction of training that remained when the present iteration began, from 1 to 0; schedules read it."""
         return self._training.progress_remaining
 
     @progress_remaining.setter
@@ -195,7 +201,7 @@ class StepwiseTraining:
 
     @property
     def n_envs(self) -> int:
-        """Environments stepped together."""
+        """Number of environments."""
         return self._training.collector.sampler.num_envs
 
     @property
@@ -210,7 +216,7 @@ class StepwiseTraining:
 
     @property
     def ep_info_buffer(self) -> list[dict[str, float]]:
-        """The latest ``stats_window_size`` episodes as SB3 has them: return "r" and length "l"."""
+        """The latest ``stats_window_size`` episodes in SB3's form: dicts with return "r" and length "l" in steps."""
         return [{"r": episode.episode_return, "l": episode.length} for episode in self._training.collector.episodes]
 
     @property
@@ -220,7 +226,7 @@ class StepwiseTraining:
 
     @property
     def num_steps(self) -> int:
-        """Steps of every environment since training began, without those of a vine's branches."""
+        """Steps taken by each environment since training began, without the steps of a vine's branches."""
         return self._training.collector.num_steps
 
     @property

@@ -1,10 +1,16 @@
-"""Streams: every random stream of a model, by name."""
+"""Streams: all random streams of a model, by name."""
 
 import numpy as np
 
 
 class Streams:
-    """Random streams that a model draws from, spawned once from its seed.
+    """Random streams of a model, spawned once from its seed.
+
+    Parameters
+    ----------
+    seed : int
+    num_envs : int
+        Number of environments, each of which gets a stream of action noise.
 
     Attributes
     ----------
@@ -17,7 +23,7 @@ class Streams:
     action_noise : list of numpy.random.Generator
         Action noise of rollouts, one stream for each environment.
     vine : numpy.random.Generator
-        Plans of vines.
+        States and seeds of a vine's branches.
     environments : int
         Environment i is first reset with this seed + i.
     """
