@@ -1,4 +1,4 @@
-"""TRPO's policy update (Schulman et al. 2015, Section 6 and Appendix C). Start reading here.
+"""The policy update of TRPO (Schulman et al. 2015, Section 6 and Appendix C). Start reading here.
 
     maximise  L(theta') = mean[ pi(a|s; theta') / pi(a|s; theta) · Â ]   subject to   mean KL(theta || theta') <= delta
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast._core.modules import core  # dot and norm: the bits of NumPy's depend on its BLAS
+from trpo_fast._core.modules import core  # for dot and norm: NumPy's results depend on its BLAS
 from trpo_fast.config import TRPOConfig
 from trpo_fast.policies.policy import Policy
 from trpo_fast.update.batches import Batch, VineBatch
@@ -27,23 +27,31 @@ from trpo_fast.update.trust_regions import OTHER_TRUST_REGIONS, LocalModel, Step
 def trpo_update(
     policy: Policy, theta: npt.NDArray[Any], batch: Batch | VineBatch, config: TRPOConfig
 ) -> tuple[npt.NDArray[Any], UpdateReport]:
-    """One trust-region step on a batch that the policy ``theta`` collected.
+    """Take one trust-region step on a batch that the policy ``theta`` collected.
 
-    The settings ``trust_region`` and ``metric`` name the forms that TRPO is compared with.
+    The settings ``trust_region`` and ``metric`` select alternatives to TRPO's own form.
+
+    Parameters
+    ----------
+    policy : Policy
+    theta : ndarray, shape (P,)
+        Parameters, in the policy's dtype; not changed.
+    batch : Batch or VineBatch
+    config : TRPOConfig
+        Settings with numbers for schedules (``TRPOConfig.at``).
 
     Returns
     -------
     theta_new : ndarray, shape (P,)
-        Finite, with a better surrogate and mean KL(old || new) within the radius (``target_kl``, or what
-        ``kl_reduction="mean"`` makes of it), unless ``trust_region`` asks for another bound; or ``theta`` itself,
-        unchanged.
+        Finite parameters with a better surrogate and mean KL(old || new) within the radius (``target_kl``, scaled for
+        ``kl_reduction="mean"``), unless ``trust_region`` selects another bound; or ``theta`` itself.
     report : UpdateReport
-        The status, and the evidence for it.
+        Status and diagnostics.
 
     Raises
     ------
     InvalidArgumentError
-        If an array has the wrong kind, dtype or shape. Numerical trouble is a status instead.
+        If an array has the wrong kind, dtype or shape. Numerical failures are a status instead.
     """
     theta = policy.check_theta(theta)
     objective = batch.objective(policy, theta, config)
@@ -51,7 +59,7 @@ def trpo_update(
         return theta, UpdateReport(UpdateStatus.NON_FINITE_INPUT)
     if not objective.has_signal and config.ent_coef == 0.0:
         return theta, UpdateReport(UpdateStatus.NO_SIGNAL)
-    radius, damping = joint_radius_and_damping(policy, config)  # delta; what is added to F's diagonal
+    radius, damping = joint_radius_and_damping(policy, config)  # delta; added to the diagonal of F
 
     start = objective.evaluate(theta)
     g = objective.gradient()  # g = ∇L
@@ -108,10 +116,11 @@ def trpo_update(
 
 
 def joint_radius_and_damping(policy: Policy, config: TRPOConfig) -> tuple[float, float]:
-    """Radius and damping for the joint KL divergence that ``config`` means.
+    """Radius (in nats) and damping for the joint KL divergence, which is summed over action dimensions.
 
-    sb3-contrib averages the KL of a Box or MultiBinary action over its d dimensions: its radius 0.01 and damping 0.1
-    are 0.01 d and 0.1 d of the joint KL divergence.
+    With ``kl_reduction="mean"``, ``target_kl`` and ``cg_damping`` have sb3-contrib's meaning: it averages the KL
+    divergence of a Box or MultiBinary action over its d dimensions, so its radius 0.01 and damping 0.1 are 0.01 d and
+    0.1 d for the joint KL divergence.
     """
     per_dimension = config.kl_reduction == "mean" and policy.codec.sums_independent_dimensions
     scale = policy.codec.size if per_dimension else 1
@@ -119,17 +128,17 @@ def joint_radius_and_damping(policy: Policy, config: TRPOConfig) -> tuple[float,
 
 
 def _quadratic_form(F: KernelOperator | Identity, cg: CGResult, step_norm: str) -> float:
-    """xᵀF x of the damped operator, or without its damping, from the recurrences of the solver."""
+    """xᵀF x with or without the damping of F, from the solver's recurrences where possible."""
     if step_norm == "damped":
         return cg.quadratic_form
     damped_part = F.damping * core.dot(cg.x, cg.x)
     undamped = cg.quadratic_form - damped_part
     if undamped > 1e-3 * cg.quadratic_form:
         return undamped
-    return core.dot(cg.x, F @ cg.x) - damped_part  # the difference is mostly rounding: spend one product
+    return core.dot(cg.x, F @ cg.x) - damped_part  # the difference was mostly rounding: compute one more product
 
 
 def _rounding(objective: PolicyObjective) -> float:
-    """Relative rounding error of a surrogate: that of the policy's outputs, and of the sum over rows in float64."""
+    """Relative rounding error of a surrogate, from the policy's outputs and from the sum over rows in float64."""
     outputs = float(np.finfo(objective.policy.dtype).eps)
     return max(outputs, objective.num_rows * float(np.finfo(np.float64).eps))

@@ -1,1 +1,1 @@
-"""The parts of an update: batches, objectives, operators, solver, line search."""
+"""The parts of a policy update: batches, objectives, operators, solver, line search."""

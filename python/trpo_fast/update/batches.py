@@ -1,4 +1,4 @@
-"""What an update learns from: transitions of a single path, or branches of a vine."""
+"""Batches of a policy update: transitions of single paths, or branches of a vine."""
 
 from typing import Any, NamedTuple
 
@@ -13,15 +13,18 @@ from trpo_fast.validation import float_array
 
 
 class Batch(NamedTuple):
-    """N transitions of a single path, those of an environment one after the other.
+    """N transitions of single paths, environment by environment.
 
     Parameters
     ----------
     observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim)
-        Raw.
+        Raw observations.
     actions : ndarray
-        As the policy sampled them: Box (N, d) unclipped, Discrete (N,), MultiDiscrete and MultiBinary (N, k).
-    advantages, returns : ndarray, shape (N,)
+        Actions as the policy sampled them: Box (N, d) unclipped, Discrete (N,), MultiDiscrete and MultiBinary (N, k).
+    advantages : ndarray, shape (N,)
+        Advantages for the policy's update.
+    returns : ndarray, shape (N,)
+        Targets of the critic.
     """
 
     observations: Observations | npt.NDArray[Any]
@@ -30,12 +33,18 @@ class Batch(NamedTuple):
     returns: npt.NDArray[np.float64]
 
     def objective(self, policy: Policy, theta: npt.NDArray[Any], config: TRPOConfig) -> SurrogateObjective:
-        """The surrogate, with the advantages normalised if ``config`` says so; InvalidArgumentError as its own."""
+        """The surrogate objective at ``theta``, with normalised advantages if ``config.normalize_advantage``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If an array has the wrong kind or shape.
+        """
         observations = policy.check_observations(self.observations)
         advantages = float_array("advantages", self.advantages, (len(observations),), np.float64)
         if not np.isfinite(advantages).all():
             normalized = advantages
-        elif not has_signal(advantages):  # rounding must not become one
+        elif not has_signal(advantages):  # differences by rounding only: do not scale them up
             normalized = np.zeros_like(advantages)
         else:
             normalized = normalize_advantages(advantages) if config.normalize_advantage else advantages
@@ -48,9 +57,9 @@ class VineBatch(NamedTuple):
     Parameters
     ----------
     observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim)
-        Raw, of the rollout set.
+        Raw observations of the rollout set.
     actions : ndarray, shape (N, K, ...)
-        The first action of each branch, each as in a ``Batch``.
+        First action of each branch, as in a ``Batch``.
     q_values : ndarray, shape (N, K)
         Discounted returns of the branches.
     proposal : {"policy", "uniform"}
@@ -63,7 +72,15 @@ class VineBatch(NamedTuple):
     proposal: str = "policy"
 
     def objective(self, policy: Policy, theta: npt.NDArray[Any], config: TRPOConfig) -> VineObjective:
-        """The vine's objective of Q minus its mean in each state, divided by the standard deviation if normalised."""
+        """The vine's objective at ``theta``, for Q minus its mean in each state.
+
+        With ``config.normalize_advantage`` the differences are divided by their standard deviation.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If an array has the wrong kind or shape.
+        """
         observations = policy.check_observations(self.observations)
         q_values = float_array("q_values", self.q_values, (len(observations), None), np.float64)
         advantages = q_values - q_values.mean(axis=1, keepdims=True)
@@ -84,9 +101,9 @@ def normalize_advantages(advantages: npt.NDArray[np.float64]) -> npt.NDArray[np.
 
 
 def has_signal(advantages: npt.NDArray[np.float64], values: npt.NDArray[np.float64] | None = None) -> bool:
-    """Whether advantages differ by more than rounding: an all-equal batch says nothing about the policy.
+    """Whether advantages differ by more than rounding errors: equal advantages do not tell better actions from worse.
 
-    ``values`` are what the advantages are differences of, if they are: rounding is relative to their magnitude.
+    If the advantages are differences of ``values``, rounding errors are relative to the magnitude of ``values``.
     """
     eps = float(np.finfo(np.float32).eps)
     largest = np.abs(advantages if values is None else values).max()

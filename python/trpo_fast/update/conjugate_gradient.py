@@ -1,4 +1,4 @@
-"""Conjugate gradient on products: it returns a status, never raises on numerical trouble and never repairs it."""
+"""Conjugate gradient from matrix-vector products. Numerical failures are a status, not an exception."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -14,7 +14,7 @@ from trpo_fast.validation import check_integer, check_real, describe, float_arra
 
 
 class LinearOperator(Protocol):
-    """Anything with a matrix-vector product, a SciPy LinearOperator for one."""
+    """Any object with a matrix-vector product, such as SciPy's LinearOperator."""
 
     def matvec(self, v: npt.NDArray[np.float64], /) -> npt.NDArray[Any]:
         """A v, shape (P,)."""
@@ -26,16 +26,29 @@ Operator = KernelOperator | LinearOperator | npt.NDArray[Any] | Callable[[npt.ND
 class CGStatus(Enum):
     """How the solver ended."""
 
-    CONVERGED = "converged"  # the residual is below rtol * ||b||
-    SLOW_PROGRESS = "slow_progress"  # a product raised sqrt(b^T x) by less than progress_rtol: the usual good end
-    MAX_ITER = "max_iter"  # max_iter products were spent: the usual end without progress_rtol
+    CONVERGED = "converged"  # the residual is at most rtol * ||b||
+    SLOW_PROGRESS = "slow_progress"  # a product raised sqrt(b^T x) by less than progress_rtol: the usual success
+    MAX_ITER = "max_iter"  # max_iter products were computed: the usual end without progress_rtol
     ZERO_RHS = "zero_rhs"  # b = 0, so x = 0
-    NEGATIVE_CURVATURE = "negative_curvature"  # A is not positive definite; x is the last good iterate
-    NON_FINITE = "non_finite"  # a NaN or Inf appeared; x is the last good iterate
+    NEGATIVE_CURVATURE = "negative_curvature"  # F is not positive definite; x is the last valid iterate
+    NON_FINITE = "non_finite"  # a NaN or Inf appeared; x is the last valid iterate
 
 
 class CGResult(NamedTuple):
-    """x, products spent, ||b - A x|| and x^T A x (both from the recurrences, at no extra product), and the status."""
+    """Result of ``conjugate_gradient``.
+
+    Parameters
+    ----------
+    x : ndarray of float64, shape (P,)
+        Solution.
+    n_iter : int
+        Products with F.
+    residual_norm : float
+        ||b - F x||, from the recurrence.
+    quadratic_form : float
+        x^T F x, from the recurrence: it costs no further product.
+    status : CGStatus
+    """
 
     x: npt.NDArray[np.float64]
     n_iter: int
@@ -56,22 +69,23 @@ def conjugate_gradient(
 
     Parameters
     ----------
-    F : FisherOperator, ndarray (P, P), callable, or anything with ``matvec``
+    F : FisherOperator, ndarray (P, P), callable, or any object with ``matvec``
         Symmetric and positive definite.
     b : ndarray of float32 or float64, shape (P,)
     max_iter : int
-        Products to spend at most.
+        Largest number of products.
     rtol : float
         Stop when ||b - F x|| <= rtol ||b||.
     preconditioner : KFACPreconditioner, or as F, optional
-        Its product approximates F^-1 v; symmetric, positive definite and the same for every product.
+        Its product approximates F^-1 v. Must be symmetric, positive definite and the same for every product.
     progress_rtol : float
-        Stop when a product raises sqrt(b^T x), the improvement that a step of fixed length x^T F x predicts, by less
-        than this part of it: 0.005 is half a percent, 0 never. The scale of b does not matter.
+        Stop when a product raises sqrt(b^T x), the improvement predicted for a step of fixed length x^T F x, by less
+        than this fraction: 0.005 is half a percent, 0 never stops. Independent of the scale of b.
 
     Raises
     ------
     InvalidArgumentError
+        If an argument has the wrong kind, shape or range. Numerical failures are a status instead.
     """
     if not isinstance(b, np.ndarray) or b.ndim != 1 or b.size == 0:
         raise InvalidArgumentError("b", "a float32 or float64 array of shape (P,)", describe(b))
@@ -91,7 +105,7 @@ def conjugate_gradient(
 
 
 def _kernel(name: str, operator: Operator, size: int) -> core.LinearOperator:
-    """The operator as the solver knows it; those of the kernels run without returning to Python."""
+    """The operator of the compiled core for ``operator``; a ``KernelOperator`` runs without returning to Python."""
     shape = getattr(operator, "shape", (size, size))
     if tuple(shape) != (size, size):
         raise InvalidArgumentError(name, f"an operator of shape ({size}, {size})", f"one of shape {tuple(shape)}")

@@ -1,4 +1,4 @@
-"""The matrix that gives a step its direction: F⁻¹g is the natural gradient; the identity leaves the plain gradient."""
+"""The metric of an update: F⁻¹g is the natural gradient; with the identity the direction is the plain gradient."""
 
 from trpo_fast.config import TRPOConfig
 from trpo_fast.update.fisher import EmpiricalFisherOperator, fisher_operator_at
@@ -6,11 +6,11 @@ from trpo_fast.update.kfac import KFACPreconditioner
 from trpo_fast.update.objectives import PolicyObjective
 from trpo_fast.update.operators import Identity, KernelOperator
 
-KFAC_SUB_SAMPLING = 4  # more rows of the Fisher matrix hardly make a better preconditioner (docs/algorithm.md)
+KFAC_SUB_SAMPLING = 4  # the preconditioner uses every 4th row of F; more rows hardly improve it (docs/algorithm.md)
 
 
 def metric_operator(objective: PolicyObjective, damping: float, config: TRPOConfig) -> KernelOperator | Identity:
-    """The matrix that ``config.metric`` names, at the objective's theta."""
+    """The metric named by ``config.metric``, at the objective's theta."""
     if config.metric == "identity":
         return Identity()
     if config.metric == "empirical_fisher":
@@ -20,7 +20,7 @@ def metric_operator(objective: PolicyObjective, damping: float, config: TRPOConf
 
 
 def preconditioner(objective: PolicyObjective, damping: float, config: TRPOConfig) -> KFACPreconditioner | None:
-    """An approximate inverse of the damped Fisher matrix, if one is wanted, from every fourth of its rows."""
+    """The preconditioner named by ``config.cg_preconditioner``, from every fourth row of the Fisher matrix, or None."""
     if config.cg_preconditioner == "none":
         return None
     rows = slice(None, None, KFAC_SUB_SAMPLING * config.sub_sampling_factor)

@@ -1,4 +1,4 @@
-"""Products with the Fisher information matrix of a policy, never the matrix."""
+"""Products with the Fisher information matrix of a policy; the matrix itself is never formed."""
 
 from typing import Any
 
@@ -16,24 +16,27 @@ from trpo_fast.validation import check_integer, check_real
 class FisherOperator(KernelOperator):
     """F v = mean_n J_n^T M(phi_n) J_n v + damping v: the Hessian of the mean KL divergence at theta.
 
-    J is the network's Jacobian and M the Fisher matrix of the distribution in its own parameters, so F is symmetric
-    and positive semi-definite by construction. ``F @ v`` costs two passes through the network. Works with
+    J is the network's Jacobian and M the Fisher matrix of the distribution with respect to its own parameters phi, so F
+    is symmetric and positive semi-definite by construction. ``F @ v`` costs two passes through the network. Works with
     ``scipy.sparse.linalg.aslinearoperator``.
 
     Parameters
     ----------
     policy : Policy
     theta : ndarray, shape (P,)
-    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim), raw
+    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim)
+        Raw observations.
     damping : float, >= 0
+        Added to the diagonal.
     rows : slice or index array, optional
-        Which observations to use; all by default.
+        Observations to use; all by default.
     n_threads : int, optional
         Threads of a product; ``get_num_threads()`` by default. The result does not depend on it.
 
     Raises
     ------
     InvalidArgumentError
+        If an array has the wrong kind or shape, or a number is out of its range.
     """
 
     def __init__(
@@ -56,21 +59,22 @@ class FisherOperator(KernelOperator):
 
 
 class EmpiricalFisherOperator(KernelOperator):
-    """F v = mean_n s_n s_n^T v + damping v, with the scores s_n of actions that the policy theta took.
+    """F v = mean_n s_n s_n^T v + damping v, with the scores s_n = grad log pi(a_n|s_n; theta) of sampled actions.
 
-    The mean over actions of s s^T is the matrix of ``FisherOperator`` (Schulman et al. 2015, Appendix C.1, compares
-    the two).
+    The expectation of s s^T over actions is the matrix of ``FisherOperator``; Schulman et al. 2015, Appendix C.1,
+    compare the two.
 
     Parameters
     ----------
     actions : ndarray
-        As in a ``Batch``, one for each of the ``observations``.
+        N actions as in a ``Batch``.
     policy, theta, observations, damping, rows, n_threads
         As for ``FisherOperator``.
 
     Raises
     ------
     InvalidArgumentError
+        If an array has the wrong kind or shape, or a number is out of its range.
     """
 
     def __init__(
@@ -96,9 +100,14 @@ class EmpiricalFisherOperator(KernelOperator):
 def fisher_operator_at(
     objective: PolicyObjective, damping: float = 0.0, every: int = 1, n_threads: int | None = None
 ) -> KernelOperator:
-    """The Fisher operator at an objective's theta, on its observations or ``every`` k-th of them.
+    """The Fisher operator at an objective's theta, on every k-th of its observations with k = ``every``.
 
-    On all of them it shares the objective's forward pass.
+    With k = 1 it shares the objective's forward pass.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a number is out of its range.
     """
     policy = objective.policy
     if check_integer("every", every, at_least=1) > 1:

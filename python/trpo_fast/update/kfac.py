@@ -1,4 +1,4 @@
-"""KFACPreconditioner: conjugate gradient on the Fisher matrix takes fewer products with it."""
+"""KFACPreconditioner: reduces the number of products of conjugate gradient on the Fisher matrix."""
 
 from typing import Any
 
@@ -13,36 +13,38 @@ from trpo_fast.validation import check_real
 
 
 class KFACPreconditioner(KernelOperator):
-    """M^-1 v, about (F + damping)^-1 v: a dense layer's block of F is taken to be a Kronecker product G (x) A.
+    """M^-1 v ≈ (F + damping)^-1 v, where each dense layer's block of F is approximated by a Kronecker product G (x) A.
 
-    A is the second moment of the layer's inputs, G that of the scores' cotangents behind it (Martens & Grosse 2015,
-    arXiv:1503.05671), both damped in their Section 6.3's way and inverted. The blocks of two layers are taken to be
-    independent. Symmetric and positive definite; fixed once built; ``M @ v`` costs little. Pass it to
-    ``conjugate_gradient``: the solution is that of the same system, only reached sooner.
+    A is the second moment of the layer's inputs, G that of the scores' gradients at its outputs (Martens & Grosse 2015,
+    arXiv:1503.05671). Both are damped as in their Section 6.3 and inverted. Blocks between different layers are
+    neglected. The preconditioner is symmetric, positive definite and fixed once built; ``M @ v`` is cheap. Passed to
+    ``conjugate_gradient`` it leaves the solution unchanged and reduces the number of products.
 
     Parameters
     ----------
     policy : Policy
     theta : ndarray, shape (P,)
-    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim), raw
+    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim)
+        Raw observations.
     actions : ndarray
-        As in a ``Batch``, sampled by the policy ``theta``: they stand for the distribution, and no random numbers are
-        drawn.
+        N actions as in a ``Batch``, sampled by the policy ``theta``. They sample the distribution, so no random numbers
+        are drawn.
     damping : float, >= 0
-        That of the FisherOperator.
+        Damping of the FisherOperator.
     rows : slice or index array, optional
-        Which transitions to use; all by default. A quarter of those of the FisherOperator is enough.
+        Transitions to use; all by default. A quarter of those of the FisherOperator is enough.
     n_threads : int, optional
         ``get_num_threads()`` by default. The result does not depend on it.
 
     Attributes
     ----------
     identity_layers : tuple of int
-        Layers, counted from 0, for which the identity stands in: their moments are not finite or cannot be inverted.
+        Layers, counted from 0, whose block is the identity because their moments are not finite or not invertible.
 
     Raises
     ------
     InvalidArgumentError
+        If an array has the wrong kind or shape, or a number is out of its range.
     """
 
     def __init__(

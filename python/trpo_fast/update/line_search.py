@@ -1,4 +1,4 @@
-"""Backtracking line search: a pure function of theta."""
+"""Backtracking line search, a pure function of theta."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,7 +10,18 @@ from trpo_fast.update.objectives import SurrogateValue
 
 
 class LineSearchResult(NamedTuple):
-    """The accepted theta (``accepted`` False: the one it started from), its value, and step lengths tried before it."""
+    """Result of ``backtracking_line_search``.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (P,)
+        The accepted theta; the initial one if ``accepted`` is False.
+    value : SurrogateValue
+        Value at ``theta``.
+    accepted : bool
+    n_backtracks : int
+        Step lengths rejected.
+    """
 
     theta: npt.NDArray[Any]
     value: SurrogateValue
@@ -31,20 +42,33 @@ def backtracking_line_search(
     bounded: str = "mean_kl",
     kl_penalty: float = 0.0,
 ) -> LineSearchResult:
-    """The first of theta + step, theta + c step, theta + c² step, ... that improves within the trust region.
+    """Find the first of theta + step, theta + c step, theta + c² step, ... that improves within the trust region.
 
-    A candidate is rounded to theta's dtype before it is judged, so what is judged is what is committed. It is accepted
-    if its surrogate and KL are finite, KL <= ``radius``, and the surrogate exceeds that of ``start`` by more than
-    ``min_improvement`` (Schulman et al. 2015, App. C). The KL that is bounded is the mean, or with
-    ``bounded="max_kl"`` the largest; ``kl_penalty`` times the mean is taken off the surrogate.
+    A candidate is rounded to theta's dtype before it is evaluated, so exactly the evaluated theta is committed. It is
+    accepted if its surrogate and KL are finite, KL <= ``radius``, and the surrogate exceeds that of ``start`` by more
+    than ``min_improvement`` (Schulman et al. 2015, App. C).
 
     Parameters
     ----------
     evaluate : callable
         theta (P,) -> SurrogateValue.
+    theta : ndarray, shape (P,)
+        Where the search starts.
     step : ndarray, shape (P,)
+        The full step.
     start : SurrogateValue
-        At theta.
+        Value at theta.
+    radius : float
+        Bound of the KL divergence, in nats.
+    min_improvement : float
+    shrinking_factor : float
+        c, between 0 and 1.
+    max_iter : int
+        Largest number of candidates.
+    bounded : {"mean_kl", "max_kl"}
+        Whether the mean or the largest KL divergence is bounded.
+    kl_penalty : float
+        Times the mean KL divergence is subtracted from the surrogate.
     """
     for k in range(max_iter):
         candidate = (theta + shrinking_factor**k * step).astype(theta.dtype)

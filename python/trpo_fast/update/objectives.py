@@ -1,4 +1,4 @@
-"""The surrogate objectives of an update: of a single path (SurrogateObjective) and of a vine (VineObjective)."""
+"""Surrogate objectives of an update: SurrogateObjective for single paths, VineObjective for a vine."""
 
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from trpo_fast.validation import check_choice, check_real, describe, float_array
 
 
 class SurrogateValue(NamedTuple):
-    """The surrogate at theta_new, KL(old || new) over the batch, and the new policy's mean entropy, in nats."""
+    """Values at theta_new: the surrogate, mean and largest KL(old || new) over states, and mean entropy, in nats."""
 
     surrogate: float
     mean_kl: float
@@ -23,23 +23,26 @@ class SurrogateValue(NamedTuple):
 
 
 class PolicyObjective:
-    """L(theta') at a policy's theta, whatever estimates the return: all that an update asks about its batch.
+    """The objective L(theta') of an update from a policy theta; everything that ``trpo_update`` needs of a batch.
 
     Attributes
     ----------
     policy : Policy
     theta : ndarray, shape (P,)
+        Parameters of the policy that collected the batch.
     observations : Observations
     actions : ndarray
-        As the batch has them.
+        Actions as in the batch.
     is_finite : bool
-        Whether theta, observations, actions and advantages are.
+        Whether theta, observations, actions and advantages are finite.
     has_signal : bool
-        Whether an advantage is not 0.
+        Whether some advantage is not 0.
     largest_advantage : float
-        The largest magnitude of an advantage: epsilon of Schulman et al. 2015, Eq. 8.
+        Largest magnitude of an advantage: epsilon of Schulman et al. 2015, Eq. 8.
     scale : float
-        The mean magnitude of the terms of L, by which its rounding is judged.
+        Mean magnitude of the terms of L, to which its rounding error is relative.
+    kernel
+        Objective of the compiled core.
     """
 
     def __init__(
@@ -66,43 +69,51 @@ class PolicyObjective:
 
     @property
     def num_rows(self) -> int:
-        """N."""
+        """Number N of observations."""
         return len(self.observations)
 
     def gradient(self) -> npt.NDArray[np.float64]:
-        """The gradient of L at theta' = theta, shape (P,)."""
+        """Gradient of L at theta' = theta, shape (P,)."""
         out = np.empty(self.policy.num_params)
         self.kernel.gradient(out)
         return out
 
     def evaluate(self, theta_new: npt.NDArray[Any]) -> SurrogateValue:
-        """L, mean and largest KL(theta || theta_new), and entropy, in one pass; non-finite values are passed on."""
+        """Evaluate L, KL(theta || theta_new) and entropy in one pass; the values may be NaN or Inf.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``theta_new`` has the wrong dtype or shape.
+        """
         return SurrogateValue(*self.kernel.evaluate(self.policy.check_theta(theta_new, "theta_new")))
 
 
 class SurrogateObjective(PolicyObjective):
     """L(theta') = mean_n pi(a_n|s_n; theta') / pi(a_n|s_n; theta) * A_n + ent_coef * mean entropy (theta').
 
-    Schulman et al. 2015, Eq. 14, with an entropy bonus if one is wanted.
+    Schulman et al. 2015, Eq. 14, with an optional entropy bonus.
 
     Parameters
     ----------
     policy : Policy
     theta : ndarray, shape (P,)
-        The policy that took the actions.
-    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim), raw
+        Parameters of the policy that took the actions.
+    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim)
+        Raw observations.
     actions : ndarray
-        As in a ``Batch``.
+        N actions as in a ``Batch``.
     advantages : ndarray, shape (N,)
-        Used as given.
+        Advantages A_n, used as given.
     n_threads : int, optional
         Threads of a call; ``get_num_threads()`` by default. The results do not depend on it.
     ent_coef : float
-        Weight of the entropy, in nats.
+        Weight of the mean entropy in nats.
 
     Raises
     ------
     InvalidArgumentError
+        If an array has the wrong kind or shape, or a number is out of its range.
     """
 
     def __init__(
@@ -131,29 +142,31 @@ PROPOSALS = ("policy", "uniform")
 class VineObjective(PolicyObjective):
     """L(theta') = mean_n sum_k w_nk Q_nk / sum_k w_nk, with w_nk = pi(a_nk|s_n; theta') / q(a_nk|s_n).
 
-    Schulman et al. 2015, Eq. 16. A constant added to the Q of a state changes no gradient: there is no baseline. With
-    uniform proposals and every action tried once it is sum_a pi(a|s_n; theta') Q(s_n, a), Eq. 15.
+    Schulman et al. 2015, Eq. 16. A constant added to all Q values of a state does not change the gradient, so no
+    baseline is needed. With uniform proposals and every action tried once, L is mean_n sum_a pi(a|s_n; theta')
+    Q(s_n, a), Eq. 15.
 
     Parameters
     ----------
     policy : Policy
     theta : ndarray, shape (P,)
-        The policy that acted before and after.
-    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim), raw
-        Those of the rollout set.
+        Parameters of the policy that followed the trunk and the branches.
+    observations : Observations, or ndarray of float32 or float64, shape (N, obs_dim)
+        Raw observations of the rollout set.
     actions : ndarray, shape (N, K, ...)
-        K actions of every state, each as in a ``Batch``.
+        K actions of each state, as in a ``Batch``.
     q_values : ndarray, shape (N, K)
         Discounted returns after these actions.
     proposal : {"policy", "uniform"}
-        Distribution that the actions were drawn from: the policy theta, or uniform.
+        Distribution q that the actions were drawn from: the policy theta, or uniform.
     n_threads, ent_coef
         As for ``SurrogateObjective``.
 
     Raises
     ------
     InvalidArgumentError
-        With a single action of a state too: its weight is 1 whatever theta' is.
+        If an array has the wrong kind or shape, a number is out of its range, or K is 1: the weight of a single action
+        is 1 for every theta'.
     """
 
     def __init__(
@@ -172,7 +185,7 @@ class VineObjective(PolicyObjective):
         q_values = float_array("q_values", q_values, (len(observations), None), np.float64)
         n, n_actions = q_values.shape
         if n_actions < 2:
-            raise InvalidArgumentError("q_values", "two actions or more of every state", f"{n_actions}")
+            raise InvalidArgumentError("q_values", "two actions or more for each state", f"{n_actions}")
         if not isinstance(actions, np.ndarray) or actions.shape[:2] != (n, n_actions):
             raise InvalidArgumentError("actions", f"an array of shape ({n}, {n_actions}, ...)", describe(actions))
         encoded = policy.codec.encode(actions.reshape(n * n_actions, *actions.shape[2:]))
@@ -183,7 +196,7 @@ class VineObjective(PolicyObjective):
             q_values, check_choice("proposal", proposal, PROPOSALS), check_real("ent_coef", ent_coef, at_least=0.0),
             resolve_threads(n_threads),
         )  # fmt: skip
-        with np.errstate(invalid="ignore"):  # values that are not finite: the update has a status for them
+        with np.errstate(invalid="ignore"):  # the update has a status for values that are not finite
             weights = (
                 np.ones_like(q_values) if proposal == "policy" else _probabilities(policy, theta, observations, encoded)
             )
@@ -197,7 +210,7 @@ class VineObjective(PolicyObjective):
 def _probabilities(
     policy: Policy, theta: npt.NDArray[Any], observations: Observations, encoded: npt.NDArray[Any]
 ) -> npt.NDArray[np.float64]:
-    """Probabilities of the actions in each of n states, (n, K), relative to that of the most probable one."""
+    """Probabilities of the actions in each of n states, shape (n, K), relative to the most probable of them."""
     n = len(observations)
     phi = np.repeat(policy.dist_params(theta, observations), len(encoded) // n, axis=0)
     log_prob = np.empty((n, len(encoded) // n))

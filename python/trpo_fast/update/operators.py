@@ -1,4 +1,4 @@
-"""Symmetric matrices that are known by their products only."""
+"""Symmetric linear operators, defined by their matrix-vector product."""
 
 from typing import Any
 
@@ -11,19 +11,20 @@ from trpo_fast.validation import describe, float_array
 
 
 class KernelOperator:
-    """A symmetric (P, P) matrix A, of which ``A @ v`` is all there is.
+    """A symmetric (P, P) matrix A, available through ``A @ v`` only.
 
-    ``conjugate_gradient`` takes its products without returning to Python; ``scipy.sparse.linalg.aslinearoperator``
-    works.
+    ``conjugate_gradient`` computes its products without returning to Python. Works with
+    ``scipy.sparse.linalg.aslinearoperator``.
 
     Attributes
     ----------
-    kernel : object of the compiled core
+    kernel
+        Operator of the compiled core.
     shape : tuple (P, P)
     dtype : dtype
-        That of the kernels; sums over rows are in float64.
+        Dtype of the kernels; sums over rows are in float64.
     damping : float
-        What was added to the diagonal of A.
+        Damping included in the diagonal of A.
     """
 
     def __init__(self, kernel: core.LinearOperator, dtype: np.dtype[Any], damping: float) -> None:
@@ -33,7 +34,13 @@ class KernelOperator:
         self.damping = damping
 
     def matvec(self, v: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """A v. ``v`` is (P,) or (P, 1), float32 or float64; the result has its shape and dtype."""
+        """A v for ``v`` of float32 or float64, shape (P,) or (P, 1); the result has the same shape and dtype.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``v`` has another kind or shape.
+        """
         size = self.shape[0]
         if isinstance(v, np.ndarray) and v.shape == (size, 1):
             return self.matvec(v[:, 0])[:, None]

@@ -1,4 +1,4 @@
-"""How an update of the policy ended, with its evidence."""
+"""Report of a policy update: status and diagnostics."""
 
 from enum import Enum
 from typing import NamedTuple
@@ -9,24 +9,46 @@ NO_VALUE = float("nan")
 
 
 class UpdateStatus(Enum):
-    """How an update ended. Only COMMITTED changes theta; every other status leaves it bit for bit as it was."""
+    """How an update ended. Only COMMITTED changes theta; with every other status it stays bit-identical."""
 
     COMMITTED = "committed"
-    NO_SIGNAL = "no_signal"  # the advantages are all equal (or there is one only)
+    NO_SIGNAL = "no_signal"  # the advantages are all equal, or there is only one
     NON_FINITE_INPUT = "non_finite_input"  # NaN or Inf in theta, observations, actions or advantages
     NON_FINITE_GRADIENT = "non_finite_gradient"  # the gradient overflowed
     ZERO_GRADIENT = "zero_gradient"
-    SOLVER_FAILED = "solver_failed"  # conjugate gradient gave no finite ascent direction; its status says why
+    SOLVER_FAILED = "solver_failed"  # conjugate gradient returned no finite ascent direction; see its status
     LINE_SEARCH_FAILED = "line_search_failed"  # no step length improved the surrogate within the trust region
 
 
 class UpdateReport(NamedTuple):
-    """The evidence of an update. What was not reached is NaN (``cg``: None); where theta stayed, its KL is 0.
+    """Result of an update with diagnostics. Fields of stages that were not reached are NaN (``cg``: None).
 
-    KL divergences are joint, summed over action dimensions, whatever ``kl_reduction`` says of ``target_kl``.
-    ``step_norm`` is the length ||theta_new - theta|| of the full step before backtracking, ``expected_improvement``
-    gᵀ(step), the first-order prediction for it. ``kl_penalty`` is the coefficient of a penalty, where there is one.
-    ``largest_advantage`` is that of the largest magnitude.
+    KL divergences are in nats and joint, summed over action dimensions, whatever ``kl_reduction`` says about
+    ``target_kl``.
+
+    Parameters
+    ----------
+    status : UpdateStatus
+    surrogate_before, surrogate_after : float
+        L at the old and at the new theta.
+    expected_improvement : float
+        gᵀ(step), the first-order prediction of the improvement of the full step.
+    mean_kl, max_kl : float
+        Mean and largest KL(old || new) over states; 0 if theta did not change.
+    entropy : float
+        Mean entropy of the new policy, in nats.
+    gradient_norm : float
+        ||g||.
+    step_norm : float
+        Length of the full step, before backtracking.
+    n_backtracks : int
+        Step lengths rejected by the line search.
+    cg : CGResult or None
+        Result of the solver.
+    kl_penalty : float
+        Coefficient of the penalty with ``trust_region="penalty"``, else NaN.
+    largest_advantage : float
+        Largest magnitude of an advantage.
     """
 
     status: UpdateStatus
@@ -45,13 +67,13 @@ class UpdateReport(NamedTuple):
 
     @property
     def committed(self) -> bool:
-        """Whether theta moved."""
+        """Whether theta changed."""
         return self.status is UpdateStatus.COMMITTED
 
     def quality(self, shrinking_factor: float) -> float:
-        """Actual over predicted improvement, of the step as it was shortened; 0 where no length was any good.
+        """Actual divided by predicted improvement of the accepted step.
 
-        NaN where there was no step to judge.
+        0 if the line search rejected every step length, NaN if there was no step.
         """
         if self.status is UpdateStatus.LINE_SEARCH_FAILED:
             return 0.0
@@ -59,11 +81,11 @@ class UpdateReport(NamedTuple):
         return (self.surrogate_after - self.surrogate_before) / predicted if self.committed else NO_VALUE
 
     def lower_bound(self, gamma: float) -> float:
-        """What the theory guarantees of the change of the return, from the states of the batch; negative as a rule.
+        """The theory's lower bound of the change of the return, estimated from the batch; usually negative.
 
-        (L(theta') - L(theta)) / (1 - gamma) - 4 epsilon gamma / (1 - gamma)² max KL, with epsilon the largest
-        magnitude of an advantage
-        (Schulman et al. 2015, Eq. 8-9; L there is a sum over discounted visits, of which the surrogate is the mean).
+        (L(theta') - L(theta)) / (1 - gamma) - 4 epsilon gamma / (1 - gamma)² max KL, with epsilon the largest magnitude
+        of an advantage (Schulman et al. 2015, Eq. 8-9; their L is a sum over discounted visits, ours the mean).
+        NaN for gamma = 1.
         """
         if gamma == 1.0:
             return NO_VALUE

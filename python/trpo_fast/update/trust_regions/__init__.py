@@ -1,6 +1,6 @@
-"""Other forms of the trust region than TRPO's own, which ``trpo.py`` has: each from the local model to a step.
+"""Alternative forms of the trust region; TRPO's own is in ``trpo.py``. Each turns the local model into a step.
 
-The keys are values of the setting ``trust_region``.
+The keys of ``OTHER_TRUST_REGIONS`` are values of the setting ``trust_region``.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """No trust region: a step of fixed size, and no line search.
 
-Along F⁻¹g that is the natural policy gradient (Kakade 2001), along g the plain one (Williams 1992).
+Along F⁻¹g this is the natural policy gradient (Kakade 2001), along g the plain policy gradient (Williams 1992).
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from trpo_fast.update.trust_regions.local_model import LocalModel, Step
 
 
 def fixed_step(model: LocalModel) -> Step:
-    """``step_size`` x, taken if it ends at finite values."""
+    """The step ``step_size`` x, accepted if theta and the objective stay finite."""
     full = model.config.step_size * model.x
     with np.errstate(over="ignore"):  # a theta that is not finite is rejected
         theta = (model.theta + full).astype(model.theta.dtype)

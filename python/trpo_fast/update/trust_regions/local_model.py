@@ -1,4 +1,4 @@
-"""What a form of the trust region is given, and the step that it returns."""
+"""LocalModel, the argument of a form of the trust region, and Step, its result."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,7 +12,17 @@ from trpo_fast.update.objectives import SurrogateValue
 
 
 class Step(NamedTuple):
-    """The full step (P,), the result of its line search, and the coefficient of a penalty (NaN without one)."""
+    """A step of an update.
+
+    Parameters
+    ----------
+    full : ndarray, shape (P,)
+        The full step, before backtracking.
+    search : LineSearchResult
+        Result of the line search along it.
+    kl_penalty : float
+        Coefficient of a penalty; NaN without one.
+    """
 
     full: npt.NDArray[np.float64]
     search: LineSearchResult
@@ -20,7 +30,25 @@ class Step(NamedTuple):
 
 
 class LocalModel(NamedTuple):
-    """The problem near theta: a direction x (P,) with xᵀF x, the radius, and the line search along a full step."""
+    """The local problem at theta.
+
+    Parameters
+    ----------
+    evaluate : callable
+        theta (P,) -> SurrogateValue.
+    theta : ndarray, shape (P,)
+    start : SurrogateValue
+        Value at theta.
+    x : ndarray, shape (P,)
+        Direction, x ≈ F⁻¹g.
+    quadratic_form : float
+        xᵀF x.
+    radius : float
+        Bound of the KL divergence, in nats.
+    backtrack : callable
+        Line search: ``backtracking_line_search`` from ``theta`` along a full step.
+    config : TRPOConfig
+    """
 
     evaluate: Callable[[npt.NDArray[Any]], SurrogateValue]
     theta: npt.NDArray[Any]

@@ -1,4 +1,4 @@
-"""The largest KL divergence over the batch is bounded, as in the theory (Schulman et al. 2015, Eq. 11)."""
+"""Bound the largest KL divergence over states instead of the mean, as in the theory (Schulman et al. 2015, Eq. 11)."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from trpo_fast.update.trust_regions.local_model import LocalModel, Step
 
 
 def max_kl(model: LocalModel) -> Step:
-    """The step for the mean KL, scaled to where the quadratic model has the largest KL at the radius, then backtracked.
+    """The step for the mean KL, shortened until the largest KL is predicted to equal the radius, then backtracked.
 
-    KL grows with the square of a step's length: one evaluation at the mean's full step says how far the largest is.
+    KL grows with the square of a step's length, so one evaluation at the full step for the mean KL gives the factor.
     """
     full = np.sqrt(2.0 * model.radius / model.quadratic_form) * model.x
     largest = model.evaluate((model.theta + full).astype(model.theta.dtype)).max_kl

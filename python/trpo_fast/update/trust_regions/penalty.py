@@ -1,4 +1,4 @@
-"""No bound: the mean KL divergence costs C times itself (the Lagrangian form; Schulman et al. 2015, Section 4)."""
+"""Penalise the mean KL divergence with coefficient C instead of bounding it (Schulman et al. 2015, Section 4)."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from trpo_fast.update.trust_regions.local_model import LocalModel, Step
 
 
 def penalty(model: LocalModel) -> Step:
-    """x / C, the maximum of gᵀd - C dᵀF d / 2, shortened until L - C KL is better.
+    """The step x / C, the maximum of gᵀd - C dᵀF d / 2 over d, shortened until L - C KL improves.
 
-    An adaptive C is the Lagrange multiplier sqrt(xᵀF x / (2 radius)) of the batch: the maximum then lies at a KL of the
-    radius, as far as the quadratic model holds.
+    An adaptive C is the batch's Lagrange multiplier sqrt(xᵀF x / (2 radius)): the maximum of the quadratic model then
+    has a KL divergence equal to the radius.
     """
     C = model.config.kl_penalty
     if isinstance(C, str):
