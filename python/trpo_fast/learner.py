@@ -1,4 +1,4 @@
-"""TRPO: the class that collects, updates and reports, with the interface of sb3-contrib's."""
+"""TRPO: the class that users train and save, with the interface of sb3-contrib's TRPO."""
 
 import os
 import warnings
@@ -45,48 +45,50 @@ class TRPO(StepwiseTraining):
     Parameters
     ----------
     policy : {"MlpPolicy", "MultiInputPolicy"}
-        The same: SB3 has the second name for ``Dict`` observations, which are flattened.
+        Both are the same. SB3 uses the second name for ``Dict`` observations, which are flattened.
     env : str, gymnasium.Env, gymnasium.vector.VectorEnv (EnvPool too), list of factories, or tuple of two spaces
         An id or factories are stepped as single environments, each with its own random streams. A tuple (observation
-        space, action space) where transitions come from outside (``transitions``).
+        space, action space) is for transitions from outside (``transitions``).
     n_envs : int
-        How many environments to make from an id.
+        Number of environments to make from an id.
     n_workers : int
-        Processes that step the environments; 0 steps them in this one. Needs an id or factories. No result depends on
-        it, but with workers a ``callback`` sees the steps of a rollout when that is complete.
+        Number of processes that step the environments; 0 steps them in this process. Needs an id or factories. Results
+        do not depend on it, but with workers a ``callback`` is called for the steps of a rollout when it is complete.
     worker_timeout : float
-        Seconds after which a worker's environment that does not come back from a call ends training with an error.
+        Seconds after which an environment in a worker that has not returned from a call ends training with an error.
     worker_restarts : int
-        How many workers that die, hang or fail are made anew before one ends training; their environments begin new
-        episodes.
+        How many times a worker that died, hung or failed is restarted before training ends with an error. The
+        environments of a restarted worker start new episodes.
     env_kwargs : dict, optional
         Passed to ``gymnasium.make`` with an id.
     policy_kwargs : dict, optional
-        net_arch (widths of the hidden layers, or ``{"pi": ..., "vf": ...}``), activation_fn, ortho_init; of Box actions
-        log_std_init, state_dependent_std (an output of the network), squash (stretched over the bounds by tanh).
+        net_arch (widths of the hidden layers, or ``{"pi": ..., "vf": ...}``), activation_fn, ortho_init; for Box
+        actions also log_std_init, state_dependent_std (an output of the network) and squash (mapped into the bounds by
+        tanh).
     normalize_observations : bool
-        Running normalisation of observations, kept inside the policy.
+        Normalise observations by running statistics, which are part of the policy.
     use_masking : bool
-        Discrete and MultiDiscrete actions: choose only among those that are possible, as ``info["action_mask"]`` or a
-        method ``action_masks()`` of the environments says at every step.
+        For Discrete and MultiDiscrete actions: choose only possible actions, as given by ``info["action_mask"]`` or a
+        method ``action_masks()`` of the environments at every step.
     dtype : {"float32", "float64"}
+        Dtype of parameters and kernels.
     seed : int, optional
-        Fixes everything but the random streams inside a VectorEnv or EnvPool that ignores ``reset(seed=)``; drawn
-        from the operating system if not given, and kept in ``seed``.
+        Makes training reproducible, except for the random streams inside a VectorEnv or EnvPool that ignores
+        ``reset(seed=)``. Drawn from the operating system if not given, and stored in ``seed``.
     verbose : {0, 1}
         1 prints a table every ``log_interval`` iterations.
     stats_window_size : int
-        Episodes that rollout/ep_rew_mean averages.
+        Number of episodes that rollout/ep_rew_mean averages.
     tensorboard_log : path, optional
-        A folder for TensorBoard's files; needs the ``tensorboard`` extra.
+        Folder for TensorBoard's files; needs the ``tensorboard`` extra.
     use_sde : False
-        State-dependent exploration is not implemented: True raises.
+        State-dependent exploration is not implemented: True raises InvalidArgumentError.
     device, _init_setup_model
-        Of sb3-contrib's constructor; of no effect.
+        Accepted for compatibility with sb3-contrib; ignored.
     **settings
-        Every field of ``TRPOConfig``. ``learning_rate`` and ``target_kl`` may be functions of the part of training that
-        remains (1 to 0); a file keeps a ``LinearSchedule``, and of other functions the present value. ``target_kl`` may
-        be an ``AdaptiveRadius``.
+        Any field of ``TRPOConfig``. ``learning_rate`` and ``target_kl`` may be functions of the fraction of training
+        that remains (1 to 0). A file stores a ``LinearSchedule`` as it is, and any other function as its present value.
+        ``target_kl`` may be an ``AdaptiveRadius``.
 
     Attributes
     ----------
@@ -94,17 +96,23 @@ class TRPO(StepwiseTraining):
     config : TRPOConfig
     env : Environments, ParallelSampler or SpacesOnly
     policy_kwargs : dict
-    seed, n_workers, verbose, tensorboard_log
-        As given; ``seed`` is drawn if it was not.
+    seed : int
+        As given, or as drawn.
+    n_workers, verbose, tensorboard_log
+        As given.
     logger : Logger
-        ``record(name, value)`` adds to the metrics of the iteration.
+        ``record(name, value)`` adds a metric to the present iteration.
     sinks : list
-        Objects with ``write(metrics)``, called every iteration; add your own.
+        Objects with ``write(metrics)``, called after every iteration; append your own.
 
     Raises
     ------
-    InvalidArgumentError, UnsupportedSpaceError, SnapshotError
-        Before anything is stepped; the last where a vine cannot restore environments.
+    InvalidArgumentError, UnsupportedSpaceError
+        Before any environment is stepped.
+    SnapshotError
+        If ``method="vine"`` and the environments cannot be restored.
+    EnvironmentFaultError
+        If a worker cannot make its environments.
     """
 
     def __init__(
@@ -183,7 +191,7 @@ class TRPO(StepwiseTraining):
             self._check_vine()
 
     def _check_vine(self) -> None:
-        """Refuse what branches cannot start from, before anything is stepped."""
+        """Raise an error if a vine is impossible with these spaces or environments, before any is stepped."""
         try:
             check_vine(self.policy, self.n_envs, self.config)
             if not isinstance(self.env, SpacesOnly):
@@ -194,16 +202,21 @@ class TRPO(StepwiseTraining):
             raise
 
     def set_env(self, env: EnvLike) -> None:
-        """Learn in other environments from now on.
+        """Replace the environments that the model is trained in.
 
-        They begin new episodes; those of a model that was loaded without go on where the file's were, if they can.
+        The new environments start new episodes. If the model was loaded without environments, they continue the
+        episodes stored in the file if possible.
+
+        Parameters
+        ----------
+        env : as the constructor's
 
         Raises
         ------
         InvalidArgumentError
-            If their spaces or their number are others, or the present ones live in workers.
+            If spaces or number of environments differ, or the present environments are in workers.
         SnapshotError
-            If a vine cannot restore them.
+            If ``method="vine"`` and the environments cannot be restored.
         """
         if self.n_workers:
             raise InvalidArgumentError("set_env", "a model without n_workers", f"n_workers={self.n_workers}")
@@ -223,37 +236,58 @@ class TRPO(StepwiseTraining):
             self._training.resume(state["rollouts"], state["environments"])
 
     def set_parameters(self, parameters: dict[str, dict[str, npt.NDArray[Any]]]) -> None:
-        """Replace parameters by those of another model's ``get_parameters``; statistics and Adam's moments stay.
+        """Replace the parameters of policy and critic; statistics and Adam's moments stay.
+
+        Parameters
+        ----------
+        parameters : dict
+            In the form of ``get_parameters``.
 
         Raises
         ------
         InvalidArgumentError
-            If names or shapes are others, or a value is not finite; nothing is replaced then.
+            If names or shapes differ, or a value is not finite; nothing is replaced then.
         """
         self._training.model = self._training.model.with_parameters(self.value_function, parameters)
 
     def set_observation_statistics(self, statistics: RunningMeanStd) -> None:
-        """Replace the running statistics that observations are normalised with.
+        """Replace the running statistics by which observations are normalised.
+
+        Parameters
+        ----------
+        statistics : RunningMeanStd
+            One column for each number of an observation, without an action mask.
 
         Raises
         ------
         InvalidArgumentError
-            If they are of another size or not finite, or observations are not normalised.
+            If the statistics have another size or are invalid, or observations are not normalised.
         """
         state = self._training.model
         self._training.model = state.with_policy(state.policy.with_statistics(statistics), state.theta)
 
     def set_random_seed(self, seed: int | None = None) -> None:
-        """Restart every random stream, those of the environments with the next ``learn``."""
+        """Restart every random stream; those of the environments restart with the next ``learn``.
+
+        Parameters
+        ----------
+        seed : int, optional
+            Drawn from the operating system by default.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``seed`` is not an integer >= 0.
+        """
         self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0)
         self._training.reseed(self.seed)
 
     def get_env(self) -> Any:
-        """The environments; None for a model that was loaded without."""
+        """The environments, or None if the model has only spaces."""
         return None if isinstance(self.env, SpacesOnly) else self.env
 
     def get_vec_normalize_env(self) -> None:
-        """None: observations are normalised inside the policy."""
+        """Return None: observations are normalised inside the policy."""
 
     def get_parameters(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
         """Copies of the parameters by name: {"policy": {...}, "value_function": {...}}."""
@@ -268,26 +302,38 @@ class TRPO(StepwiseTraining):
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> "TRPO":
-        """Train until ``total_timesteps`` transitions are collected; whole iterations, so a little more.
+        """Train until at least ``total_timesteps`` transitions are collected, in whole iterations.
 
         Parameters
         ----------
+        total_timesteps : int
+            Transitions to collect, over all environments.
         callback : callable, BaseCallback, one of Stable-Baselines3's, or a list of them, optional
-            A function is called after every step of the environments with (locals, globals); False stops training. The
-            transitions since the last update are then dropped.
+            A function is called after every step of the environments with (locals, globals). If it returns False,
+            training stops, and the transitions since the last update are discarded.
         log_interval : int
             Iterations between two tables on the terminal, with ``verbose``.
         tb_log_name : str
-            Name of the folder in ``tensorboard_log``, to which a number is added.
+            Name of the folder in ``tensorboard_log``; a number is appended.
         reset_num_timesteps : bool
-            False continues the count of an earlier ``learn``, and its episodes.
+            False continues the count and the episodes of an earlier ``learn``.
         progress_bar : bool
-            Needs the ``cli`` extra.
+            Show a progress bar; needs the ``cli`` extra.
+
+        Returns
+        -------
+        TRPO
+            The model itself.
 
         Raises
         ------
-        InvalidArgumentError, EnvironmentFaultError, MissingExtraError
-            The policy, the critic and the normaliser stay as the last update left them; so too after Ctrl-C.
+        InvalidArgumentError
+            If an argument is invalid, or the model has no environments.
+        EnvironmentFaultError
+            If an environment raises or returns invalid values. As after Ctrl-C, the learned state is that of the last
+            update.
+        MissingExtraError
+            If an extra is not installed.
         """
         check_integer("total_timesteps", total_timesteps, at_least=1)
         check_integer("log_interval", log_interval, at_least=1)
@@ -323,7 +369,7 @@ class TRPO(StepwiseTraining):
 
     @contextmanager
     def _open_sinks(self, tb_log_name: str, *, go_on: bool) -> Iterator[list[Sink]]:
-        """The sinks of a ``learn``: with ``tensorboard_log``, TensorBoard too."""
+        """The sinks of a call of ``learn``, including TensorBoard's with ``tensorboard_log``."""
         if self.tensorboard_log is None:
             yield self.sinks
             return
@@ -341,36 +387,50 @@ class TRPO(StepwiseTraining):
         deterministic: bool = False,
         action_masks: Any = None,
     ) -> tuple[Any, None]:
-        """Actions for one observation or a batch as vector environments make it, within the space's bounds.
-
-        A batch of a Box is ``(n, *shape)``, one of a Dict or Tuple has such arrays in the place of its parts.
+        """Actions for one observation, or for a batch as vector environments return it.
 
         Parameters
         ----------
+        observation : observation, or batch of n observations, of the space
+            A batch of a Box has shape (n, *shape); a batch of a Dict or Tuple has arrays (n, ...) as its parts.
         state, episode_start
-            Of recurrent policies; unused.
+            Accepted for compatibility with recurrent policies; ignored.
         deterministic : bool
-            The most probable action instead of a sample.
+            Return the most probable action instead of a sample.
         action_masks : array-like, optional
-            With ``use_masking``, which actions are possible; of a batch, one a row. All of them if not given.
+            With ``use_masking``, which actions are possible: one mask, or one for each observation of a batch. All
+            actions by default.
+
+        Returns
+        -------
+        actions
+            An action, or an array of n actions, of the action space and within its bounds.
+        state : None
 
         Raises
         ------
         InvalidArgumentError
-            If the observation is none of the space, or has values that are not finite or above 1e18.
+            If the observation is not in the space, has values that are not finite or of magnitude above 1e18, or a mask
+            is not valid.
         """
         rows, is_batch = self.policy.rows(observation, action_masks)
         actions = self.act(rows, deterministic)
         return (actions if is_batch else actions[0]), None
 
     def act(self, rows: npt.NDArray[np.float64], deterministic: bool = False) -> Any:
-        """Actions within the space's bounds, (n, ...), for observations as ``policy.observation_codec`` keeps them.
+        """Actions for encoded observations; nothing is checked.
 
         Parameters
         ----------
         rows : ndarray of float64, shape (n, size)
+            Observations as ``policy.observation_codec`` encodes them.
         deterministic : bool
-            The most probable action instead of a sample.
+            Return the most probable actions instead of samples.
+
+        Returns
+        -------
+        ndarray, shape (n, ...)
+            Actions of the action space, within its bounds.
         """
         actor = self._training.model.actor
         codec, dtype = actor.policy.codec, actor.policy.dtype
@@ -381,42 +441,50 @@ class TRPO(StepwiseTraining):
         return codec.to_env(out)
 
     def save(self, path: str | os.PathLike[str], *, previous: str | os.PathLike[str] | None = None) -> None:
-        """Write all that the model is, and what training needs to go on, to one checksummed safetensors file.
+        """Write the model, and everything training needs to continue, to one checksummed safetensors file.
 
-        Between two rollouts (after ``learn``, or in a sink's ``write``) that includes the state of the environments,
-        if it is known (``trpo_fast.environments.snapshots``): ``load(path, env).learn(n, reset_num_timesteps=False)``
-        then continues bit-identically. ``previous`` is a path where a file that ``path`` replaces is kept.
-        ".safetensors" is added to a path without a suffix. See ``policy_file`` for the format.
+        Between two rollouts (after ``learn``, or in a sink's ``write``) the file includes the state of the
+        environments, if it can be read (``trpo_fast.environments.snapshots``). Then
+        ``load(path, env).learn(n, reset_num_timesteps=False)`` is bit-identical to an uninterrupted run. See
+        ``trpo_fast.storage.policy_file`` for the format.
+
+        Parameters
+        ----------
+        path : path
+            ".safetensors" is appended if it has no suffix.
+        previous : path, optional
+            Where to keep the file that ``path`` replaces.
 
         Raises
         ------
         OSError
-            If the file cannot be written; an old one is left as it was.
+            If the file cannot be written; an existing file stays unchanged.
         """
         kept = None if previous is None else target_path(previous)
         save_policy_file(target_path(path), *model_content(self), previous=kept)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], env: EnvLike | Spaces | None = None, **kwargs: Any) -> "TRPO":
-        """The model that ``save`` wrote.
+        """Load a model that ``save`` wrote.
 
         Parameters
         ----------
         path : path
-            The exact name, or the name without ".safetensors".
+            The file's name, with or without ".safetensors".
         env : as the constructor's, optional
-            Needed to learn, not to predict; its spaces must be those of the file. Of an id as many are made as there
-            were.
+            Needed for ``learn``, not for ``predict``. Its spaces must be those in the file. From an id as many
+            environments are made as the saved model had.
         **kwargs
             Constructor arguments that replace those in the file.
 
         Raises
         ------
         PolicyFileError
-            If the file is damaged, is not one of ours, or does not fit ``env``.
+            If the file is damaged, is not a model of this package, or has other spaces than ``env``.
         InvalidArgumentError, UnsupportedSpaceError
             As the constructor.
         FileNotFoundError
+            If there is no such file.
         """
         tensors, metadata = load_policy_file(existing_path(path))
         content = check_content(metadata, tensors)
@@ -439,7 +507,7 @@ class TRPO(StepwiseTraining):
         return model
 
     def get_training_state(self) -> dict[str, Any]:
-        """Everything that training needs to continue, besides parameters, statistics and settings, as plain values."""
+        """Everything that training needs to continue, except parameters, statistics and settings, as plain values."""
         return self._training.get_state()
 
 

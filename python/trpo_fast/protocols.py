@@ -1,4 +1,4 @@
-"""What callbacks, sinks, evaluations and files ask of a model, so that none of them imports the class TRPO."""
+"""Protocols of a model for callbacks, sinks, evaluation and storage, so that they need not import the class TRPO."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Metrics = dict[str, float | int | str]
 
 
 class ActingModel(Protocol):
-    """What an evaluation asks of a model: its spaces, its policy, and actions for observations."""
+    """A model that can be evaluated: spaces, policy, and actions for observations."""
 
     @property
     def policy(self) -> Policy:
@@ -24,28 +24,28 @@ class ActingModel(Protocol):
 
     @property
     def observation_space(self) -> gym.Space[Any]:
-        """Space of one environment's observations."""
+        """Observation space of one environment."""
 
     @property
     def action_space(self) -> gym.Space[Any]:
-        """Space of one environment's actions."""
+        """Action space of one environment."""
 
     def act(self, rows: npt.NDArray[np.float64], deterministic: bool = False) -> Any:
-        """Actions of the action space, (n, ...), for encoded observations (n, size)."""
+        """Actions of the action space, shape (n, ...), for encoded observations, shape (n, size)."""
 
 
 class Model(ActingModel, Protocol):
-    """What callbacks and sinks ask of a model: counters, episodes, the logger, environments, and to be saved."""
+    """A model as callbacks and sinks use it: counters, episodes, logger, environments, saving."""
 
     logger: Any
 
     @property
     def num_timesteps(self) -> int:
-        """Transitions collected."""
+        """Number of transitions collected."""
 
     @property
     def num_steps(self) -> int:
-        """Steps of every environment since training began."""
+        """Steps taken by each environment since training began."""
 
     @property
     def num_episodes(self) -> int:
@@ -56,14 +56,14 @@ class Model(ActingModel, Protocol):
         """Episodes that ended in the latest rollout."""
 
     def get_env(self) -> Any:
-        """Environments that the model learns in."""
+        """The environments that the model is trained in."""
 
     def save(self, path: str | os.PathLike[str], *, previous: str | os.PathLike[str] | None = None) -> None:
         """Write the model to a file."""
 
 
 class StoredModel(Protocol):
-    """What a model file asks of a model: settings, parameters, statistics and the state of its training."""
+    """A model as model files store it: settings, parameters, statistics and training state."""
 
     config: TRPOConfig
     policy_kwargs: dict[str, Any]
@@ -79,18 +79,18 @@ class StoredModel(Protocol):
 
     @property
     def n_envs(self) -> int:
-        """Environments stepped together."""
+        """Number of environments."""
 
     @property
     def num_timesteps(self) -> int:
-        """Transitions collected."""
+        """Number of transitions collected."""
 
     @property
     def progress_remaining(self) -> float:
-        """Part of the training that remains, from 1 to 0."""
+        """Fraction of training that remains, from 1 to 0."""
 
     def get_parameters(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
-        """Copies of the parameters by name, of policy and critic."""
+        """Copies of the parameters of policy and critic by name."""
 
     def get_training_state(self) -> dict[str, Any]:
-        """Everything else that training needs to continue, as plain values."""
+        """Everything that training needs to continue, except parameters, statistics and settings, as plain values."""

@@ -308,12 +308,12 @@ class TestLatestCheckpoint:
     @pytest.mark.parametrize(
         "damage", [lambda p: p.unlink(), lambda p: os.truncate(p, 2000)], ids=["gone", "truncated"]
     )
-    @pytest.mark.filterwarnings("ignore:.*looking for the one before it")
+    @pytest.mark.filterwarnings("ignore:.*trying the previous checkpoint")
     def test_is_the_one_before_if_that_is_damaged(self, folder, damage):
         damage(folder / NAME)
         assert latest_checkpoint(folder) == folder / PREVIOUS
 
-    @pytest.mark.filterwarnings("ignore:.*looking for the one before it")
+    @pytest.mark.filterwarnings("ignore:.*trying the previous checkpoint")
     def test_is_an_error_if_both_are(self, folder):
         for name in (NAME, PREVIOUS):
             os.truncate(folder / name, 100)

@@ -1,6 +1,6 @@
-"""What the rollout asks of environments, and the checks that keep unfit values out of a batch.
+"""The interface of environments, and checks that keep invalid values out of a batch.
 
-The error names environment, step and field.
+Their errors name environment, step and field.
 """
 
 import numbers
@@ -19,9 +19,17 @@ from trpo_fast.validation import describe
 class Trajectories(NamedTuple):
     """T steps of n environments, as they happened.
 
-    ``observations[t]`` are those acted on in step t, after any reset. ``rewards``, ``terminated``, ``truncated`` and
-    ``valid`` are (T, n); ``valid`` is False where the step was an autoreset and no transition.
-    ``final_observations`` holds at (t, i) the true last observation (*shape) of a truncated episode.
+    Parameters
+    ----------
+    observations : ObservationBuffer
+        ``observations[t]`` (n, *shape) are the observations acted on in step t, after any reset.
+    rewards : ndarray, shape (T, n)
+    terminated, truncated : ndarray of bool, shape (T, n)
+        True where an episode ended with the step.
+    valid : ndarray of bool, shape (T, n)
+        False where the step was an autoreset and not a transition.
+    final_observations : dict
+        At (t, i) the true last observation (*shape) of an episode of environment i that was truncated in step t.
     """
 
     observations: ObservationBuffer
@@ -33,7 +41,7 @@ class Trajectories(NamedTuple):
 
     @classmethod
     def of_steps(cls, n_steps: int, n_envs: int, codec: ObservationCodec) -> "Trajectories":
-        """Memory for ``n_steps`` steps in which no episode ended yet."""
+        """Uninitialised memory for ``n_steps`` steps, all valid and without ends of episodes."""
         size = (n_steps, n_envs)
         terminated, truncated = np.zeros((2, *size), dtype=np.bool_)
         valid = np.ones(size, dtype=np.bool_)
@@ -41,35 +49,59 @@ class Trajectories(NamedTuple):
 
 
 class Environments(Protocol):
-    """n environments that are stepped together."""
+    """n environments that are stepped together.
+
+    Attributes
+    ----------
+    num_envs : int
+    observation_space, action_space : gymnasium.Space
+        Spaces of one environment.
+    """
 
     num_envs: int
     observation_space: gym.Space[Any]
     action_space: gym.Space[Any]
 
     def use_masks(self) -> None:
-        """From now on an observation has its action mask behind it (``action_masks.py``).
+        """Append the action mask to each observation from now on (``spaces/masks.py``).
 
         Raises
         ------
         InvalidArgumentError
-            If the action space has none.
+            If the action space has no masks.
         """
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
-        """Start an episode everywhere, environment i with seed + i (None: where its own stream is).
+        """Start an episode in every environment.
 
-        Returns the observations (n, *shape).
+        Parameters
+        ----------
+        seed : int or None
+            Environment i is reset with seed + i; with None its random stream continues.
+
+        Returns
+        -------
+        observations : ndarray of float64, shape (n, *shape)
         """
 
     def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
-        """Step everywhere with actions (n, ...) of the action space, which the environments may keep.
+        """Step every environment; write step ``t`` of ``into`` and the observations after it.
 
-        Writes step ``t`` of ``into`` and the observations after it.
+        Parameters
+        ----------
+        actions : ndarray, shape (n, ...)
+            Actions of the action space; the environments may keep the array.
+        t : int
+        into : Trajectories
+
+        Raises
+        ------
+        EnvironmentFaultError
+            If an environment raises or returns invalid values.
         """
 
     def check_restorable(self) -> None:
-        """SnapshotError if it is known that the state of these environments cannot be read or set."""
+        """Raise SnapshotError if the state of these environments is known to be impossible to read or set."""
 
     def get_state(self) -> dict[str, Any]:
         """Everything that the next steps depend on, as plain values (``trpo_fast.storage.plain_values``).
@@ -77,31 +109,31 @@ class Environments(Protocol):
         Raises
         ------
         SnapshotError
-            If that is not known of these environments.
+            If the state of these environments cannot be read.
         """
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on where ``get_state`` gave ``state``; no reset is needed.
+        """Restore the state that ``get_state`` returned; no reset is needed.
 
         Raises
         ------
         SnapshotError
-            If ``state`` is not one of such environments.
+            If ``state`` is not a state of such environments.
         """
 
     def close(self) -> None:
-        """Free what the environments hold."""
+        """Release the resources of the environments."""
 
 
 def take_observation(
     codec: ObservationCodec, value: Any, out: npt.NDArray[np.float64], env_index: int, step: int, field: str
 ) -> npt.NDArray[np.float64]:
-    """``out`` (*codec.shape), which receives the observation ``value``.
+    """Encode the observation ``value`` into ``out`` (*codec.shape) and return ``out``.
 
     Raises
     ------
     EnvironmentFaultError
-        If it is none of the space, or has entries that are not finite or of a magnitude above 1e18.
+        If ``value`` is not in the space, or has entries that are not finite or of magnitude above 1e18.
     """
     if codec.take(value, out):
         return out
@@ -116,8 +148,14 @@ def take_observation(
 
 
 def check_reward(value: Any, env_index: int, step: int) -> float:
-    """``value`` as a finite float; arrays, None and text are refused, even where float() would take them."""
-    is_number = isinstance(value, (float, np.floating, numbers.Real, np.bool_))  # the usual types are found first
+    """``value`` as a finite float. Arrays, None and text are rejected, even where float() would accept them.
+
+    Raises
+    ------
+    EnvironmentFaultError
+        If ``value`` is not a real number, not finite, or of magnitude above 1e18.
+    """
+    is_number = isinstance(value, (float, np.floating, numbers.Real, np.bool_))  # the usual types come first
     if not (is_number and -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE):
         expected = f"a finite number of magnitude <= {MAX_MAGNITUDE:g}"
         raise EnvironmentFaultError(env_index, step, "reward", expected, describe(value))
@@ -125,7 +163,13 @@ def check_reward(value: Any, env_index: int, step: int) -> float:
 
 
 def check_flag(value: Any, env_index: int, step: int, field: str) -> bool:
-    """``value``, terminated or truncated, as a bool."""
+    """``value`` (terminated or truncated) as a bool.
+
+    Raises
+    ------
+    EnvironmentFaultError
+        If ``value`` is not a bool.
+    """
     if not isinstance(value, (bool, np.bool_)):
         raise EnvironmentFaultError(env_index, step, field, "True or False", describe(value))
     return bool(value)

@@ -1,4 +1,4 @@
-"""Checkpoints: the model on disk every so many transitions, whatever happens in between."""
+"""Checkpoints: save a model at regular intervals, so that a killed run can be resumed."""
 
 import os
 import warnings
@@ -14,22 +14,23 @@ PREVIOUS = "checkpoint.previous.safetensors"
 
 
 class Checkpoints:
-    """A sink that saves the model after an iteration, once ``every`` transitions have come since the last time.
+    """A sink that saves the model after an iteration, if ``every`` transitions were collected since the last save.
 
-    The file before it stays too. If the disk is full, training goes on with a warning, and the next iteration
-    tries again.
+    The previous checkpoint is kept. If a checkpoint cannot be written (disk full), training continues with a warning,
+    and the next iteration tries again.
 
     Parameters
     ----------
     model : TRPO
     folder : path
-        Holds checkpoint.safetensors and checkpoint.previous.safetensors, for one run at a time.
+        Folder for checkpoint.safetensors and checkpoint.previous.safetensors, of one run at a time; created if missing.
     every : int
-        Transitions.
+        Transitions between two checkpoints.
 
     Raises
     ------
     InvalidArgumentError
+        If ``every`` is not an integer >= 1.
     """
 
     def __init__(self, model: Model, folder: str | os.PathLike[str], every: int) -> None:
@@ -38,28 +39,29 @@ class Checkpoints:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._every = check_integer("every", every, at_least=1)
         self._saved_at = model.num_timesteps
-        for abandoned in self._folder.glob(f".{NAME}.*.tmp"):  # by a process that was killed
+        for abandoned in self._folder.glob(f".{NAME}.*.tmp"):  # left by a process that was killed
             abandoned.unlink(missing_ok=True)
 
     def write(self, metrics: Metrics) -> None:
-        """Save the model if it is time to."""
+        """Save the model if a checkpoint is due."""
         n = self._model.num_timesteps
-        if self._saved_at <= n < self._saved_at + self._every:  # the count begins anew with a learn
+        if self._saved_at <= n < self._saved_at + self._every:  # n is smaller after a learn that resets the count
             return
         try:
             self._model.save(self._folder / NAME, previous=self._folder / PREVIOUS)
             self._saved_at = n
         except OSError as error:
-            warnings.warn(f"no checkpoint at {n} steps, the one before it stays: {error}", RuntimeWarning, stacklevel=2)
+            text = f"no checkpoint at {n} transitions, the previous one stays: {error}"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
 def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
-    """The latest checkpoint in a folder that is whole; None if there never was one.
+    """Path of the latest undamaged checkpoint in a folder, or None if there is no checkpoint.
 
     Raises
     ------
     PolicyFileError
-        If none of those that are there is whole.
+        If all checkpoints in the folder are damaged.
     """
     damage: PolicyFileError | None = None
     for path in (Path(folder) / NAME, Path(folder) / PREVIOUS):
@@ -69,7 +71,7 @@ def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
             continue
         except PolicyFileError as error:
             damage = error
-            warnings.warn(f"{error}; looking for the one before it", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"{error}; trying the previous checkpoint", RuntimeWarning, stacklevel=2)
         else:
             return path
     if damage is not None:

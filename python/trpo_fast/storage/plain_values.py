@@ -1,7 +1,7 @@
-"""Nested plain values as JSON and arrays, bit for bit, and back; nothing that could execute.
+"""Store nested plain values as JSON and arrays, bit-identically, without anything that could execute.
 
-Plain are None, bool, int, float, str, NumPy arrays and scalars of numbers, random streams (PCG64), and lists, tuples
-and dicts with text keys of plain values.
+Plain values are None, bool, int, float, str, numeric NumPy arrays and scalars, random streams (PCG64), and lists,
+tuples and dicts (with text keys) of plain values.
 """
 
 import re
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from trpo_fast.errors import PolicyFileError
 from trpo_fast.validation import describe
 
-MAX_LEVELS = 50  # of lists and dicts; each is two in a file, which has a limit too (policy_file.py)
+MAX_LEVELS = 50  # nesting of lists and dicts; each takes two levels in a file, which has its own limit (policy_file.py)
 
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -21,12 +21,27 @@ _NOT_PLAIN = re.compile(r"[^ -~]")  # what the header of a file must not hold; `
 
 
 def to_json(value: Any, arrays: Arrays, name: str, levels: int = MAX_LEVELS) -> Any:
-    """``value`` as JSON. Its arrays go to ``arrays``, under ``name``, the way to them and a number.
+    """Convert a plain value to JSON, with its arrays added to ``arrays``.
+
+    Parameters
+    ----------
+    value : plain value
+    arrays : dict
+        Receives the arrays, each under ``name`` + its path in ``value`` + a number.
+    name : str
+        Name of ``value`` in messages and array names.
+    levels : int
+        Remaining levels of nesting.
+
+    Returns
+    -------
+    JSON value
+        What ``json.dumps`` accepts.
 
     Raises
     ------
     TypeError, ValueError
-        If something in ``value`` is not plain; the message says where.
+        If a part of ``value`` is not plain, or nested too deeply; the message says where.
     """
     if value is None or type(value) in (bool, int, str):
         return value
@@ -37,7 +52,7 @@ def to_json(value: Any, arrays: Arrays, name: str, levels: int = MAX_LEVELS) -> 
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
         return {"array" if isinstance(value, np.ndarray) else "scalar": _keep(np.array(value), arrays, name)}
     if type(value) in (list, tuple, dict) and levels == 0:
-        raise ValueError(f"{name[:60]}: expected lists and dicts nested up to {MAX_LEVELS} deep, got deeper ones")
+        raise ValueError(f"{name[:60]}: expected at most {MAX_LEVELS} nested lists and dicts, got more")
     if type(value) in (list, tuple):
         items = [to_json(item, arrays, f"{name}.{i}", levels - 1) for i, item in enumerate(value)]
         return {"list" if isinstance(value, list) else "tuple": items}
@@ -55,14 +70,14 @@ def _keep(array: npt.NDArray[Any], arrays: Arrays, name: str) -> str:
 
 
 def from_json(data: Any, arrays: Arrays) -> Any:
-    """The value that ``to_json`` wrote as ``data`` and ``arrays``, from which each array is taken once.
+    """Restore the value that ``to_json`` converted to ``data`` and ``arrays``; used arrays are removed from ``arrays``.
 
     Raises
     ------
     PolicyFileError
-        If they describe none.
+        If ``data`` and ``arrays`` do not describe a plain value.
     """
-    if isinstance(data, list):  # those of lists stand in a dict
+    if isinstance(data, list):  # to_json writes a list as a dict
         raise PolicyFileError("policy file: expected plain values, got a bare list")
     if not isinstance(data, dict):
         return data
@@ -89,7 +104,7 @@ _WORD = (1 << 64) - 1
 
 
 def stream_to_array(stream: np.random.Generator) -> npt.NDArray[np.uint64]:
-    """Where a PCG64 stream is, as six words: state (two), increment (two), and the half word kept from the last draw.
+    """State of a PCG64 stream as six words: state (two), increment (two), whether a half word is buffered, and it.
 
     Raises
     ------
@@ -104,12 +119,12 @@ def stream_to_array(stream: np.random.Generator) -> npt.NDArray[np.uint64]:
 
 
 def stream_from_array(words: npt.NDArray[Any]) -> np.random.Generator:
-    """The stream that ``stream_to_array`` wrote down, shape (6,).
+    """Restore a stream from the words, shape (6,), of ``stream_to_array``.
 
     Raises
     ------
     PolicyFileError
-        If ``words`` describe none.
+        If ``words`` are not the state of a PCG64 stream.
     """
     if words.shape != (6,) or words.dtype != np.uint64 or words[4] > 1 or int(words[5]) >> 32 or not int(words[2]) & 1:
         raise PolicyFileError(f"random stream: expected six words of a PCG64, got {describe(words)}")

@@ -1,4 +1,4 @@
-"""Spaces as plain JSON, so that a policy file needs no pickle."""
+"""Store spaces as plain JSON, so that a policy file needs no pickle."""
 
 import re
 from typing import Any
@@ -9,23 +9,22 @@ import numpy as np
 from trpo_fast.errors import PolicyFileError, UnsupportedSpaceError
 from trpo_fast.validation import MAX_DIMENSIONS, describe, is_shape
 
-MAX_CHOICES = 1 << 20  # of one part of a space in a file
-
-
-MAX_BOUND = 40  # digits and signs of a bound
-
+MAX_CHOICES = 1 << 20  # largest number of choices of one part of a space in a file
+MAX_BOUND = 40  # longest text of a bound
 
 _FLOATS = ("float16", "float32", "float64")
-
-
 _KINDS = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict (with text keys) or Tuple of them"
-
-
 _DTYPES = (*_FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
 
 
 def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
-    """A space as a JSON object; bounds travel as text, exactly ("inf" too)."""
+    """Convert a space to a JSON object; bounds are stored as text, without rounding ("inf" too).
+
+    Raises
+    ------
+    UnsupportedSpaceError
+        If the space is of another kind.
+    """
     if isinstance(space, gym.spaces.Box):
         number = float if str(space.dtype) in _FLOATS else int
         bounds = {name: [repr(number(b)) for b in getattr(space, name).ravel()] for name in ("low", "high")}
@@ -46,12 +45,12 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
 
 
 def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
-    """The space that ``space_to_json`` described.
+    """Restore the space that ``space_to_json`` converted to ``data``.
 
     Raises
     ------
     PolicyFileError
-        If ``data`` describes none.
+        If ``data`` does not describe a space.
     """
     try:
         kind = data["type"]
@@ -67,13 +66,13 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
         if kind == "Box":
             shape = [_integer(n) for n in _list(data["shape"])]
             if not is_shape(shape):
-                raise ValueError("no shape")
+                raise ValueError("not a shape")
             low, high = (
                 np.array([_bound(b, data["dtype"]) for b in _list(data[name])], dtype=dtype).reshape(shape)
                 for name in ("low", "high")
             )
             if (low == np.inf).any() or (high == -np.inf).any():
-                raise ValueError("bounds between which nothing is")
+                raise ValueError("bounds of an empty interval")
             return gym.spaces.Box(low, high, dtype=dtype)
         if kind in ("Discrete", "MultiDiscrete") and data["dtype"] not in (*_FLOATS, "bool"):
             name = "n" if kind == "Discrete" else "nvec"
@@ -92,7 +91,7 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
 def _parts(pairs: Any) -> list[tuple[str, gym.Space[Any]]]:
     parts = [(key, space_from_json(part)) for key, part in _list(pairs)]
     if not all(isinstance(key, str) for key, _ in parts) or len(dict(parts)) != len(parts):
-        raise ValueError("keys that are no text, or not unique")
+        raise ValueError("keys that are not text, or not unique")
     return parts
 
 
@@ -109,12 +108,12 @@ def _integer(value: Any) -> int:
 
 
 def _integers(value: Any) -> Any:
-    """``value``, if it is an integer or nested lists of them."""
+    """Check that ``value`` is an integer or nested lists of integers, and return it."""
     return [_integers(item) for item in value] if isinstance(value, list) else _integer(value)
 
 
 def _counts(value: Any) -> Any:
-    """``value``, if it is numbers of choices that could have been learned on; flat or nested."""
+    """Check that ``value`` is one or several numbers of choices within the limits, and return it."""
     counts = _integers(value)
     has_shape = np.ndim(counts) <= MAX_DIMENSIONS and 0 < np.size(counts) <= MAX_CHOICES
     if not has_shape or np.min(counts) < 1 or np.max(counts) > MAX_CHOICES:
@@ -125,22 +124,22 @@ def _counts(value: Any) -> Any:
 def _in_range(number: int, dtype: str) -> int:
     low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     if not low <= number <= high:
-        raise ValueError(f"what {dtype} cannot hold")
+        raise ValueError(f"a number outside the range of {dtype}")
     return number
 
 
 def _bound(text: Any, dtype: str) -> float | int:
-    """A bound as ``space_to_json`` writes it: a number of the dtype as JSON has it, or "inf"."""
+    """Parse a bound as ``space_to_json`` writes it: a number of the dtype in JSON's syntax, or "inf"."""
     if not isinstance(text, str) or len(text) > MAX_BOUND:
-        raise ValueError("a bound that is no text, or long")
+        raise ValueError("a bound that is not text, or too long")
     if dtype not in _FLOATS:
         if not re.fullmatch(r"-?(0|[1-9]\d*)", text, re.ASCII):
-            raise ValueError("a bound that is no integer")
+            raise ValueError("a bound that is not an integer")
         return _in_range(int(text), dtype)
     if not re.fullmatch(r"-?(inf|(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?)", text, re.ASCII):
-        raise ValueError("a bound that is no number")
+        raise ValueError("a bound that is not a number")
     with np.errstate(over="ignore"):
         bound = float(np.dtype(dtype).type(float(text)))
     if bound != float(text) or (np.isinf(bound) and "inf" not in text):
-        raise ValueError(f"what {dtype} cannot hold")
+        raise ValueError(f"a bound that {dtype} cannot represent")
     return bound

@@ -61,9 +61,9 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             return self.kill()
         return (
-            f"its process was killed by {signal.Signals(-code).name}"
+            f"a process killed by {signal.Signals(-code).name}"
             if code < 0
-            else f"its process ended with exit code {code}"
+            else f"a process that ended with exit code {code}"
         )
 
     def kill(self) -> str:
