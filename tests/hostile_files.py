@@ -112,7 +112,7 @@ MEMBERS = [  # of the metadata, which only Python reads; the first two are JSON
 
 
 def with_header(header: bytes, data: bytes) -> bytes:
-    """A file of this header, signed anew if it has a digest."""
+    """A file with this header, with its checksum recomputed if it has one."""
     digests = re.findall(rb'\\"sha256\\":\\"([0-9a-f]{64})\\"', header)
     for digest in digests:
         header = header.replace(digest, b"0" * 64)

@@ -1,4 +1,4 @@
-"""Action masks: impossible actions have probability 0, and KL, score and Fisher matrix are those of what is left."""
+"""Action masks: impossible actions have probability 0; KL, score and Fisher matrix are those of the possible ones."""
 
 from functools import partial
 
@@ -106,7 +106,7 @@ def test_fisher_metric_is_the_second_moment_of_the_score(one_state):
     assert (score[:, impossible] == 0.0).all()
 
 
-def test_what_is_left_is_a_smaller_choice():
+def test_a_masked_distribution_equals_a_smaller_one():
     wide = Policy(
         gym.spaces.Box(-1.0, 1.0, (2,)), gym.spaces.Discrete(5), net_arch=(), dtype="float64", use_masking=True
     )
@@ -189,7 +189,7 @@ def test_taxi_offers_masks():
         (lambda mask: [1, [1, 1]], r"\[1, \[1, 1\]\]"),
     ],
 )
-def test_an_unfit_mask_names_environment_and_step(spoil, got):
+def test_an_invalid_mask_names_environment_and_step(spoil, got):
     class Spoiling(MaskedEnv):
         def _next_info(self):
             info = super()._next_info()

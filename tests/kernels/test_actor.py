@@ -1,4 +1,4 @@
-"""Actors: what a policy does at a step, prepared once."""
+"""Actors: a policy prepared for acting at one theta."""
 
 import gymnasium as gym
 import numpy as np
@@ -23,7 +23,7 @@ CHOICES = {
 
 
 def acted(case, noise):
-    """The actions that an actor takes, as kernel rows."""
+    """The encoded actions of an actor."""
     out = np.empty((len(case.observations), case.policy.codec.size), case.policy.dtype)
     case.policy.actor(case.theta).act(case.observations, noise, out)
     return out
@@ -48,7 +48,7 @@ def test_an_actor_samples_from_the_policys_distribution(spec):
 
 
 @all_cases(n=257)
-def test_an_action_does_not_depend_on_the_batch_it_stands_in(spec):
+def test_an_action_does_not_depend_on_its_batch(spec):
     case = normalised_case(**spec)
     noise = case.rng.standard_normal((257, case.policy.codec.size)).astype(spec["dtype"])
     expected, actor = acted(case, noise), case.policy.actor(case.theta)

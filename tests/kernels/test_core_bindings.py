@@ -1,4 +1,4 @@
-"""The private core converts nothing and trusts nothing. A new bound function costs one row in ``bound``."""
+"""The private core converts nothing and checks everything. Add new bound functions to ``bound``."""
 
 import gc
 from typing import Any, NamedTuple
@@ -172,7 +172,7 @@ def assert_untouched(arguments, before, outputs=()):
 
 
 def assert_refused(row, arguments, message, *, errors=(TypeError, ValueError), may_write=()):
-    """That the call raises one of ``errors``, not a subclass, and leaves every other array as it was."""
+    """Assert that the call raises one of ``errors``, not a subclass, and leaves every other array unchanged."""
     before = copied(arguments)
     with pytest.raises(errors, match=message) as caught:
         row.call(**arguments)
@@ -181,7 +181,7 @@ def assert_refused(row, arguments, message, *, errors=(TypeError, ValueError), m
 
 
 def numbers(row, arguments):
-    """All that a call computed, to the bit."""
+    """Everything that a call computed, as bytes."""
     result = row.call(**arguments)
     computed = result.values() if isinstance(result, dict) else result if isinstance(result, tuple) else ()
     parts = (*computed, *(arguments[name] for name in row.outputs))

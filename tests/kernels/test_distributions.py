@@ -41,7 +41,7 @@ def sample(distribution, phi, rng):
 
 
 def for_oracle(case, actions):
-    """Kernel rows as the oracle's actions: choices are integers there."""
+    """Encoded actions as the oracle's actions, where choices are integers."""
     return actions.astype(np.float64 if case.policy.codec.has_log_std else np.int64)
 
 

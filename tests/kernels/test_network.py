@@ -86,7 +86,7 @@ def test_a_network_is_made_of_layers_or_of_layers_with_the_buffers_they_read(dty
 
 
 @pytest.mark.parametrize("bad", [[(None, 0)], [(1, 0)], [(0,)], [("layer", 1)]])
-def test_what_is_no_node_is_refused(bad):
+def test_invalid_nodes_are_rejected(bad):
     with pytest.raises(TypeError, match="layers"):
         kernels("float32").Network(bad)
 

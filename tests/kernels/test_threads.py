@@ -1,4 +1,4 @@
-"""Threads: the same bits on any number of them, and no harm from forks, concurrent calls and Ctrl-C."""
+"""Threads: bit-identical results on any number of them; forks, concurrent calls and Ctrl-C are safe."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Callbacks: every hook in its order, and what ours do."""
+"""Callbacks: order of the hooks, and the built-in callbacks."""
 
 import csv
 from contextlib import closing
@@ -137,7 +137,7 @@ def test_stop_training_on_reward_threshold():
         make().learn(20, callback=StopTrainingOnRewardThreshold(-1.0))
 
 
-def test_a_callback_that_is_none_is_refused():
+def test_an_object_that_is_not_a_callback_is_rejected():
     with pytest.raises(InvalidArgumentError, match="callback"):
         make().learn(20, callback=3)
 

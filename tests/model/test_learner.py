@@ -102,7 +102,7 @@ class TestParameters:
             make(**options).set_observation_statistics(statistics)
 
 
-def test_set_random_seed_begins_every_stream_anew():
+def test_set_random_seed_restarts_every_stream():
     runs = []
     for first_seed in (1, 2):
         model = make("CartPole-v1", seed=first_seed).learn(40)

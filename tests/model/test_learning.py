@@ -1,4 +1,4 @@
-"""End to end, small: it learns what a broken sign, mask or bootstrap would not."""
+"""Small end-to-end trainings, which a wrong sign, mask or bootstrap would fail."""
 
 import gymnasium as gym
 import numpy as np

@@ -1,4 +1,4 @@
-"""Plain values through JSON and arrays: what comes back has the same types and bits."""
+"""Plain values through JSON and arrays keep their types and bits."""
 
 import json
 
@@ -49,13 +49,13 @@ def test_names_of_arrays_are_printable_ascii():
     assert same(from_json(data, arrays), value)
 
 
-def test_what_comes_back_is_a_copy():
+def test_restored_arrays_are_copies():
     value = np.zeros(3)
     through_json(value)[0] = 1.0
     assert not value.any()
 
 
-def test_random_streams_go_on_where_they_were():
+def test_random_streams_continue_where_they_were():
     stream = np.random.default_rng(3)
     stream.integers(0, 9, dtype=np.int32)  # leaves half a word for the next draw
     restored = through_json({"rng": stream})["rng"]
@@ -77,7 +77,7 @@ def test_random_streams_go_on_where_they_were():
         (1j, "v"),
     ],
 )
-def test_what_is_not_plain_is_refused_with_its_place(value, where):
+def test_values_that_are_not_plain_are_rejected_with_their_path(value, where):
     with pytest.raises((TypeError, ValueError), match=where):
         to_json(value, {}, "v")
 

@@ -1,4 +1,4 @@
-"""The policy file: what is saved comes back, and nothing else does."""
+"""The policy file: saved models load, and everything else is rejected."""
 
 import hashlib
 import json
@@ -69,7 +69,7 @@ def with_header(header, data):
 
 
 def signed(path, change_tensors=dict, change_metadata=dict):
-    """Edit a file and sign it anew, as somebody who knows the format could."""
+    """Edit a file and recompute its checksum, as somebody who knows the format could."""
     tensors, metadata = load_policy_file(path)
     save_policy_file(path, change_tensors(tensors), change_metadata(metadata))
 
@@ -100,7 +100,7 @@ def assert_same(loaded, model):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("space", ACTION_SPACES.values(), ids=ACTION_SPACES)
-def test_a_model_comes_back_whole_and_acts_the_same(space, dtype, tmp_path):
+def test_a_loaded_model_is_complete_and_acts_the_same(space, dtype, tmp_path):
     env = CountingEnv(action_space=space)
     model = trained(env, dtype=dtype, normalize_returns=True, gamma=np.float32(0.9), target_kl=0.02)
     model.save(tmp_path / "model")
@@ -138,7 +138,7 @@ def test_spaces_survive_json_exactly(space):
     ],
     ids=str,
 )  # fmt: skip
-def test_what_describes_no_space_is_refused(data):
+def test_invalid_descriptions_of_spaces_are_rejected(data):
     with pytest.raises(PolicyFileError, match="space: expected"):
         space_from_json(data)
 

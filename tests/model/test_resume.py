@@ -1,4 +1,4 @@
-"""A training that was interrupted goes on with the bits of one that was not."""
+"""A resumed run is bit-identical to an uninterrupted run."""
 
 import csv
 import errno
@@ -121,7 +121,7 @@ def test_checkpoints_come_every_so_many_transitions(tmp_path, monkeypatch):
     ],
     ids=["unknown environment", "VectorEnv"],
 )
-def test_where_it_cannot_it_says_why(env, reason, tmp_path):
+def test_a_warning_says_why_episodes_cannot_continue(env, reason, tmp_path):
     TRPO("MlpPolicy", env(), **FAST).learn(100).save(tmp_path / "model")
     loaded = TRPO.load(tmp_path / "model", env())
     with pytest.warns(ResumeWarning, match=rf"new episodes.*{reason}"):
@@ -136,7 +136,7 @@ def test_other_environments_than_the_files(tmp_path):
             TRPO.load(tmp_path / "model", env).learn(100, reset_num_timesteps=False)
 
 
-def test_saved_amid_a_rollout(tmp_path):
+def test_saved_during_a_rollout(tmp_path):
     model = TRPO("MlpPolicy", "CartPole-v1", **FAST)
     model.learn(500, callback=lambda locals_, globals_: model.num_timesteps < 130)
     model.save(tmp_path / "model")
@@ -167,7 +167,7 @@ def test_states_of_numpy_scalars_and_lists(env_id, tmp_path):
     assert_resumes(lambda: env_id, tmp_path)
 
 
-def test_ctrl_c_amid_an_update_is_no_iteration_boundary(tmp_path, monkeypatch):
+def test_ctrl_c_during_an_update_is_not_an_iteration_boundary(tmp_path, monkeypatch):
     model = TRPO("MlpPolicy", "CartPole-v1", **FAST).learn(100)
 
     def interrupted(*_):
@@ -218,7 +218,7 @@ class Stubborn(CountingEnv):
         raise NotImplementedError
 
 
-def test_a_get_state_that_fails_costs_no_policy(tmp_path):
+def test_a_failing_get_state_does_not_prevent_saving(tmp_path):
     model = TRPO("MlpPolicy", Stubborn(), **FAST).learn(100)
     model.save(tmp_path / "model")
     assert TRPO.load(tmp_path / "model").theta.tobytes() == model.theta.tobytes()
@@ -285,7 +285,7 @@ def test_train_does_not_overwrite_a_run(uninterrupted, capsys):
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"config": {"gamma": "x"}}'])
-def test_resume_of_no_run(text, tmp_path, capsys):
+def test_resume_without_a_run(text, tmp_path, capsys):
     if text is not None:
         (tmp_path / "config.json").write_text(text)
     with pytest.raises(SystemExit) as stop:
@@ -325,7 +325,7 @@ class TestLatestCheckpoint:
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace", "open"])
-def test_a_full_disk_ends_no_training_and_costs_no_checkpoint(call, tmp_path, monkeypatch):
+def test_a_full_disk_neither_stops_training_nor_loses_a_checkpoint(call, tmp_path, monkeypatch):
     model = TRPO("MlpPolicy", "CartPole-v1", **FAST)
     model.sinks.append(Checkpoints(model, tmp_path, every=50))
     model.learn(100)
@@ -349,7 +349,7 @@ def test_a_full_disk_ends_no_training_and_costs_no_checkpoint(call, tmp_path, mo
     assert TRPO.load(tmp_path / NAME).num_timesteps == 200
 
 
-def test_what_a_kill_left_behind_goes_away(tmp_path):
+def test_temporary_files_of_a_killed_process_are_removed(tmp_path):
     abandoned = tmp_path / f".{NAME}.123.tmp"
     abandoned.write_bytes(b"half")
     Checkpoints(TRPO("MlpPolicy", "CartPole-v1", **FAST), tmp_path, every=50)

@@ -1,4 +1,4 @@
-"""With Stable-Baselines3 installed: its scripts run after changing the import, and its models become ours."""
+"""With Stable-Baselines3 installed: its scripts run after changing the import, and its models can be imported."""
 
 import pickle
 import zipfile
@@ -60,7 +60,7 @@ def test_a_script_written_for_sb3_contrib(tmp_path):
 
 def test_a_vec_env_learns_as_the_environments_it_holds():
     class Seeded(gym.Wrapper):
-        """A VecEnv is seeded otherwise than our own environments: make both begin alike."""
+        """A VecEnv is seeded differently from our environments: make both start alike."""
 
         def reset(self, *, seed=None, options=None):
             return self.env.reset(seed=None if seed is None else 5, options=options)
@@ -106,7 +106,7 @@ def close(ours, theirs, tolerance=1e-5):
 
 @pytest.mark.parametrize("kind", MAKE)
 @pytest.mark.parametrize("algorithm", [sb3_contrib.TRPO, sb3.PPO, sb3.A2C])
-def test_a_model_of_theirs_acts_the_same(kind, algorithm, tmp_path):
+def test_an_imported_sb3_model_acts_the_same(kind, algorithm, tmp_path):
     import torch
 
     env = MAKE[kind]()
@@ -202,7 +202,7 @@ def test_what_does_not_fit_is_refused(make, env, message, tmp_path):
         load_model(tmp_path / "theirs.zip", env)
 
 
-def test_no_zip_is_refused(tmp_path):
+def test_a_file_that_is_not_a_zip_is_rejected(tmp_path):
     (tmp_path / "x.zip").write_bytes(b"nothing")
     with pytest.raises(PolicyFileError):
         load_model(tmp_path / "x.zip", "CartPole-v1")

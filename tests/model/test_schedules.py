@@ -33,7 +33,7 @@ def test_values_by_the_part_that_remains_when_an_iteration_begins():
     np.testing.assert_allclose(rows, [(0.8 * p, 0.01 + p) for p in (1.0, 0.75, 0.5, 0.25)])
 
 
-def test_a_second_learn_begins_anew_or_goes_on():
+def test_a_second_learn_restarts_or_continues():
     model = TRPO("MlpPolicy", CountingEnv(), learning_rate=lambda p: p, **FAST)
     once = {"total_timesteps": 40}
     rows = recorded(model, once, once, {**once, "reset_num_timesteps": False})
@@ -84,7 +84,7 @@ def test_what_is_neither_is_refused(name, value):
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), "a", None])
-def test_a_function_that_gives_no_number_ends_training(value):
+def test_a_schedule_that_returns_no_number_ends_training(value):
     model = TRPO("MlpPolicy", CountingEnv(), learning_rate=lambda _: value, **FAST)
     before = model.theta
     with pytest.raises(InvalidArgumentError, match="learning_rate"):

@@ -1,4 +1,4 @@
-"""Learned state is one value, streams have names, and the pieces of learn are learn."""
+"""Learned state is one value, streams have names, and the steps of ``learn`` by hand give the same result."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Bad data and bad settings: each is refused by name, and leaves the model as it was."""
+"""Invalid data and settings: each is rejected by name and leaves the model unchanged."""
 
 import pickle
 import re
@@ -90,14 +90,14 @@ def make_model(env, **settings):
 
 
 def state(model):
-    """Everything that learning changes, bit for bit."""
+    """Everything that learning changes, as bytes."""
     statistics = [model.policy.normalizer.statistics, model.return_statistics]
     arrays = [model.theta, model.value_theta, *(a for s in statistics for a in (s.mean, s.var, np.array(s.count)))]
     return [a.tobytes() for a in arrays], model.metrics.get("train/n_updates"), model.report
 
 
 def assert_refused_and_unharmed(env, where, field, expected, got):
-    """The first iteration learns; the second meets the fault."""
+    """The first iteration succeeds; the fault occurs in the second."""
     model = make_model(env, normalize_returns=True).learn(1)
     before = state(model)
     assert before[1] == 1
@@ -288,7 +288,7 @@ def test_a_vector_environment_that_raises_is_refused(make, field, mode):
 
 
 class SpacesOnly(gym.Env):
-    """Nothing may be asked of it but its spaces."""
+    """Environment that allows access to its spaces only."""
 
     def __init__(self, observation_space, action_space):
         self.observation_space, self.action_space = observation_space, action_space

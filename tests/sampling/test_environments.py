@@ -1,4 +1,4 @@
-"""Environments: whatever steps them, the same transitions come out."""
+"""Environments: the same transitions from single and vector environments in every autoreset mode."""
 
 from functools import partial
 
@@ -59,7 +59,7 @@ def play(environments, n_steps=N_STEPS):
     return transitions
 
 
-def test_single_environments_tell_what_happened():
+def test_single_environments_return_what_happened():
     envs = [make() for make in counting_factories(N_ENVS)]
     assert play(SingleEnvironments(envs)) == [env.history for env in envs]
 

@@ -88,7 +88,7 @@ def test_choices_are_not_normalised():
 
 
 @each_space
-def test_learns_and_comes_back(space, tmp_path):
+def test_learns_saves_and_loads(space, tmp_path):
     model = TRPO("MlpPolicy", Sampling(space), **FAST).learn(60)
     model.save(tmp_path / "model")
     loaded = TRPO.load(tmp_path / "model", Sampling(space))
@@ -138,7 +138,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in BAD.items() for value in values])
-def test_what_is_none_of_the_space_is_refused(kind, value):
+def test_values_outside_the_space_are_rejected(kind, value):
     space = SPACES[kind]
     with pytest.raises(EnvironmentFaultError, match=r"environment 0, step 4, observation: expected an observation of"):
         TRPO("MlpPolicy", Sampling(space, spoil=value), **FAST).learn(60)

@@ -1,4 +1,4 @@
-"""Rollouts: what is learned from is what happened, valued as the definitions say."""
+"""Rollouts: batches hold the true transitions, with advantages and returns by definition."""
 
 from functools import partial
 from itertools import pairwise
@@ -209,7 +209,7 @@ def test_observations_of_any_real_dtype_shape_and_layout_are_the_same(wrap, dtyp
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("space", ACTION_SPACES.values(), ids=ACTION_SPACES)
-def test_actions_survive_the_way_through_batch_and_kernel_rows(space, dtype):
+def test_decode_inverts_encode(space, dtype):
     codec = ActionCodec(space, dtype)
     space.seed(0)
     samples = np.array([space.sample() for _ in range(50)])
@@ -289,7 +289,7 @@ def test_steps_and_episodes_are_counted_as_by_hand(wrap):
     np.testing.assert_allclose(means, np.mean(episodes, axis=0))
 
 
-def test_a_rollout_that_is_all_autoreset_steps_teaches_nothing():
+def test_a_rollout_of_autoreset_steps_only_is_skipped():
     env = SyncVectorEnv([partial(CountingEnv, lengths=(1,))])
     model = TRPO("MlpPolicy", env, n_steps=1, n_critic_updates=1, policy_kwargs={"net_arch": ()}).learn(3)
     assert (model.num_timesteps, model.metrics["train/n_updates"]) == (3, 3)

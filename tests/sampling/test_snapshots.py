@@ -23,7 +23,7 @@ def bits(observation):
 
 
 def steps(env, actions):
-    """What ``env`` answers; it is reset when an episode ends."""
+    """What ``env`` returns; it is reset when an episode ends."""
     answers = []
     for action in actions:
         observation, reward, terminated, truncated, _ = env.step(action)
@@ -100,7 +100,7 @@ def test_ale_with_sticky_actions_is_refused(ale):
 
 
 @pytest.mark.parametrize("spoil", [lambda state: state[:100], lambda state: 0 * state], ids=["short", "zeros"])
-def test_bytes_of_no_emulator_are_refused(ale, spoil):
+def test_bytes_that_are_not_an_emulator_state_are_rejected(ale, spoil):
     env = make_ale("Pong")
     env.reset(seed=0)
     state = snapshots.capture(env)

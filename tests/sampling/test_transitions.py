@@ -1,4 +1,4 @@
-"""Learning from transitions that come from outside: as from an environment, and safe to act beside."""
+"""Learning from outside transitions: same results as with an environment, and ``act`` is safe during updates."""
 
 import sys
 import threading
@@ -31,7 +31,7 @@ def robot(env, model, transitions, n_steps, observation=None):
 @pytest.mark.parametrize(
     "settings", [{}, {"normalize_reward": True, "normalize_returns": True}], ids=["", "normalised"]
 )
-def test_learns_what_learn_learns_bit_for_bit(env_id, settings):
+def test_is_bit_identical_to_learn(env_id, settings):
     """The same steps through transitions, collect and update as through learn; episodes end and are cut off."""
     learned = TRPO("MlpPolicy", env_id, n_steps=250, **settings, **FAST).learn(1000)
     env = gym.make(env_id)
@@ -94,8 +94,8 @@ def test_transitions_of_an_older_policy_are_dropped():
     assert len(others) == 1
 
 
-def test_a_forgotten_action_cuts_the_episode_off():
-    """What comes after the gap must not be added to what came before; a second try of one action is no gap."""
+def test_an_action_without_outcome_truncates_the_episode():
+    """Rewards after a gap do not count for the episode before it; a second ``act`` for one observation is not a gap."""
     model, batches = spaces_model(), []
     for gap in ("none", "second try", "forgotten", "cut off"):
         transitions = model.transitions()
@@ -113,15 +113,15 @@ def test_a_forgotten_action_cuts_the_episode_off():
 
 
 def steps(model, transitions, rewards, ends=()):
-    """Adds a transition a reward; those numbered in ``ends`` end an episode."""
+    """Add one transition per reward; those numbered in ``ends`` end an episode."""
     for k, reward in enumerate(rewards):
         transitions.act(observation_of(model))
         transitions.add(reward, observation_of(model), terminated=k in ends)
 
 
 @pytest.mark.parametrize("gap", ["none", "forgotten action", "dropped end", "dropped middle"])
-def test_episodes_on_both_sides_of_a_gap_are_not_one(gap):
-    """Ten rewards of 1 before the collect, five of 100 behind it, which end an episode."""
+def test_episodes_before_and_after_a_gap_are_separate(gap):
+    """Ten rewards of 1 before the collect, then five of 100, which end an episode."""
     model = spaces_model(normalize_reward=True)
     transitions = model.transitions()
     steps(model, transitions, 10 * [1.0])
@@ -221,7 +221,7 @@ def test_sinks_get_the_metrics_of_an_update():
 
 @pytest.fixture
 def eager_threads():
-    """Threads that take turns every 50 microseconds, not 5 milliseconds."""
+    """Make threads switch every 50 microseconds instead of 5 milliseconds."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(5e-5)
     yield
@@ -229,8 +229,8 @@ def eager_threads():
 
 
 @pytest.mark.usefixtures("eager_threads")
-def test_predict_beside_updates_sees_whole_policies_only():
-    """Each policy says which update made it, in theta and in the statistics; no answer is of two of them."""
+def test_predict_during_updates_uses_one_consistent_policy():
+    """Theta and statistics both identify the update that made them; no prediction mixes two updates."""
     space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float64)
     model = TRPO("MlpPolicy", (space, space), policy_kwargs={"net_arch": ()}, target_kl=0.5, dtype="float64", seed=0)
     model.update(some_batch(np.random.default_rng(0)))

@@ -1,4 +1,4 @@
-"""The vine: its trunks and branches, and what must hold of a training with it."""
+"""The vine: trunks, branches, and training with them."""
 
 from functools import partial
 
@@ -33,7 +33,7 @@ def planned(environments, model, **changes):
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1", "Hopper-v5"])
-def test_a_trunk_is_the_rollout_that_there_would_have_been_without_branches(env_id):
+def test_branches_do_not_change_the_trunk(env_id):
     if env_id == "Hopper-v5":
         pytest.importorskip("mujoco")
     model = TRPO("MlpPolicy", env_id, **FAST)
@@ -46,8 +46,8 @@ def test_a_trunk_is_the_rollout_that_there_would_have_been_without_branches(env_
     np.testing.assert_array_equal(with_branches[2], plain.actions)
 
 
-def test_a_branch_with_the_trunks_action_and_noise_would_be_the_trunk():
-    """A deterministic environment: Q of every branch is what stepping it again by hand gives."""
+def test_branches_match_stepping_by_hand():
+    """In a deterministic environment, Q of every branch equals the return of stepping by hand."""
     model = TRPO("MlpPolicy", "CartPole-v1", **FAST)
     environments = make_environments("CartPole-v1", 1)
     plan, _, _, branches = planned(environments, model)
@@ -77,7 +77,7 @@ def test_a_branch_with_the_trunks_action_and_noise_would_be_the_trunk():
 
 
 class Lottery(gym.Env):
-    """Pays what its random stream says, whatever is done."""
+    """The reward is a random number, independent of the action."""
 
     observation_space, action_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float64), gym.spaces.Box(-1.0, 1.0, (1,))
 
@@ -95,7 +95,7 @@ class Lottery(gym.Env):
         pass
 
 
-def test_branches_of_a_state_have_the_same_luck():
+def test_branches_of_a_state_share_random_numbers():
     model = TRPO("MlpPolicy", [Lottery], **FAST)
     branches = planned(make_environments([Lottery], 1), model)[-1]
     rewards = branches.rewards[0]  # (m, K, H)
@@ -189,7 +189,7 @@ def test_masked_actions_come_from_the_policy():
         ({"metric": "empirical_fisher"}, "^method: expected the metric fisher or identity"),
     ],
 )
-def test_settings_that_make_no_vine_are_refused(settings, message):
+def test_settings_without_a_valid_vine_are_rejected(settings, message):
     env = Restorable()
     with pytest.raises(InvalidArgumentError, match=message):
         TRPO("MlpPolicy", env, method="vine", **{**FAST, **settings})
@@ -231,7 +231,7 @@ def test_environments_that_cannot_be_restored_are_refused_by_set_env(tmp_path):
 
 
 class Pull(gym.Env):
-    """Moves where the action says, and pays for being near 0, in some currency."""
+    """The action is the velocity; the reward is larger near 0, in a given unit."""
 
     observation_space, action_space = gym.spaces.Box(-9.0, 9.0, (1,), np.float64), gym.spaces.Box(-1.0, 1.0, (1,))
 
@@ -254,7 +254,7 @@ class Pull(gym.Env):
 
 
 def test_rewards_of_branches_are_in_the_units_of_the_trunks():
-    """Of what is behind a branch the critic speaks in those units: the sum is one of both."""
+    """The critic's values at the tails are in these units, so rewards and values can be added."""
     dear, cheap = (
         TRPO("MlpPolicy", [partial(Pull, currency)], method="vine", normalize_reward=True, **FAST).learn(1)
         for currency in (1.0, 1024.0)

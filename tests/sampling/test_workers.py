@@ -1,4 +1,4 @@
-"""Worker processes: the same bits for any number of them, and no fault of theirs that hangs or is not named."""
+"""Worker processes: bit-identical results for any number of workers; faults are reported and never hang."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ FAST = {"n_steps": 40, "n_critic_updates": 2, "policy_kwargs": {"net_arch": (8,)
 
 
 class Faulty(CountingEnv):
-    """Environment 2 does something bad in step 5."""
+    """Environment 2 fails in step 5."""
 
     def __init__(self, env_id, bad):
         super().__init__(env_id, lengths=(50,))
@@ -56,7 +56,7 @@ FAULTS = {
     "sys.exit": (lambda: sys.exit(4), "SystemExit: 4"),
     "raise": (lambda: raises(RuntimeError("out of fuel")), "out of fuel"),
     "unpicklable exception": (lambda: raises(UnpicklableError(1, 2)), "1 and 2"),
-    "sleep for ever": (lambda: time.sleep(1e6), "no answer"),
+    "sleep forever": (lambda: time.sleep(1e6), "no answer"),
 }
 
 
@@ -136,7 +136,7 @@ def test_a_fault_is_named_and_nothing_hangs(fault):
     assert not children()
 
 
-def test_training_can_begin_anew_after_a_worker_was_lost(tmp_path):
+def test_training_can_restart_after_a_worker_was_lost(tmp_path):
     flag = tmp_path / "done"
     bad = lambda: None if flag.exists() else (flag.touch(), os._exit(3))  # noqa: E731
     model = TRPO("MlpPolicy", [partial(Faulty, i, bad) for i in range(4)], n_workers=2, **FAST)
@@ -146,7 +146,7 @@ def test_training_can_begin_anew_after_a_worker_was_lost(tmp_path):
     model.env.close()
 
 
-@pytest.mark.parametrize("fault", ["SIGKILL", "raise", "sleep for ever"])
+@pytest.mark.parametrize("fault", ["SIGKILL", "raise", "sleep forever"])
 def test_restarts(fault, tmp_path):
     flag = tmp_path / "done"
     bad = FAULTS[fault][0]
@@ -169,8 +169,8 @@ def test_restarts_are_counted():
     model.env.close()
 
 
-def test_close_returns_though_an_environment_does_not():
-    model = TRPO("MlpPolicy", [partial(Faulty, i, FAULTS["sleep for ever"][0]) for i in range(4)], n_workers=4, **FAST)
+def test_close_returns_while_an_environment_hangs():
+    model = TRPO("MlpPolicy", [partial(Faulty, i, FAULTS["sleep forever"][0]) for i in range(4)], n_workers=4, **FAST)
     pids = {p._process.pid for p in model.env._workers}
 
     def interrupt(*_):
@@ -246,7 +246,7 @@ def test_a_script_needs_no_main_guard(tmp_path):
     assert (done.stdout, done.stderr) == ("160\n160\n", "")
 
 
-def test_what_environments_print_is_kept_apart(capfd):
+def test_output_of_environments_goes_to_stderr(capfd):
     factories = [partial(Faulty, i, partial(print, "a word")) for i in range(4)]
     model = TRPO("MlpPolicy", factories, n_workers=2, **FAST).learn(160)
     model.env.close()
@@ -315,7 +315,7 @@ def test_environments_of_other_spaces_are_refused():
     assert not children()
 
 
-def test_a_lost_worker_costs_no_policy(tmp_path):
+def test_a_lost_worker_does_not_prevent_saving(tmp_path):
     model = TRPO("MlpPolicy", "CartPole-v1", n_envs=2, n_workers=2, worker_timeout=2.0, **FAST).learn(80)
     model.env._workers[1]._process.kill()
     begin = time.monotonic()

@@ -1,4 +1,4 @@
-"""Public functions cast floats, take any layout and refuse other arrays. A new one costs a row in ``public``."""
+"""Public functions cast floats, accept any layout and reject other arrays. Add new functions to ``public``."""
 
 import functools
 
@@ -81,7 +81,7 @@ both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 
 def is_legal(argument, corruption):
-    """Whether public functions take it, or blame another argument."""
+    """Whether public functions accept the array, or reject another argument."""
     return (
         (argument not in EXACT and corruption == "the other float")
         or (argument == "actions" and corruption in ("float16", "the other byte order"))

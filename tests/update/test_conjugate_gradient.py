@@ -1,4 +1,4 @@
-"""Conjugate gradient: solves, reports what it did, and never hides trouble."""
+"""Conjugate gradient: solution, diagnostics and statuses."""
 
 import numpy as np
 import numpy_trpo as oracle
@@ -24,7 +24,7 @@ def test_solves_an_n_by_n_system_in_n_steps(n):
 
 
 @pytest.mark.parametrize("k", [1, 3, 10])
-def test_evidence_matches_its_definition_and_the_oracle(k):
+def test_diagnostics_match_their_definitions_and_the_oracle(k):
     A, b = spd(30, condition=1e3)
     result = conjugate_gradient(A, b, max_iter=k)
     assert result.status is CGStatus.MAX_ITER
@@ -97,7 +97,7 @@ def test_statuses():
         assert conjugate_gradient(np.eye(n), np.array([1.0, bad, 0.0, 0.0])).status is CGStatus.NON_FINITE
 
 
-def test_trouble_midway_keeps_the_last_good_iterate():
+def test_numerical_failures_keep_the_last_valid_iterate():
     A, b = spd(10, condition=100.0)
     calls = []
 

@@ -1,4 +1,4 @@
-"""The K-FAC preconditioner: what its formula says, symmetric and positive definite, and the same solution sooner."""
+"""The K-FAC preconditioner: agrees with its formula, is symmetric and positive definite, and saves iterations."""
 
 import gymnasium as gym
 import numpy as np
@@ -37,7 +37,7 @@ def dense(operator):
 
 
 def inputs_and_cotangents(case):
-    """Each layer's inputs x (N, m), none for log_std, and its z_bar (N, n), by the oracle's formulas."""
+    """Each layer's inputs x (N, m), or None for log_std, and its z_bar (N, n), by the oracle's formulas."""
     network, distribution = case.oracle.network, case.oracle.distribution
     weights, log_std = np.split(case.oracle_theta, [network.num_params])
     features = case.inputs[:, :OBS_DIM]  # without the mask
@@ -112,7 +112,7 @@ def test_same_solution(space, damping):
 
 @pytest.mark.parametrize("space", ["Gaussian", "MultiDiscrete", "Bernoulli"])
 def test_gets_further_in_half_the_iterations(space):
-    """By x^T F x of the damped F, which is 2 q(x) and largest at the solution."""
+    """Measured by x^T F x of the damped F, which is 2 q(x) and largest at the solution."""
     case = make_case(space, network=MIDDLING, n=3000)
     F, M = fisher(case, 1e-3), preconditioner(case, 1e-3)
     g = SurrogateObjective(case.policy, case.theta, case.observations, case.actions, case.advantages).gradient()
@@ -121,7 +121,7 @@ def test_gets_further_in_half_the_iterations(space):
 
 
 def test_exact_where_the_fisher_matrix_is_a_kronecker_product():
-    """A linear Gaussian policy, with actions that have the moments of its distribution: nothing is approximate."""
+    """For a linear Gaussian policy and actions with exactly its moments, the approximation is exact."""
     policy = Policy(
         gym.spaces.Box(-np.inf, np.inf, (OBS_DIM,)), gym.spaces.Box(-1.0, 1.0, (2,)), net_arch=(), dtype="float64"
     )
@@ -178,7 +178,7 @@ def test_a_clamped_log_std_stays():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_identity_stands_in_for_what_is_not_finite(dtype):
+def test_layers_with_non_finite_moments_use_the_identity(dtype):
     case = make_case(network=NARROW, dtype=dtype)
     case.policy.unflatten(case.theta)["layers.1.weight"][0, 0] = np.inf
     M, v = preconditioner(case), case.vector()
@@ -212,7 +212,7 @@ def test_an_update_takes_the_same_step(step_norm):
     assert relative_error(thetas["kfac"] - case.theta, thetas["none"] - case.theta) < 1e-6
 
 
-def test_an_update_ends_early_with_as_good_a_step():
+def test_an_update_needs_fewer_products_for_an_equal_step():
     case = make_case(network=MIDDLING, n=400)
     batch = Batch(case.observations, case.actions, case.advantages, case.advantages)
     plain = trpo_update(case.policy, case.theta, batch, TRPOConfig())[1]

@@ -43,7 +43,7 @@ def poison(array, rng, value):
 
 
 def adversarial(case, rng):
-    """One way in which a batch can be hostile; most batches get one or two of them."""
+    """One defect of a batch; most batches get one or two."""
     batch = Batch(case.observations, case.actions, case.advantages, case.advantages)
     theta, box = case.theta.copy(), case.policy.codec.has_log_std
     n = len(case.advantages)
@@ -102,7 +102,7 @@ def exact_log_ratio(policy, distribution, old, new, actions):
 
 
 def judge_committed(policy, distribution, theta, theta_new, batch, config, report):
-    """The promise, recomputed from the policy's outputs by the oracle's formulas."""
+    """Check the guarantees of an update, recomputed from the policy's outputs by the oracle's formulas."""
     phi = (policy.dist_params(t, batch.observations).astype(np.float64) for t in (theta, theta_new))
     old, new = (np.where(np.isneginf(p), -1e300, p) for p in phi)  # of impossible choices
     actions = policy.codec.encode(batch.actions).astype(np.float64 if policy.codec.has_log_std else np.int64)
@@ -183,7 +183,7 @@ def test_equal_advantages_never_move_the_policy(dtype, normalize):
     ["CartPole-v1", "Pendulum-v1", *(pytest.param(i, marks=slow) for i in ("Acrobot-v1", "MountainCarContinuous-v0"))],
 )
 def test_ordinary_batches_commit_and_use_the_trust_region(env_id):
-    """No paralysis: 1,000 rollouts of random small networks, 250 a task."""
+    """Updates do not stall: 1,000 rollouts of small random networks, 250 per task."""
     config, rng = TRPOConfig(n_steps=200), np.random.default_rng(1)
     environments = make_environments(env_id, 1)
     commits, kls = 0, []

@@ -1,4 +1,4 @@
-"""The forms of the trust region that TRPO is compared with: what each promises, and what limits they share."""
+"""Alternative forms of the trust region: the guarantees of each, and their common limits."""
 
 import numpy as np
 import pytest
@@ -108,7 +108,7 @@ def test_the_plain_gradient_is_the_same_code_with_the_identity(space):
     assert report.mean_kl <= 0.01
 
 
-def test_a_preconditioner_has_nothing_to_do_with_the_identity():
+def test_a_preconditioner_is_rejected_with_the_identity():
     with pytest.raises(InvalidArgumentError, match="^cg_preconditioner: expected none with the metric identity"):
         TRPOConfig(metric="identity", cg_preconditioner="kfac")
 

@@ -1,4 +1,4 @@
-"""The critic: a fit beside other work is the fit, and its state is a transaction."""
+"""The critic: a background fit equals a foreground fit, and its state is committed completely or not at all."""
 
 import gymnasium as gym
 import numpy as np
@@ -28,7 +28,7 @@ def threads():
 
 @pytest.mark.parametrize("n_threads", [1, 2, 4])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_fit_in_the_background_is_the_fit(dtype, n_threads, threads):
+def test_a_background_fit_equals_a_foreground_fit(dtype, n_threads, threads):
     critic, state, data, options = problem(dtype)
     threads(1)
     expected = critic.fit(state, *data, **options)
@@ -44,7 +44,7 @@ def test_a_fit_in_the_background_is_the_fit(dtype, n_threads, threads):
     np.testing.assert_array_equal(state.theta, before)
 
 
-def test_many_fits_at_once_and_dropped_ones_end(threads):
+def test_concurrent_and_dropped_fits_end(threads):
     critic, state, data, options = problem("float32")
     threads(4)
     expected = critic.fit(state, *data, **options).state.theta

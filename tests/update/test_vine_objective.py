@@ -1,4 +1,4 @@
-"""The vine's objective: its estimators on an MDP that is known exactly, its derivative, and what it refuses."""
+"""The vine's objective: its estimators on an MDP with known gradient, its derivative, and its errors."""
 
 import gymnasium as gym
 import numpy as np
@@ -46,7 +46,7 @@ class TabularMDP:
         return p / p.sum(axis=1, keepdims=True)
 
     def exact_gradient(self):
-        """Of sum_s weight(s) sum_a pi(a|s) Q(s, a), with Q fixed, by central differences."""
+        """Gradient of sum_s weight(s) sum_a pi(a|s) Q(s, a), with Q fixed, by central differences."""
 
         def value(theta):
             return float(self.weights @ (self.probabilities(theta) * self.Q).sum(axis=1))
@@ -124,7 +124,7 @@ def test_self_normalised_with_uniform_actions_has_a_bias_that_falls_as_one_over_
 
 
 def test_the_largest_advantage_is_the_mdps(mdp):
-    """Of every action once it is max |Q - V|, whatever the policy thinks of them."""
+    """With every action tried once it is max |Q - V|, whatever their probabilities."""
     actions = np.tile(np.arange(mdp.A), (mdp.S, 1))
     objective = VineObjective(mdp.policy, mdp.theta, np.eye(mdp.S), actions, mdp.Q, "uniform")
     V = (mdp.pi * mdp.Q).sum(axis=1, keepdims=True)
@@ -142,7 +142,7 @@ def test_gradient_is_the_derivative(spec):
 
 
 @all_cases()
-def test_a_constant_added_to_the_q_of_a_state_changes_no_gradient(spec):
+def test_a_constant_added_to_the_q_values_of_a_state_leaves_the_gradient(spec):
     case = make_case(**spec, n=40)
     shift = 10.0 * case.rng.standard_normal((40, 1))
     g, shifted = vine_of(case, "policy").gradient(), vine_of(case, "policy", shift).gradient()
