@@ -57,8 +57,8 @@ class TRPO(StepwiseTraining):
     worker_timeout : float
         Seconds after which an environment in a worker that has not returned from a call ends training with an error.
     worker_restarts : int
-        How many times a worker that died, hung or failed is restarted before training ends with an error. The
-        environments of a restarted worker start new episodes.
+        Number of restarts of workers that died, hung or failed, over all workers, before the next failure ends training
+        with an error. The environments of a restarted worker start new episodes.
     env_kwargs : dict, optional
         Passed to ``gymnasium.make`` with an id.
     policy_kwargs : dict, optional
@@ -418,7 +418,7 @@ class TRPO(StepwiseTraining):
         return (actions if is_batch else actions[0]), None
 
     def act(self, rows: npt.NDArray[np.float64], deterministic: bool = False) -> Any:
-        """Actions for encoded observations; nothing is checked.
+        """Actions for encoded observations, whose values are not checked.
 
         Parameters
         ----------

@@ -160,7 +160,7 @@ class MLP:
         return theta
 
     def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Outputs, shape (N, K), for network inputs, shape (N, num_inputs); nothing is checked."""
+        """Outputs, shape (N, K), for network inputs, shape (N, num_inputs), of this dtype."""
         out = np.empty((len(inputs), self.network.output_size), dtype=self.dtype)
         self.network.forward(theta, inputs, out)
         return out

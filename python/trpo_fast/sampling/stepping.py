@@ -10,7 +10,7 @@ from trpo_fast.environments.interface import Environments, Trajectories
 from trpo_fast.policies.policy import Actor
 from trpo_fast.sampling.rollouts import Seconds
 
-AfterStep: TypeAlias = Callable[[Trajectories, int], bool]  # (trajectories up to step t, t) -> whether to go on
+AfterStep: TypeAlias = Callable[[Trajectories, int], bool]  # (trajectories up to step t, t) -> whether to continue
 
 
 def step_through(
