@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "action.hpp"
@@ -65,13 +66,16 @@ class FormReader {
   bool read_layers() {
     std::vector<std::int64_t> sizes;
     std::int64_t activation = 0;
-    if (!integers("acting.sizes", sizes) || sizes.size() < 2) return unfit("acting.sizes of two or more");
+    const std::int64_t num_sizes = length("acting.sizes");
+    if (num_sizes < 2) return unfit("two or more acting.sizes");
+    if (!numbers("acting.sizes", {num_sizes}, sizes)) return false;
+    if (!number("acting.activation", static_cast<std::int64_t>(Activation::silu), activation)) return false;
     for (const std::int64_t size : sizes) {
       if (size < 1 || size > kMaxWidth) return unfit("acting.sizes in 1..2^30 - 1");
     }
-    if (!integer("acting.activation", static_cast<std::int64_t>(Activation::silu), activation)) return false;
     form_.activation = static_cast<Activation>(activation);
-    are_doubles_ = find("policy.layers.0.weight", "F64") != nullptr;
+    const auto first = file_.tensors.find("policy.layers.0.weight");
+    are_doubles_ = first != file_.tensors.end() && first->second.dtype == "F64";
     for (std::size_t i = 0; i + 1 < sizes.size(); ++i) {
       const std::int64_t num_inputs = sizes[i], num_outputs = sizes[i + 1];
       const std::string name = "policy.layers." + std::to_string(i);
@@ -88,8 +92,8 @@ class FormReader {
   bool read_normalizer() {
     const Shape shape{form_.num_features()};
     std::vector<float> clip;
-    if (!floats("acting.mean_high", shape, form_.mean_high) || !floats("acting.mean_low", shape, form_.mean_low) ||
-        !floats("acting.inv_std", shape, form_.inv_std) || !floats("acting.clip", {}, clip)) {
+    if (!numbers("acting.mean_high", shape, form_.mean_high) || !numbers("acting.mean_low", shape, form_.mean_low) ||
+        !numbers("acting.inv_std", shape, form_.inv_std) || !numbers("acting.clip", {}, clip)) {
       return false;
     }
     form_.clip = clip[0];
@@ -101,7 +105,7 @@ class FormReader {
 
   bool read_action() {
     std::int64_t kind = 0;
-    if (!integer("acting.action_kind", static_cast<std::int64_t>(ActionKind::bits), kind)) return false;
+    if (!number("acting.action_kind", static_cast<std::int64_t>(ActionKind::bits), kind)) return false;
     form_.action_kind = static_cast<ActionKind>(kind);
     form_.action_size = form_.layers.back().num_outputs;  // of bits
     if (form_.action_kind == ActionKind::box && !read_box()) return false;
@@ -111,13 +115,11 @@ class FormReader {
   }
 
   bool read_box() {
-    const Tensor* bounds = find("acting.low", "F32");
-    const std::int64_t num_outputs = form_.action_size;
-    const std::int64_t size = bounds != nullptr && bounds->shape.size() == 1 ? bounds->shape[0] : 0;
-    if (size < 1 || (size != num_outputs && 2 * size != num_outputs)) return unfit("acting.low that fits the outputs");
     std::int64_t squash = 0;
-    if (!floats("acting.low", {size}, form_.low) || !floats("acting.high", {size}, form_.high) ||
-        !integer("acting.squash", 1, squash) ||
+    const std::int64_t num_outputs = form_.action_size, size = length("acting.low");
+    if (size < 1 || (size != num_outputs && 2 * size != num_outputs)) return unfit("acting.low that fits the outputs");
+    if (!numbers("acting.low", {size}, form_.low) || !numbers("acting.high", {size}, form_.high) ||
+        !number("acting.squash", 1, squash) ||
         (size == num_outputs && !parameters("policy.log_std", {size}, form_.std))) {
       return false;
     }
@@ -140,11 +142,12 @@ class FormReader {
   bool read_choices() {
     std::vector<std::int64_t> num_choices, start;
     std::int64_t is_masked = 0, sum = 0;
-    if (!integers("acting.num_choices", num_choices) || !integers("acting.start", start) ||
-        !integer("acting.is_masked", 1, is_masked)) {
+    const std::int64_t size = length("acting.num_choices");
+    if (size < 1) return unfit("a list of acting.num_choices");
+    if (!numbers("acting.num_choices", {size}, num_choices) || !numbers("acting.start", {size}, start) ||
+        !number("acting.is_masked", 1, is_masked)) {
       return false;
     }
-    if (start.size() != num_choices.size()) return unfit("as many of acting.start as of acting.num_choices");
     for (std::size_t j = 0; j < num_choices.size(); ++j) {
       const std::int64_t n = num_choices[j];
       if (n < 1 || n > kMaxChoices) return unfit("acting.num_choices in 1..2^20");
@@ -155,59 +158,44 @@ class FormReader {
     }
     const int num_outputs = form_.action_size;
     if (sum != num_outputs) return unfit("an output for each choice");
-    form_.action_size = static_cast<int>(num_choices.size());
+    form_.action_size = static_cast<int>(size);
     form_.mask_size = is_masked == 1 ? num_outputs : 0;
     return true;
   }
 
-  // The tensor `name`; null if no tensor of this dtype has it.
-  const Tensor* find(const std::string& name, const std::string& dtype) const {
+  // Numbers in the list `name`; 0 if there is no such list.
+  std::int64_t length(const std::string& name) const {
     const auto found = file_.tensors.find(name);
-    return found != file_.tensors.end() && found->second.dtype == dtype ? &found->second : nullptr;
+    return found != file_.tensors.end() && found->second.shape.size() == 1 ? found->second.shape[0] : 0;
   }
 
+  // The tensor `name`, of the dtype of T and not empty.
   template <class T>
-  void copy(const Tensor& tensor, std::vector<T>& to) const {
-    const auto begin = static_cast<std::size_t>(tensor.offsets[0]), end = static_cast<std::size_t>(tensor.offsets[1]);
-    to.resize((end - begin) / sizeof(T));
-    if (end > begin) std::memcpy(to.data(), file_.data.data() + begin, end - begin);  // it may not be aligned
-  }
-
-  // A list of at least one number.
-  bool integers(const std::string& name, std::vector<std::int64_t>& to) {
-    const Tensor* tensor = find(name, "I64");
-    if (tensor == nullptr || tensor->shape.size() != 1 || tensor->shape[0] == 0)
-      return unfit(name + " as a list of I64");
-    copy(*tensor, to);
-    return true;
-  }
-
-  // A number in 0..most.
-  bool integer(const std::string& name, std::int64_t most, std::int64_t& to) {
-    const Tensor* tensor = find(name, "I64");
-    std::vector<std::int64_t> value;
-    if (tensor != nullptr && tensor->shape.empty()) copy(*tensor, value);
-    if (value.size() != 1 || value[0] < 0 || value[0] > most) {
-      return unfit(name + " as one I64 in 0.." + std::to_string(most));
+  bool numbers(const std::string& name, const Shape& shape, std::vector<T>& to) {
+    const std::string dtype = std::is_same_v<T, double> ? "F64" : std::is_same_v<T, float> ? "F32" : "I64";
+    const auto found = file_.tensors.find(name);
+    if (found == file_.tensors.end() || found->second.dtype != dtype || found->second.shape != shape) {
+      return unfit(name + " as " + dtype + " of the shape that it should have");
     }
-    to = value[0];
+    const std::int64_t begin = found->second.offsets[0], end = found->second.offsets[1];
+    to.resize(static_cast<std::size_t>(end - begin) / sizeof(T));
+    std::memcpy(to.data(), file_.data.data() + begin, to.size() * sizeof(T));  // it may not be aligned
     return true;
   }
 
-  bool floats(const std::string& name, const Shape& shape, std::vector<float>& to) {
-    const Tensor* tensor = find(name, "F32");
-    if (tensor == nullptr || tensor->shape != shape) return unfit(name + " as F32 of the shape that it should have");
-    copy(*tensor, to);
-    return true;
+  // One integer in 0..most.
+  bool number(const std::string& name, std::int64_t most, std::int64_t& to) {
+    std::vector<std::int64_t> value;
+    if (!numbers(name, {}, value)) return false;
+    to = value[0];
+    return (to >= 0 && to <= most) || unfit(name + " in 0.." + std::to_string(most));
   }
 
   // Parameters of the policy, finite and all of one dtype; float64 is rounded.
   bool parameters(const std::string& name, const Shape& shape, std::vector<float>& to) {
-    if (!are_doubles_) return floats(name, shape, to) && (are_finite(to) || unfit("finite " + name));
-    const Tensor* tensor = find(name, "F64");
-    if (tensor == nullptr || tensor->shape != shape) return unfit(name + " as F64 of the shape that it should have");
+    if (!are_doubles_) return numbers(name, shape, to) && (are_finite(to) || unfit("finite " + name));
     std::vector<double> values;
-    copy(*tensor, values);
+    if (!numbers(name, shape, values)) return false;
     if (!are_finite(values)) return unfit("finite " + name);
     for (const double value : values) {
       if (std::abs(value) > static_cast<double>(std::numeric_limits<float>::max())) {
