@@ -75,8 +75,8 @@ class TRPO(StepwiseTraining):
     seed : int, optional
         Makes training reproducible, except for the random streams inside a VectorEnv or EnvPool that ignores
         ``reset(seed=)``. Drawn from the operating system if not given, and stored in ``seed``.
-    verbose : {0, 1}
-        1 prints a table every ``log_interval`` iterations.
+    verbose : int
+        1 or more prints a table every ``log_interval`` iterations.
     stats_window_size : int
         Number of episodes that rollout/ep_rew_mean averages.
     tensorboard_log : path, optional

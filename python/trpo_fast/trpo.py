@@ -3,6 +3,8 @@
     maximise  L(theta') = mean[ pi(a|s; theta') / pi(a|s; theta) · Â ]   subject to   mean KL(theta || theta') <= delta
 
 With g = ∇L and F = ∇²KL at theta' = theta, the step is sqrt(2 delta / xᵀF x) · x with x = F⁻¹ g, then backtracking.
+
+(The class ``TRPO``, which collects the batches, is in ``learner.py``.)
 """
 
 from functools import partial
@@ -11,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast._core.modules import core  # for dot and norm: NumPy's results depend on its BLAS
+from trpo_fast._core.modules import core  # dot and norm, in a fixed order of additions (NumPy's depends on its BLAS)
 from trpo_fast.config import TRPOConfig
 from trpo_fast.policies.policy import Policy
 from trpo_fast.update.batches import Batch, VineBatch
 from trpo_fast.update.conjugate_gradient import CGResult, conjugate_gradient
-from trpo_fast.update.curvature import metric_operator, preconditioner
+from trpo_fast.update.curvature import make_preconditioner, metric_operator
 from trpo_fast.update.line_search import backtracking_line_search
 from trpo_fast.update.objectives import PolicyObjective
 from trpo_fast.update.operators import Identity, KernelOperator
@@ -38,13 +40,14 @@ def trpo_update(
         Parameters, in the policy's dtype; not changed.
     batch : Batch or VineBatch
     config : TRPOConfig
-        Settings with numbers for schedules (``TRPOConfig.at``).
+        Settings whose schedules are evaluated (``TRPOConfig.at``).
 
     Returns
     -------
     theta_new : ndarray, shape (P,)
-        Finite parameters with a better surrogate and mean KL(old || new) within the radius (``target_kl``, scaled for
-        ``kl_reduction="mean"``), unless ``trust_region`` selects another bound; or ``theta`` itself.
+        ``theta`` itself, unless the report's status is COMMITTED. Then: finite parameters with a better surrogate and
+        mean KL(old || new) within the radius (``target_kl``, scaled for ``kl_reduction="mean"``). Other values of
+        ``trust_region`` bound the step in another way.
     report : UpdateReport
         Status and diagnostics.
 
@@ -59,11 +62,11 @@ def trpo_update(
         return theta, UpdateReport(UpdateStatus.NON_FINITE_INPUT)
     if not objective.has_signal and config.ent_coef == 0.0:
         return theta, UpdateReport(UpdateStatus.NO_SIGNAL)
-    radius, damping = joint_radius_and_damping(policy, config)  # delta; added to the diagonal of F
+    radius, damping = joint_radius_and_damping(policy, config)  # radius = delta
 
     start = objective.evaluate(theta)
     g = objective.gradient()  # g = ∇L
-    report = partial(
+    make_report = partial(
         UpdateReport,
         surrogate_before=start.surrogate,
         surrogate_after=start.surrogate,
@@ -72,25 +75,28 @@ def trpo_update(
         largest_advantage=objective.largest_advantage,
     )
     if not np.isfinite(g).all() or not np.isfinite(start).all():
-        return theta, report(UpdateStatus.NON_FINITE_GRADIENT)
+        return theta, make_report(UpdateStatus.NON_FINITE_GRADIENT)
     if not g.any():
-        return theta, report(UpdateStatus.ZERO_GRADIENT)
+        return theta, make_report(UpdateStatus.ZERO_GRADIENT)
 
-    F = metric_operator(objective, damping, config)  # F = ∇²KL
-    M = preconditioner(objective, damping, config)
+    F = metric_operator(objective, damping, config)  # F = ∇²KL + damping, by default
     cg = conjugate_gradient(  # x ≈ F⁻¹ g
-        F, g, max_iter=config.cg_max_steps, preconditioner=M, progress_rtol=config.cg_progress_rtol
+        F,
+        g,
+        max_iter=config.cg_max_steps,
+        preconditioner=make_preconditioner(objective, damping, config),
+        progress_rtol=config.cg_progress_rtol,
     )
     xFx = _quadratic_form(F, cg, config.step_norm)
     if not (xFx > 0.0 and np.isfinite(xFx) and np.isfinite(cg.x).all()):
-        return theta, report(UpdateStatus.SOLVER_FAILED, cg=cg)
+        return theta, make_report(UpdateStatus.SOLVER_FAILED, cg=cg)
 
     backtrack = partial(
         backtracking_line_search,
         objective.evaluate,
         theta,
         start=start,
-        min_improvement=_rounding(objective) * (objective.scale + config.ent_coef * abs(start.entropy)),
+        min_improvement=_rounding_error(objective, config.ent_coef * start.entropy),
         shrinking_factor=config.line_search_shrinking_factor,
         max_iter=config.line_search_max_iter,
     )
@@ -99,9 +105,9 @@ def trpo_update(
         step = Step(full_step, backtrack(full_step, radius=radius))
     else:
         other_form = OTHER_TRUST_REGIONS[config.trust_region]
-        step = other_form(LocalModel(objective.evaluate, theta, start, cg.x, xFx, radius, backtrack, config))
+        step = other_form(LocalModel(objective.evaluate, theta, cg.x, xFx, radius, backtrack, start, config))
     search = step.search
-    return search.theta, report(
+    return search.theta, make_report(
         UpdateStatus.COMMITTED if search.accepted else UpdateStatus.LINE_SEARCH_FAILED,
         surrogate_after=search.value.surrogate,
         expected_improvement=core.dot(g, step.full),
@@ -118,9 +124,9 @@ def trpo_update(
 def joint_radius_and_damping(policy: Policy, config: TRPOConfig) -> tuple[float, float]:
     """Radius (in nats) and damping for the joint KL divergence, which is summed over action dimensions.
 
-    With ``kl_reduction="mean"``, ``target_kl`` and ``cg_damping`` have sb3-contrib's meaning: it averages the KL
-    divergence of a Box or MultiBinary action over its d dimensions, so its radius 0.01 and damping 0.1 are 0.01 d and
-    0.1 d for the joint KL divergence.
+    With ``kl_reduction="mean"``, ``target_kl`` and ``cg_damping`` mean what they mean in sb3-contrib, which averages
+    the KL divergence of a Box or MultiBinary action over its d dimensions: a radius of 0.01 and a damping of 0.1 are
+    0.01 d and 0.1 d for the joint KL divergence.
     """
     per_dimension = config.kl_reduction == "mean" and policy.codec.sums_independent_dimensions
     scale = policy.codec.size if per_dimension else 1
@@ -138,7 +144,8 @@ def _quadratic_form(F: KernelOperator | Identity, cg: CGResult, step_norm: str) 
     return core.dot(cg.x, F @ cg.x) - damped_part  # the difference was mostly rounding: compute one more product
 
 
-def _rounding(objective: PolicyObjective) -> float:
-    """Relative rounding error of a surrogate, from the policy's outputs and from the sum over rows in float64."""
-    outputs = float(np.finfo(objective.policy.dtype).eps)
-    return max(outputs, objective.num_rows * float(np.finfo(np.float64).eps))
+def _rounding_error(objective: PolicyObjective, bonus: float) -> float:
+    """Rounding error of L, of which ``bonus`` is a part: of the policy's outputs, and of the sum over rows in float64."""
+    of_outputs = float(np.finfo(objective.policy.dtype).eps)
+    of_sum = objective.num_rows * float(np.finfo(np.float64).eps)
+    return max(of_outputs, of_sum) * (objective.scale + abs(bonus))

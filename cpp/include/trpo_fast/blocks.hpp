@@ -1,4 +1,5 @@
-// How the rows of a batch are cut: into slots, the tasks of the threads, and these into blocks, which layers work on.
+// How the rows of a batch are cut: into blocks, which layers work on, and slots, runs of whole blocks, which are the
+// tasks of the threads.
 #pragma once
 
 #include <algorithm>
@@ -15,16 +16,17 @@ struct Rows {
 };
 
 constexpr Index kBlockRows = 64;   // a block's activations at 64-wide layers stay in the first- and second-level cache
-constexpr Index kGroupSlots = 16;  // slots that are computed at a time; no more threads than that find work
-constexpr Index kMaxSlotRows = 1024;  // summed in Scalar, unless a block has more
+constexpr Index kGroupSlots = 16;  // slots whose sums are stored at a time
+constexpr Index kMaxSlotRows = 1024;  // the largest slot, whose sum is in Scalar; at least one block
 
 inline Index round_up(Index value, Index multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-// RowBlocks: the cut of a batch into blocks of equal size, and of these into slots. It depends on these two numbers
-// alone, so that sums come out the same on any number of threads.
+// RowBlocks: the cut of a batch. It depends on n_rows and block_rows alone, so that sums are the same on any number of
+// threads.
 //
-// A block may begin only where a sequence does. The rows of a feed-forward network may be cut anywhere; a batch of
-// sequences is stored so that every block_rows rows are whole sequences.
+// The rows of a feed-forward network may be cut anywhere. A batch of sequences (for recurrent layers, which are yet to
+// come) is to be stored so that every block_rows rows are whole sequences: a block may begin only where a sequence
+// does.
 class RowBlocks {
  public:
   explicit RowBlocks(Index n_rows, Index block_rows = kBlockRows)

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.errors import UnsupportedSpaceError
 from trpo_fast.policies.normalization import CLIP
 from trpo_fast.policies.policy import Policy
 from trpo_fast.spaces.actions import count_dist_params
@@ -117,7 +118,7 @@ def acting_form(policy: Policy) -> ActingForm:
         mean_low=_to_float(mean - mean_high),
         inv_std=inv_std.astype(np.float32),
         clip=clip,
-        action_kind="box" if is_box else "choices" if codec.num_choices.size else "bits",
+        action_kind=_action_kind(space),
         low=_inside(low, np.inf),
         high=_inside(high, -np.inf),
         squash=kwargs["squash"],
@@ -125,6 +126,19 @@ def acting_form(policy: Policy) -> ActingForm:
         start=codec.start if codec.num_choices.size else np.empty(0, np.int64),
         is_masked=policy.action_masks is not None,
     )
+
+
+def _action_kind(space: gym.Space[Any]) -> str:
+    kinds = {
+        gym.spaces.Box: "box",
+        gym.spaces.Discrete: "choices",
+        gym.spaces.MultiDiscrete: "choices",
+        gym.spaces.MultiBinary: "bits",
+    }
+    for of_space, kind in kinds.items():
+        if isinstance(space, of_space):
+            return kind
+    raise UnsupportedSpaceError(f"action space: expected one of a kind in {ACTION_KINDS}, got {space}")
 
 
 def _to_float(values: npt.NDArray[np.float64]) -> FloatArray:

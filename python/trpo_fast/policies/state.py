@@ -1,4 +1,4 @@
-"""ModelState: everything that a model has learned."""
+"""ModelState: what an update replaces, all of it in one assignment."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +15,7 @@ from trpo_fast.validation import describe, float_array
 
 @dataclass(frozen=True)
 class ModelState:
-    """Learned state, committed atomically: a model replaces it by one assignment, so all parts belong together.
+    """Learned state. Immutable, and replaced as a whole, so that its parts always fit each other.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ class ModelState:
     reward_normalizer : RewardNormalizer
         Statistics of the rewards, and the running return of each open episode.
     radius : float or None
-        Radius of an adaptive trust region, in nats; None if it is not adaptive, or before the first update.
+        The ``target_kl`` that an ``AdaptiveRadius`` chose; None without one, or before the first update.
     n_updates : int
-        Updates so far, including those of the critic alone.
+        Updates so far, whether or not they moved the policy.
     """
 
     actor: Actor
@@ -61,7 +61,7 @@ class ModelState:
     def with_parameters(
         self, value_function: ValueFunction, parameters: dict[str, dict[str, npt.NDArray[Any]]]
     ) -> "ModelState":
-        """Copy of the state with other parameters, named as in ``parameters``; statistics and moments stay.
+        """Copy of the state with other parameters, as the method ``parameters`` returns them; statistics stay.
 
         Raises
         ------

@@ -1,8 +1,7 @@
-"""Encoded observations: checked once when created, normalised once per set of statistics.
+"""Encoded observations: checked before they are made, normalised once per set of statistics.
 
-The functions between the environments and the kernels take an ``Observations`` or an ``ObservationBuffer`` and do not
-depend on its layout. The layout here is one row of float64 per observation; another layout would be another pair of
-classes, made by ``ObservationCodec``.
+The functions between the environments and the kernels pass an ``Observations`` or an ``ObservationBuffer`` on without
+knowing its layout. The layout here is one row of float64 per observation; another layout is another pair of classes.
 """
 
 from collections.abc import Iterable
@@ -16,14 +15,14 @@ from trpo_fast._core.modules import core, kernels
 
 
 class Observations:
-    """N raw observations as rows of float64, with the action mask, if any, in the last columns. Immutable.
+    """N encoded observations as rows of float64, not normalised, with an action mask, if any, in the last columns.
 
     ``Policy.check_observations`` makes one from a user's array, ``ObservationBuffer`` from a rollout.
 
     Parameters
     ----------
     rows : ndarray of float64, shape (N, size), C-contiguous
-        Not copied.
+        Not copied, and not to be changed.
     is_finite : bool, optional
         Whether all values are finite, if known; otherwise computed on first use.
     """
@@ -39,12 +38,12 @@ class Observations:
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.array(self.rows, dtype=dtype, copy=bool(copy)) if copy else np.asarray(self.rows, dtype=dtype)
 
-    def __getitem__(self, rows: slice | npt.NDArray[Any]) -> "Observations":
+    def __getitem__(self, index: slice | npt.NDArray[Any]) -> "Observations":
         """Subset of the observations; cached network inputs are kept."""
-        part = Observations(np.ascontiguousarray(self.rows[rows]), self._known_finite)
+        part = Observations(np.ascontiguousarray(self.rows[index]), self._known_finite)
         if self._normalized is not None:
             normalizer, inputs = self._normalized
-            part._normalized = normalizer, np.ascontiguousarray(inputs[rows])
+            part._normalized = normalizer, np.ascontiguousarray(inputs[index])
         return part
 
     @property
@@ -122,10 +121,10 @@ def by_time(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArr
 
 
 def stack(observations: Iterable[npt.NDArray[np.float64]]) -> Observations:
-    """Stack single observations of a buffer, of any shape."""
+    """Stack single observations of a buffer, of any shape, which were checked when they were written to it."""
     return Observations(np.stack([observation.ravel() for observation in observations]), is_finite=True)
 
 
 def concatenate(parts: Iterable[Observations]) -> Observations:
-    """Concatenate observations."""
+    """Concatenate observations of buffers."""
     return Observations(np.concatenate([part.rows for part in parts]), is_finite=True)

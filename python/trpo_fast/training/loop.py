@@ -1,4 +1,7 @@
-"""The training loop: collect a rollout, turn it into a batch, run an iteration, report."""
+"""The training loop: collect a rollout, make a batch of it, update policy and critic, report.
+
+From the outside in: ``TRPO.learn`` -> ``train`` -> ``learn_from`` -> ``run_iteration`` -> ``trpo_update``.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -74,7 +77,7 @@ def train(
         if rollout.num_transitions == 0:  # all steps were autoresets
             training.is_between_rollouts = True
             continue
-        with clock.phase("critic"):
+        with clock.phase("critic"):  # whose predictions take most of this time
             batch = make_iteration_batch(rollout, training.model, value_function, config)
         _, metrics = learn_from(batch, training, value_function, settings, config, clock)
         training.is_between_rollouts = True
@@ -94,7 +97,7 @@ def learn_from(
     config: TRPOConfig,
     clock: Clock,
 ) -> tuple[UpdateReport, Metrics]:
-    """Run an iteration on a batch and commit the result.
+    """Update policy and critic with a batch, and commit the result.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ def metric_operator(objective: PolicyObjective, damping: float, config: TRPOConf
     return fisher_operator_at(objective, damping, every=config.sub_sampling_factor)
 
 
-def preconditioner(objective: PolicyObjective, damping: float, config: TRPOConfig) -> KFACPreconditioner | None:
+def make_preconditioner(objective: PolicyObjective, damping: float, config: TRPOConfig) -> KFACPreconditioner | None:
     """The preconditioner named by ``config.cg_preconditioner``, from every fourth row of the Fisher matrix, or None."""
     if config.cg_preconditioner == "none":
         return None

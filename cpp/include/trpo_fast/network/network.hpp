@@ -1,11 +1,11 @@
 // Network: layers over one flat theta, as a list of nodes. Const; parameters are an argument.
 //
 // Buffer 0 is the network's input x, and buffer 1 + j the output of node j. Each node reads one earlier buffer; in a
-// chain, node j reads buffer j. The last node's output is the network's. Nodes that do not lead to it are not computed:
-// their parameters are part of theta, and change nothing.
+// chain, node j reads buffer j. The last node's output is the network's. Nodes that do not lead to it are
+// skipped; theta still contains their parameters.
 //
-// The rows x of a masked network have one more column for each output; a 0 in it makes that output -Inf, for every
-// theta. (A logit of -Inf is an impossible choice: categorical.hpp.)
+// After its features, a row x of a masked network has one column per output; a 0 there makes that output -Inf, for
+// every theta. (A logit of -Inf is an impossible choice: categorical.hpp.)
 #pragma once
 
 #include <algorithm>
@@ -69,7 +69,8 @@ class Network {
     }
   }
 
-  // Sizes of the two forms of theta that the layers read (layer.hpp), and the begin of a node's segment in each.
+  // Sizes of the two forms of theta that layers read, packed and reverse (layer.hpp), and where a node's segment begins
+  // in each.
   Index packed_size() const { return packed_size_; }
   Index reverse_size() const { return reverse_size_; }
   Index packed_offset(Index j) const { return packed_offsets_[at(j)]; }

@@ -52,9 +52,9 @@ class LocalModel(NamedTuple):
 
     evaluate: Callable[[npt.NDArray[Any]], SurrogateValue]
     theta: npt.NDArray[Any]
-    start: SurrogateValue
     x: npt.NDArray[np.float64]
     quadratic_form: float
     radius: float
     backtrack: Callable[..., LineSearchResult]
+    start: SurrogateValue
     config: TRPOConfig
