@@ -145,7 +145,7 @@ def _quadratic_form(F: KernelOperator | Identity, cg: CGResult, step_norm: str) 
 
 
 def _rounding_error(objective: PolicyObjective, bonus: float) -> float:
-    """Rounding error of L, which includes ``bonus``: from the policy's outputs, and from the sum over rows in float64."""
+    """Rounding error of L, which includes ``bonus``: from the policy's outputs and from the sum over rows."""
     of_outputs = float(np.finfo(objective.policy.dtype).eps)
     of_sum = objective.num_rows * float(np.finfo(np.float64).eps)
     return max(of_outputs, of_sum) * (objective.scale + abs(bonus))
