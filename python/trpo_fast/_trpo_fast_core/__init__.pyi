@@ -1,5 +1,5 @@
 """
-Kernels of trpo_fast. Private: they check every array and convert none.
+Kernels of trpo_fast. Private: every array is checked and none is converted.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ __all__: list[str] = [
     "Normalizer",
     "conjugate_gradient",
     "copy_if_fit",
+    "dot",
     "float32",
     "float64",
     "get_num_threads",
+    "norm",
     "set_num_threads",
 ]
 
@@ -36,7 +38,7 @@ class Normalizer:
 
 class ActionRange:
     """
-    start + clip(action, low, high), of a tanh if squashed
+    start + clip(action, low, high), where tanh maps action to low..high first if squash
     """
     def __init__(self, low: typing.Any, high: typing.Any, start: typing.Any, squash: bool = False) -> None: ...
 
@@ -87,7 +89,7 @@ class CGStatus:
 
 class LinearOperator:
     """
-    A matrix known by its products
+    A matrix given by its products
     """
     def multiply(self, v: typing.Any, out: typing.Any) -> None:
         """
@@ -116,11 +118,21 @@ def conjugate_gradient(
 
 def copy_if_fit(values: typing.Any, out: typing.Any) -> bool:
     """
-    out = values, and True, if values are a plain array of out's shape in float32 or float64 that is finite
-    with magnitudes up to MAX_MAGNITUDE
+    out = values, and True, if values are a C-contiguous float32 or float64 array of out's shape whose entries are
+    finite with magnitudes up to MAX_MAGNITUDE
+    """
+
+def dot(x: typing.Any, y: typing.Any) -> float:
+    """
+    x^T y, the same bits on every processor
     """
 
 def get_num_threads() -> int: ...
+def norm(x: typing.Any) -> float:
+    """
+    The Euclidean norm of x, the same bits on every processor
+    """
+
 def set_num_threads(n_threads: typing.SupportsInt | typing.SupportsIndex) -> None: ...
 
 EIGEN_VERSION: str

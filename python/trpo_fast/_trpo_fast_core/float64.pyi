@@ -18,6 +18,7 @@ __all__: list[str] = [
     "Dense",
     "DiagGaussian",
     "Distribution",
+    "EmpiricalFisherOperator",
     "FisherOperator",
     "KFACPreconditioner",
     "Layer",
@@ -67,9 +68,19 @@ class Network:
     """
     Layers over one flat theta
     """
+    @typing.overload
     def __init__(self, layers: collections.abc.Sequence[Layer], is_masked: bool = False) -> None:
         """
-        is_masked: x has a column more for each output, 0 where that is to be -Inf
+        A chain. is_masked: x has one more column for each output, 0 where the output becomes -Inf
+        """
+    @typing.overload
+    def __init__(
+        self,
+        layers: collections.abc.Sequence[tuple[Layer, typing.SupportsInt | typing.SupportsIndex]],
+        is_masked: bool = False,
+    ) -> None:
+        """
+        Pairs of a layer and the buffer that it reads: 0 is x, 1 + j the output of layer j. The last output is the network's
         """
     def forward(self, theta: typing.Any, x: typing.Any, out: typing.Any) -> None:
         """
@@ -137,13 +148,13 @@ class Bernoulli(Distribution):
 
 class Product(Distribution):
     """
-    Independent factors side by side
+    Independent factors in adjacent columns
     """
     def __init__(self, factors: collections.abc.Sequence[Distribution]) -> None: ...
 
 class PolicyObjective:
     """
-    L(theta'), and the KL divergence that bounds it
+    L(theta') and the KL divergence that bounds the step
     """
     def evaluate(self, theta_new: typing.Any) -> tuple[float, float, float, float]:
         """
@@ -220,12 +231,27 @@ class FisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
         n_threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None:
         """
-        The empirical one: M = the outer product of the score of each row's action
+        EmpiricalFisherOperator under its former name
         """
+
+class EmpiricalFisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
+    """
+    F v + damping v, with the outer product of the score of each row's action in place of M
+    """
+    def __init__(
+        self,
+        network: Network,
+        distribution: Distribution,
+        theta: typing.Any,
+        x: typing.Any,
+        actions: typing.Any,
+        damping: typing.SupportsFloat | typing.SupportsIndex,
+        n_threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
 
 class KFACPreconditioner(trpo_fast._trpo_fast_core.LinearOperator):
     """
-    M^-1 v, about (F + damping)^-1 v
+    M^-1 v, an approximation of (F + damping)^-1 v
     """
     def __init__(
         self,
@@ -259,20 +285,20 @@ class ValueFit:
     ) -> None: ...
     def finish(self) -> None:
         """
-        Return when the fit is done; do it here if no other thread has begun
+        Wait for the fit; execute it here if no other thread has started it
         """
     def read(self, theta: typing.Any, first_moment: typing.Any, second_moment: typing.Any) -> tuple[float, int, bool]:
         """
-        Write what Adam arrived at, after finish(). (loss, n_steps, finite)
+        Write the state of Adam, after finish(); returns (loss, n_steps, finite)
         """
     def start(self) -> None:
         """
-        Let another thread begin with it, if there is one
+        Let another thread start the fit, if one is available
         """
 
 class Actor:
     """
-    A policy at one theta, ready to act
+    A policy at one theta that acts
     """
     def __init__(
         self,
@@ -285,7 +311,7 @@ class Actor:
     def act(self, observations: typing.Any, noise: typing.Any, out: typing.Any, env_actions: typing.Any = None) -> None:
         """
         out = actions sampled with the given noise, or the most probable ones if noise is None;
-        env_actions = the same as an environment takes them
+        env_actions = the same, as actions of the environment
         """
 
 def normalize(normalizer: trpo_fast._trpo_fast_core.Normalizer, x: typing.Any, out: typing.Any) -> None:
@@ -295,5 +321,5 @@ def normalize(normalizer: trpo_fast._trpo_fast_core.Normalizer, x: typing.Any, o
 
 def to_env(action_range: trpo_fast._trpo_fast_core.ActionRange, actions: typing.Any, out: typing.Any) -> None:
     """
-    out = actions as an environment takes them
+    out = actions of the environment
     """
