@@ -9,29 +9,10 @@
 
 namespace trpo_fast::bindings {
 
-namespace {
-
-template <class Scalar>
-std::unique_ptr<EmpiricalFisherOperator<Scalar>> empirical_fisher(const Network<Scalar>& network,
-                                                                  const Distribution<Scalar>& distribution,
-                                                                  const py::object& theta, const py::object& x,
-                                                                  const py::object& actions, double damping,
-                                                                  int n_threads) {
-  const PolicyAt<Scalar> at(network, distribution, theta, x);
-  const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows(), distribution.action_size());
-  at_least(damping, 0.0, "damping");
-  checked_threads(n_threads);
-  const py::gil_scoped_release release;
-  return std::make_unique<EmpiricalFisherOperator<Scalar>>(
-      distribution, std::make_shared<const Linearization<Scalar>>(network, at.theta.data(), at.x, n_threads),
-      actions_in, damping, n_threads);
-}
-
-}  // namespace
-
 template <class Scalar>
 void bind_fisher(py::module_& module) {
   using F = FisherOperator<Scalar>;
+  using E = EmpiricalFisherOperator<Scalar>;
   py::class_<F, LinearOperator>(module, "FisherOperator", py::module_local(), "F v = mean J^T M J v + damping v")
       .def(py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                        const py::object& theta, const py::object& x, double damping, int n_threads) {
@@ -52,12 +33,23 @@ void bind_fisher(py::module_& module) {
              return std::make_unique<F>(objective.distribution(), objective.linearization(), damping, n_threads);
            }),
            py::arg("objective"), py::arg("damping"), py::arg("n_threads"), py::keep_alive<1, 2>());
-  py::class_<EmpiricalFisherOperator<Scalar>, LinearOperator>(
+  py::class_<E, LinearOperator>(
       module, "EmpiricalFisherOperator", py::module_local(),
       "F v + damping v, with the outer product of the score of each row's action in place of M")
-      .def(py::init(&empirical_fisher<Scalar>), py::arg("network"), py::arg("distribution"), py::arg("theta"),
-           py::arg("x"), py::arg("actions"), py::arg("damping"), py::arg("n_threads"), py::keep_alive<1, 2>(),
-           py::keep_alive<1, 3>());
+      .def(
+          py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
+                      const py::object& x, const py::object& actions, double damping, int n_threads) {
+            const PolicyAt<Scalar> at(network, distribution, theta, x);
+            const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows(), distribution.action_size());
+            at_least(damping, 0.0, "damping");
+            checked_threads(n_threads);
+            const py::gil_scoped_release release;
+            return std::make_unique<E>(
+                distribution, std::make_shared<const Linearization<Scalar>>(network, at.theta.data(), at.x, n_threads),
+                actions_in, damping, n_threads);
+          }),
+          py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),
+          py::arg("damping"), py::arg("n_threads"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>());
 }
 
 template void bind_fisher<float>(py::module_&);

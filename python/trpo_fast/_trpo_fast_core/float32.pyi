@@ -219,20 +219,6 @@ class FisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
         damping: typing.SupportsFloat | typing.SupportsIndex,
         n_threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
-    @typing.overload
-    def __init__(
-        self,
-        network: Network,
-        distribution: Distribution,
-        theta: typing.Any,
-        x: typing.Any,
-        actions: typing.Any,
-        damping: typing.SupportsFloat | typing.SupportsIndex,
-        n_threads: typing.SupportsInt | typing.SupportsIndex,
-    ) -> None:
-        """
-        EmpiricalFisherOperator under its former name
-        """
 
 class EmpiricalFisherOperator(trpo_fast._trpo_fast_core.LinearOperator):
     """
