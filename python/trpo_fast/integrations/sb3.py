@@ -1,17 +1,18 @@
 """Loads models of Stable-Baselines3 and sb3-contrib, without executing anything in their files.
 
-A zip file of SB3 contains pickles. Here ``torch.load(weights_only=True)`` reads the weights, the sizes of the layers
-come from the weights and the spaces from ``env``, and no pickle in the JSON is read. The file of VecNormalize is one
-pickle; an unpickler that imports nothing reads it.
+A zip file of SB3 contains pickles. The sizes of the layers come from the weights and the spaces from ``env``; no pickle
+in the JSON is read. Unpicklers that import nothing read the weights and the file of VecNormalize, without PyTorch.
 """
 
-import importlib
 import io
 import json
+import math
 import os
 import pickle
 import re
 import zipfile
+import zlib
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from trpo_fast.policies.normalization import CLIP, EPSILON, RunningMeanStd
 
 _DAMAGE = (
     pickle.UnpicklingError, zipfile.BadZipFile, AttributeError, EOFError, ImportError, IndexError, KeyError,
-    MemoryError, OverflowError, RecursionError, TypeError, ValueError,
+    MemoryError, OverflowError, RuntimeError, TypeError, ValueError, zlib.error,
 )  # fmt: skip
 MAX_MEMBER = 1 << 30  # bytes, after decompression
 
@@ -55,8 +56,6 @@ def load_model(
     ------
     PolicyFileError
         If the file is not such a model, or its weights do not fit ``env``.
-    ImportError
-        If PyTorch, which reads the weights, is missing or older than 2.6.
     """
     data, weights = _read(path)
     if data.get("use_sde"):
@@ -116,19 +115,30 @@ def read_vec_normalize(path: str | os.PathLike[str]) -> RunningMeanStd:
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """The JSON and the weights in a zip file."""
-    torch = importlib.import_module("torch")
-    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 6):
-        raise ImportError(f"reading a model needs PyTorch >= 2.6 (CVE-2025-32434), got {torch.__version__}")
     try:
         with zipfile.ZipFile(path) as archive:
-            for name in ("data", "policy.pth"):
-                if archive.getinfo(name).file_size > MAX_MEMBER:
-                    raise PolicyFileError(f"{path}: expected {name} of at most {MAX_MEMBER} bytes")
-            data = json.loads(archive.read("data"))
-            weights = torch.load(io.BytesIO(archive.read("policy.pth")), map_location="cpu", weights_only=True)
-        return data, {name: tensor.numpy() for name, tensor in weights.items()}
-    except (zipfile.BadZipFile, KeyError, ValueError, AttributeError, RuntimeError, pickle.UnpicklingError) as error:
+            data = json.loads(_member(archive, "data"))
+            with zipfile.ZipFile(io.BytesIO(_member(archive, "policy.pth"))) as weights:
+                return data, _state_dict(weights)
+    except _DAMAGE as error:
         raise PolicyFileError(f"{path}: expected a model of Stable-Baselines3, got {error!r}") from error
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    if archive.getinfo(name).file_size > MAX_MEMBER:
+        raise ValueError(f"{name} of more than {MAX_MEMBER} bytes")
+    return archive.read(name)
+
+
+def _state_dict(archive: zipfile.ZipFile) -> dict[str, npt.NDArray[Any]]:
+    """The tensors that ``torch.save`` wrote: a pickle that refers to files of numbers beside it."""
+    (root,) = (name.removesuffix("data.pkl") for name in archive.namelist() if name.endswith("/data.pkl"))
+    if f"{root}byteorder" in archive.namelist() and _member(archive, f"{root}byteorder") != b"little":
+        raise ValueError("numbers that are not little-endian")
+    weights = _TensorUnpickler(archive, root).load()
+    if not all(isinstance(name, str) and isinstance(array, np.ndarray) for name, array in weights.items()):
+        raise ValueError("something other than tensors")
+    return dict(weights)
 
 
 def _layers(
@@ -215,3 +225,36 @@ class _Unpickler(pickle.Unpickler):
         if module.partition(".")[0] == "numpy":
             return _STAND_INS.get(name, _Passive)
         return {("collections", "OrderedDict"): dict, ("_codecs", "encode"): _encode}.get((module, name), _Passive)
+
+
+def _tensor(storage: Any, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> npt.NDArray[Any]:
+    """The tensor that ``torch._utils._rebuild_tensor_v2`` makes of these arguments, if its numbers are in order."""
+    array = storage[offset : offset + math.prod(shape)].reshape(shape)
+    if (array.shape, strides) != (shape, tuple(stride // array.itemsize for stride in array.strides)):
+        raise pickle.UnpicklingError(f"expected a contiguous tensor, got shape {shape} and strides {strides}")
+    return array
+
+
+_TENSORS: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch", "FloatStorage"): "<f4",
+    ("torch", "DoubleStorage"): "<f8",
+}
+
+
+class _TensorUnpickler(pickle.Unpickler):
+    """Makes NumPy arrays of tensors, and refuses everything else."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(io.BytesIO(_member(archive, f"{root}data.pkl")))
+        self._archive, self._root = archive, root
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _TENSORS:
+            raise pickle.UnpicklingError(f"expected tensors, got {module}.{name}")
+        return _TENSORS[module, name]
+
+    def persistent_load(self, pid: Any) -> npt.NDArray[Any]:
+        _, dtype, key, *_ = pid
+        return np.frombuffer(_member(self._archive, f"{self._root}data/{key}"), dtype)
