@@ -1,5 +1,8 @@
 """Observations: one value, checked once, normalised once per statistics, in the order of environments."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from cases import make_case
@@ -80,3 +83,29 @@ def test_what_is_not_finite_is_found_when_asked(value):
     assert Observations(array).is_finite
     array[1, 1] = value
     assert not Observations(array).is_finite
+
+
+def test_rows_and_cached_inputs_are_read_only():
+    case = make_case(n=5)
+    observations = case.policy.check_observations(case.observations)
+    inputs = case.policy.normalize(observations)
+    for array in (np.asarray(observations), inputs, np.asarray(observations[::2]), case.policy.normalize(observations)):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0, 0] = np.nan
+    assert case.observations.flags.writeable  # the user's own array stays so
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_a_copy_has_the_same_rows_and_its_own_inputs(copied):
+    case = make_case(n=5)
+    observations = case.policy.check_observations(case.observations)
+    inputs = case.policy.normalize(observations)
+    same = copied(observations)
+    np.testing.assert_array_equal(same, observations)
+    np.testing.assert_array_equal(case.policy.normalize(same), inputs)
+
+
+def test_concatenated_observations_are_finite_only_if_all_parts_are():
+    finite, other = Observations(np.zeros((2, 3))), Observations(np.full((1, 3), np.inf))
+    assert concatenate([finite, finite]).is_finite
+    assert not concatenate([finite, other]).is_finite

@@ -4,7 +4,7 @@ The functions between the environments and the kernels pass an ``Observations`` 
 knowing its layout. The layout here is one row of float64 per observation; another layout is another pair of classes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,13 +22,13 @@ class Observations:
     Parameters
     ----------
     rows : ndarray of float64, shape (N, size), C-contiguous
-        Not copied, and not to be changed.
+        Not copied; the attribute ``rows`` is a read-only view.
     is_finite : bool, optional
         Whether all values are finite, if known; otherwise computed on first use.
     """
 
     def __init__(self, rows: npt.NDArray[np.float64], is_finite: bool | None = None) -> None:
-        self.rows = rows
+        self.rows = _read_only(rows)
         self._known_finite = is_finite
         self._normalized: tuple[core.Normalizer, npt.NDArray[Any]] | None = None
 
@@ -36,15 +36,19 @@ class Observations:
         return int(self.rows.shape[0])
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        return np.array(self.rows, dtype=dtype, copy=bool(copy)) if copy else np.asarray(self.rows, dtype=dtype)
+        return np.array(self.rows, dtype=dtype) if copy else np.asarray(self.rows, dtype=dtype)
 
     def __getitem__(self, index: slice | npt.NDArray[Any]) -> "Observations":
         """Subset of the observations; cached network inputs are kept."""
         part = Observations(np.ascontiguousarray(self.rows[index]), self._known_finite)
         if self._normalized is not None:
             normalizer, inputs = self._normalized
-            part._normalized = normalizer, np.ascontiguousarray(inputs[index])
+            part._normalized = normalizer, _read_only(np.ascontiguousarray(inputs[index]))
         return part
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles without the cached network inputs: a normaliser of the core cannot be pickled."""
+        return Observations, (self.rows, self._known_finite)
 
     @property
     def size(self) -> int:
@@ -57,12 +61,13 @@ class Observations:
         return bool(np.isfinite(self.rows).all()) if self._known_finite is None else self._known_finite
 
     def inputs(self, normalizer: core.Normalizer, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """Normalised network inputs, shape (N, size), of ``dtype``. Read-only by convention: the latest are cached."""
-        if self._normalized is None or self._normalized[0] is not normalizer or self._normalized[1].dtype != dtype:
+        """Normalised network inputs, shape (N, size), of ``dtype``. Read-only: the latest are cached."""
+        cached = self._normalized  # read once: another thread may replace it
+        if cached is None or cached[0] is not normalizer or cached[1].dtype != dtype:
             inputs = np.empty(self.rows.shape, dtype=dtype)
             kernels(dtype).normalize(normalizer, self.rows, inputs)
-            self._normalized = normalizer, inputs
-        return self._normalized[1]
+            cached = self._normalized = normalizer, _read_only(inputs)
+        return cached[1]
 
 
 class ObservationBuffer:
@@ -86,7 +91,7 @@ class ObservationBuffer:
         self.array[t] = observations
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        return np.array(self.array, dtype=dtype, copy=bool(copy)) if copy else np.asarray(self.array, dtype=dtype)
+        return np.array(self.array, dtype=dtype) if copy else np.asarray(self.array, dtype=dtype)
 
     def acted_on(self, t: int) -> npt.NDArray[np.float64]:
         """Observations acted on in step t, shape (n, size), as an actor takes them."""
@@ -125,6 +130,12 @@ def stack(observations: Iterable[npt.NDArray[np.float64]]) -> Observations:
     return Observations(np.stack([observation.ravel() for observation in observations]), is_finite=True)
 
 
-def concatenate(parts: Iterable[Observations]) -> Observations:
-    """Concatenate observations of buffers."""
-    return Observations(np.concatenate([part.rows for part in parts]), is_finite=True)
+def concatenate(parts: Sequence[Observations]) -> Observations:
+    """Concatenate observations."""
+    return Observations(np.concatenate([part.rows for part in parts]), all(part.is_finite for part in parts))
+
+
+def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
