@@ -190,4 +190,5 @@ def test_a_batch_of_one_branch_of_other_shapes_or_of_nan_is_refused_or_a_status(
         return report.status.value
 
     assert status(q_values) == "no_signal"
-    assert status(np.where(np.arange(30).reshape(10, 3) == 4, np.nan, 1.0)) == "non_finite_input"
+    for bad in (np.nan, np.inf, -np.inf):
+        assert status(np.where(np.arange(30).reshape(10, 3) == 4, bad, 1.0)) == "non_finite_input"

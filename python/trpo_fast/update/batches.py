@@ -83,7 +83,8 @@ class VineBatch(NamedTuple):
         """
         observations = policy.check_observations(self.observations)
         q_values = float_array("q_values", self.q_values, (len(observations), None), np.float64)
-        advantages = q_values - q_values.mean(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore"):  # the update has a status for values that are not finite
+            advantages = q_values - q_values.mean(axis=1, keepdims=True)
         if np.isfinite(q_values).all():
             if not has_signal(advantages, q_values):
                 advantages = np.zeros_like(advantages)

@@ -197,13 +197,11 @@ class VineObjective(PolicyObjective):
             resolve_threads(n_threads),
         )  # fmt: skip
         with np.errstate(invalid="ignore"):  # the update has a status for values that are not finite
-            weights = (
-                np.ones_like(q_values) if proposal == "policy" else _probabilities(policy, theta, observations, encoded)
-            )
-            values = (weights * q_values).sum(axis=1, keepdims=True) / weights.sum(
-                axis=1, keepdims=True
-            )  # L of a state
-            advantages = q_values - values
+            weights = np.ones_like(q_values)
+            if proposal == "uniform":
+                weights = _probabilities(policy, theta, observations, encoded)
+            total = weights.sum(axis=1, keepdims=True)
+            advantages = q_values - (weights * q_values).sum(axis=1, keepdims=True) / total  # Q - L of its state
         super().__init__(policy, theta, observations, actions, advantages, kernel)
 
 
