@@ -97,9 +97,7 @@ class EmpiricalFisherOperator(KernelOperator):
         super().__init__(kernel, policy.dtype, damping)
 
 
-def fisher_operator_at(
-    objective: PolicyObjective, damping: float = 0.0, every: int = 1, n_threads: int | None = None
-) -> KernelOperator:
+def fisher_operator_at(objective: PolicyObjective, damping: float = 0.0, every: int = 1) -> KernelOperator:
     """The Fisher operator at an objective's theta, on every k-th of its observations with k = ``every``.
 
     With k = 1 it shares the objective's forward pass.
@@ -112,7 +110,7 @@ def fisher_operator_at(
     policy = objective.policy
     if check_integer("every", every, at_least=1) > 1:
         thinned = slice(None, None, every)
-        return FisherOperator(policy, objective.theta, objective.observations, damping, thinned, n_threads)
+        return FisherOperator(policy, objective.theta, objective.observations, damping, thinned)
     damping = check_real("damping", damping, at_least=0.0)
-    kernel = kernels(policy.dtype).FisherOperator(objective.kernel, damping, resolve_threads(n_threads))
+    kernel = kernels(policy.dtype).FisherOperator(objective.kernel, damping, resolve_threads(None))
     return KernelOperator(kernel, policy.dtype, damping)
