@@ -2,10 +2,12 @@
 
 import dataclasses
 
+import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from trpo_fast import TRPO, InvalidArgumentError, LinearSchedule
+from trpo_fast import TRPO, Batch, InvalidArgumentError, LinearSchedule, UpdateStatus
 from trpo_fast.training.streams import Streams
 
 FAST = {"n_steps": 64, "n_critic_updates": 2, "batch_size": 32, "policy_kwargs": {"net_arch": (8,)}, "seed": 5}
@@ -85,3 +87,58 @@ def test_streams_differ_from_each_other_and_depend_on_the_seed_alone():
     assert draws(Streams(3, 4)) == first
     assert draws(Streams(3, 2))[:5] == first[:5]  # another environment changes no other stream
     assert not set(draws(Streams(4, 4))) & set(first)
+
+
+def model_and_batch():
+    """A model without environments, and a batch of random transitions."""
+    spaces = gym.spaces.Box(-np.inf, np.inf, (3,)), gym.spaces.Box(-1.0, 1.0, (2,))
+    rng = np.random.default_rng(0)
+    actions = rng.standard_normal((64, 2)).astype(np.float32)
+    batch = Batch(rng.standard_normal((64, 3)), actions, rng.standard_normal(64), rng.standard_normal(64))
+    return TRPO("MlpPolicy", spaces, **FAST), batch
+
+
+@pytest.mark.parametrize("wrong", ["observations", "actions", "advantages", "returns"])
+def test_an_invalid_batch_leaves_no_trace(wrong):
+    (model, batch), (other, _) = model_and_batch(), model_and_batch()
+    with pytest.raises(InvalidArgumentError, match=wrong if wrong != "observations" else "actions"):
+        model.update(batch._replace(**{wrong: getattr(batch, wrong)[:5]}))
+    model.update(batch)
+    other.update(batch)  # the same bits: no stream was drawn from
+    np.testing.assert_array_equal(model.theta, other.theta)
+    np.testing.assert_array_equal(model.value_theta, other.value_theta)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_observation_that_is_not_finite_changes_neither_policy_nor_critic_nor_statistics(value):
+    model, batch = model_and_batch()
+    theta, value_theta, statistics = model.theta, model.value_theta, model.policy.normalizer.statistics
+    batch.observations[3, 1] = value
+    assert model.update(batch).status is UpdateStatus.NON_FINITE_INPUT
+    assert model.metrics["train/value_status"] == "non_finite"
+    np.testing.assert_array_equal(model.theta, theta)
+    np.testing.assert_array_equal(model.value_theta, value_theta)
+    assert model.policy.normalizer.statistics is statistics
+
+
+def test_observation_statistics_that_overflow_are_not_committed(tmp_path):
+    model, batch = model_and_batch()
+    statistics = model.policy.normalizer.statistics
+    batch.observations[3, 1] = 1e200  # its square is no float64
+    assert model.update(batch).committed
+    assert model.policy.normalizer.statistics is statistics
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(TRPO.load(tmp_path / "model").theta, model.theta)
+
+
+def test_a_rollout_of_autoreset_steps_only_makes_no_batch():
+    def make():
+        return gym.wrappers.TimeLimit(gym.make("CartPole-v1").unwrapped, 1)
+
+    env = SyncVectorEnv([make, make], autoreset_mode=AutoresetMode.NEXT_STEP)
+    model = TRPO("MlpPolicy", env, **{**FAST, "n_steps": 1})
+    model.update(model.make_batch(model.sample_rollout(reset=True)))
+    rollout = model.sample_rollout()
+    assert rollout.num_transitions == 0
+    with pytest.raises(InvalidArgumentError, match="rollout: expected one or more transitions"):
+        model.make_batch(rollout)

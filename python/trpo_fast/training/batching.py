@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
+from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.policy import Policy
 from trpo_fast.policies.reward_normalization import RewardNormalizer
 from trpo_fast.policies.state import ModelState
@@ -49,7 +50,15 @@ class IterationBatch(NamedTuple):
 def make_iteration_batch(
     rollout: Rollout, state: ModelState, value_function: ValueFunction, config: TRPOConfig
 ) -> IterationBatch:
-    """Make the batch of a rollout that the policy of ``state`` collected."""
+    """Make the batch of a rollout that the policy of ``state`` collected.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the rollout has no transitions.
+    """
+    if rollout.num_transitions == 0:
+        raise InvalidArgumentError("rollout", "one or more transitions", "autoreset steps only")
     predict_values = partial(_predict_values, state, value_function)
     trajectories, reward_normalizer = rollout.trajectories, state.reward_normalizer
     rewards = trajectories.rewards
@@ -72,11 +81,12 @@ def iteration_batch_of_arrays(batch: Batch, state: ModelState, value_function: V
     Raises
     ------
     InvalidArgumentError
-        If the observations or returns have the wrong kind or shape.
+        If an array has the wrong kind or shape.
     """
-    observations = state.policy.check_observations(batch.observations)
+    observations, _ = state.policy.check_transitions(batch.observations, batch.actions)
+    advantages = float_array("advantages", batch.advantages, (len(observations),), np.float64)
     returns = float_array("returns", batch.returns, (len(observations),), np.float64)
-    batch = batch._replace(observations=observations, returns=returns)
+    batch = Batch(observations, batch.actions, advantages, returns)
     values = _predict_values(state, value_function, observations)
     return IterationBatch(batch, values, np.arange(len(returns)), batch, state.reward_normalizer)
 

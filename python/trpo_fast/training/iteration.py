@@ -64,9 +64,12 @@ def run_iteration(
     policy, transitions = state.policy, batch.batch
     observations = policy.check_observations(transitions.observations)
     with clock.phase("critic"):
+        returns = transitions.returns
+        if not observations.is_finite:  # the critic's inputs are clipped, which would hide an Inf: no fit
+            returns = np.full_like(returns, np.nan)
         order = minibatch_order.permuted(np.tile(batch.order, (config.n_critic_updates, 1)), axis=1)
         fitting = value_function.begin_fit(
-            state.critic, policy.critic_inputs(observations), transitions.returns, order,
+            state.critic, policy.critic_inputs(observations), returns, order,
             batch_size=config.batch_size, learning_rate=config.learning_rate,
         )  # fmt: skip
     with clock.phase("update"):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.policies.policy import Policy
@@ -9,14 +10,14 @@ from trpo_fast.spaces.rows import Observations
 
 
 def update_normalizer(
-    policy: Policy, theta: npt.NDArray[Any], observations: Observations, max_kl: float
+    policy: Policy, theta: npt.NDArray[Any], observations: Observations, radius: float
 ) -> tuple[Policy, npt.NDArray[Any], float]:
     """Include ``observations`` in the normaliser of ``policy``.
 
-    New statistics change the policy that theta encodes. If they move it by a mean KL divergence above ``max_kl`` nats
+    New statistics change the policy that theta encodes. If they move it by a mean KL divergence above ``radius`` nats
     on these observations, theta is renormalized: the policy stays the same, except for rounding and clipped inputs.
     The first statistics, and those of a column that was constant so far, have no predecessor and are not limited. If an
-    observation is not finite, nothing changes.
+    observation is not finite, or the statistics overflow, nothing changes.
 
     Returns
     -------
@@ -29,15 +30,18 @@ def update_normalizer(
     """
     if not (policy.normalizer.enabled and observations.is_finite):
         return policy, theta, 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        normalizer = policy.normalizer.updated(observations.rows)
+    if not normalizer.statistics.is_possible:
+        return policy, theta, 0.0
     before = policy.dist_params(theta, observations)
-    normalizer = policy.normalizer.updated(observations.rows)
     updated = policy.with_normalizer(normalizer)
 
     def shift(theta: npt.NDArray[Any]) -> float:
         return float(policy.kl_divergence(before, updated.dist_params(theta, observations)).mean())
 
     kl = shift(theta)
-    if kl > max_kl:
+    if kl > radius:
         renormalized = policy.renormalized(theta, normalizer)
         renormalized_kl = shift(renormalized)
         if renormalized_kl < kl:

@@ -65,7 +65,13 @@ class StepwiseTraining:
         return cast(Rollout, rollout)  # None comes from callbacks only
 
     def make_batch(self, rollout: Rollout) -> IterationBatch:
-        """Turn a rollout into the batch of an iteration, with advantages and returns; ``update`` takes it."""
+        """Turn a rollout into the batch of an iteration, with advantages and returns; ``update`` takes it.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the rollout has no transitions, only steps of an autoreset.
+        """
         state = self._training.model
         config = self.config.at(self.progress_remaining, state.radius)
         return make_iteration_batch(rollout, state, self.value_function, config)
