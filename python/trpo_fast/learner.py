@@ -355,7 +355,7 @@ class TRPO(StepwiseTraining):
                 train(
                     training,
                     self.value_function,
-                    self.config,
+                    lambda: self.config,
                     target,
                     callback=hooks,
                     sinks=sinks,

@@ -142,3 +142,16 @@ def test_a_rollout_of_autoreset_steps_only_makes_no_batch():
     assert rollout.num_transitions == 0
     with pytest.raises(InvalidArgumentError, match="rollout: expected one or more transitions"):
         model.make_batch(rollout)
+
+
+def test_settings_that_a_sink_replaces_apply_from_the_next_iteration():
+    model, radii = TRPO("MlpPolicy", "CartPole-v1", **FAST), []
+
+    class Halve:
+        def write(self, metrics):
+            radii.append(metrics["train/target_kl"])
+            model.config = dataclasses.replace(model.config, target_kl=model.config.target_kl / 2)
+
+    model.sinks.append(Halve())
+    model.learn(3 * 64)
+    assert radii == [0.01, 0.005, 0.0025]

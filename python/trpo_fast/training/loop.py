@@ -3,7 +3,7 @@
 From the outside in: ``TRPO.learn`` -> ``train`` -> ``learn_from`` -> ``run_iteration`` -> ``trpo_update``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from trpo_fast.update.report import UpdateReport
 def train(
     training: TrainingState,
     value_function: ValueFunction,
-    settings: TRPOConfig,
+    present_settings: Callable[[], TRPOConfig],
     target: int,
     *,
     callback: Any,
@@ -46,8 +46,8 @@ def train(
     training : TrainingState
         Changed in place.
     value_function : ValueFunction
-    settings : TRPOConfig
-        Settings, possibly with schedules.
+    present_settings : callable () -> TRPOConfig
+        Returns the settings, possibly with schedules. Called once an iteration: a callback or sink may replace them.
     target : int
         Value of ``training.num_timesteps`` at which to stop.
     callback : BaseCallback, or one of Stable-Baselines3's
@@ -67,6 +67,7 @@ def train(
     while training.num_timesteps < target:
         training.progress_remaining = 1.0 - training.num_timesteps / target
         callback.on_rollout_start()
+        settings = present_settings()
         config = settings.at(training.progress_remaining, training.model.radius)
         rollout = training.collect(config, after_step)
         if rollout is None:

@@ -67,6 +67,9 @@ class StepwiseTraining:
     def make_batch(self, rollout: Rollout) -> IterationBatch:
         """Turn a rollout into the batch of an iteration, with advantages and returns; ``update`` takes it.
 
+        Update with the batch before the next rollout: it holds the next statistics of the rewards
+        (``normalize_reward``).
+
         Raises
         ------
         InvalidArgumentError
