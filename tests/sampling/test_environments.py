@@ -14,7 +14,7 @@ from trpo_fast.environments.interface import Trajectories
 from trpo_fast.environments.make import make_environments
 from trpo_fast.environments.single import SingleEnvironments
 from trpo_fast.environments.vector import VectorEnvironments, autoreset_mode
-from trpo_fast.spaces.observations import ObservationCodec
+from trpo_fast.spaces.observation_codec import ObservationCodec
 
 N_ENVS, N_STEPS = 3, 30
 VECTOR_ENVS = {

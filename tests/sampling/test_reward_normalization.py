@@ -8,7 +8,7 @@ from envs import counting_factories
 from trpo_fast import TRPO
 from trpo_fast.environments.interface import Trajectories
 from trpo_fast.policies.reward_normalization import RewardNormalizer
-from trpo_fast.spaces.observations import ObservationCodec
+from trpo_fast.spaces.observation_codec import ObservationCodec
 
 FAST = {"n_steps": 40, "n_critic_updates": 2, "batch_size": 32, "policy_kwargs": {"net_arch": (8,)}, "seed": 3}
 

@@ -5,7 +5,6 @@ import pytest
 from cases import BATCH_SIZES, all_cases, make_case, relative_error, tolerance
 
 from trpo_fast import FisherOperator, SurrogateObjective
-from trpo_fast.update.fisher import fisher_operator_at
 
 
 def operator(case, damping=0.0, **kwargs):
@@ -107,7 +106,7 @@ def test_an_operator_keeps_what_it_was_built_from():
 def test_the_operator_at_an_objective_is_the_operator(space, every):
     case = make_case(space, n=600)
     objective = SurrogateObjective(case.policy, case.theta, case.observations, case.actions, case.advantages)
-    F, v = fisher_operator_at(objective, 0.1, every=every), case.vector()
+    F, v = objective.fisher_operator(0.1, every=every), case.vector()
     expected = operator(case, 0.1, rows=slice(None, None, every)) @ v
     del objective  # the operator keeps what it shares
     np.testing.assert_array_equal(F @ v, expected)

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.errors import EnvironmentFaultError
-from trpo_fast.spaces.observations import MAX_MAGNITUDE, ObservationCodec
-from trpo_fast.spaces.rows import ObservationBuffer
+from trpo_fast.spaces.observation_codec import MAX_MAGNITUDE, ObservationCodec
+from trpo_fast.spaces.observations import EncodedArray, ObservationBuffer
 from trpo_fast.validation import describe
 
 
@@ -37,7 +37,7 @@ class Trajectories(NamedTuple):
     terminated: npt.NDArray[np.bool_]
     truncated: npt.NDArray[np.bool_]
     valid: npt.NDArray[np.bool_]
-    final_observations: dict[tuple[int, int], npt.NDArray[np.float64]]
+    final_observations: dict[tuple[int, int], EncodedArray]
 
     @classmethod
     def of_steps(cls, n_steps: int, n_envs: int, codec: ObservationCodec) -> "Trajectories":
@@ -71,7 +71,7 @@ class Environments(Protocol):
             If the action space has no masks.
         """
 
-    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
+    def reset(self, seed: int | None) -> EncodedArray:
         """Start an episode in every environment.
 
         Parameters
@@ -81,7 +81,7 @@ class Environments(Protocol):
 
         Returns
         -------
-        observations : ndarray of float64, shape (n, *shape)
+        observations : ndarray, shape (n, *shape), of the codec's dtype
         """
 
     def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
@@ -126,8 +126,8 @@ class Environments(Protocol):
 
 
 def take_observation(
-    codec: ObservationCodec, value: Any, out: npt.NDArray[np.float64], env_index: int, step: int, field: str
-) -> npt.NDArray[np.float64]:
+    codec: ObservationCodec, value: Any, out: EncodedArray, env_index: int, step: int, field: str
+) -> EncodedArray:
     """Encode the observation ``value`` into ``out`` (*codec.shape) and return ``out``.
 
     Raises

@@ -11,7 +11,7 @@ from trpo_fast.environments import snapshots
 from trpo_fast.environments.interface import Trajectories, check_flag, check_reward, take_observation
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.spaces.masks import ActionMasks
-from trpo_fast.spaces.observations import ObservationCodec
+from trpo_fast.spaces.observation_codec import ObservationCodec
 
 
 class SingleEnvironments:

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 from trpo_fast.environments.interface import Trajectories, check_reward, take_observation
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.spaces.masks import KEY, METHOD, ActionMasks
-from trpo_fast.spaces.observations import ObservationCodec, copy_if_fit
+from trpo_fast.spaces.observation_codec import ObservationCodec, copy_if_fit
 from trpo_fast.validation import describe
 
 

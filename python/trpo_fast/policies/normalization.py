@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast._core.modules import core
+from trpo_fast.spaces.observations import Observations
 
 EPSILON = 1e-8  # added to a variance before its root
 CLIP = 10.0  # normalised observations lie in [-CLIP, CLIP]
@@ -89,11 +90,11 @@ class ObservationNormalizer:
             kernel = core.Normalizer(np.zeros(size), np.ones(size), np.inf)
         object.__setattr__(self, "kernel", kernel)
 
-    def updated(self, observations: npt.NDArray[Any]) -> "ObservationNormalizer":
+    def updated(self, observations: Observations | npt.NDArray[Any]) -> "ObservationNormalizer":
         """Normaliser whose statistics include the raw ``observations`` (N, D)."""
         if not self.enabled:
             return self
-        statistics = self.statistics.updated(observations)
+        statistics = self.statistics.updated(np.asarray(observations))
         if self.columns is not None:
             mean, var = np.where(self.columns, statistics.mean, 0.0), np.where(self.columns, statistics.var, 1.0)
             statistics = RunningMeanStd(mean, var, statistics.count)

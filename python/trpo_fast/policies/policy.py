@@ -15,8 +15,8 @@ from trpo_fast.policies.mlp import MLP
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.spaces.actions import ActionCodec
 from trpo_fast.spaces.masks import ActionMasks
-from trpo_fast.spaces.observations import ObservationCodec
-from trpo_fast.spaces.rows import Observations
+from trpo_fast.spaces.observation_codec import ObservationCodec
+from trpo_fast.spaces.observations import Observations
 from trpo_fast.validation import check_flag, check_real, describe, float_array, float_dtype
 
 LOG_STD_INIT = -0.5  # a standard deviation of 0.6
@@ -58,7 +58,7 @@ class Policy:
     Parameters
     ----------
     observation_space : gymnasium.spaces.Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of them
-        Observations are flattened; choices become one-hot vectors (``spaces/observations.py``).
+        Observations are flattened; choices become one-hot vectors (``spaces/observation_codec.py``).
     action_space : gymnasium.spaces.Box, Discrete, MultiDiscrete or MultiBinary
     net_arch : sequence of int
         Widths of the hidden layers.
@@ -315,7 +315,7 @@ class Policy:
     def check_possible(self, encoded: npt.NDArray[Any], observations: Observations) -> None:
         """Raise InvalidArgumentError if the masks in ``observations`` rule out one of the encoded actions (N, A)."""
         if self.action_masks is not None:
-            self.action_masks.check_actions(encoded, observations.rows[:, -self.action_masks.size :])
+            self.action_masks.check_actions(encoded, observations.masks(self.action_masks.size))
 
     def normalize(self, observations: Any) -> npt.NDArray[Any]:
         """Network inputs, shape (N, obs_dim), in the policy's dtype, for raw observations."""

@@ -14,7 +14,7 @@ from trpo_fast._core.threads import get_num_threads
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.mlp import MLP
 from trpo_fast.policies.normalization import RunningMeanStd
-from trpo_fast.spaces.observations import ObservationCodec
+from trpo_fast.spaces.observation_codec import ObservationCodec
 from trpo_fast.validation import check_integer, check_real, describe, float_array
 
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from trpo_fast.policies.policy import Actor
 from trpo_fast.sampling.rollouts import Episode, Rollout
 from trpo_fast.sampling.sampler import Sampler
 from trpo_fast.sampling.stepping import AfterStep
 from trpo_fast.sampling.vine import VinePlan
-from trpo_fast.spaces.observations import ObservationCodec
+from trpo_fast.spaces.observation_codec import ObservationCodec
+from trpo_fast.spaces.observations import EncodedArray
 from trpo_fast.validation import float_array
 
 
@@ -44,8 +44,8 @@ class RolloutCollector:
     def __init__(self, sampler: Sampler, observation_codec: ObservationCodec, stats_window_size: int) -> None:
         n = sampler.num_envs
         self.sampler = sampler
-        self._shape = observation_codec.shape
-        self._observations: npt.NDArray[np.float64] | None = None
+        self._codec = observation_codec
+        self._observations: EncodedArray | None = None
         self._returns = np.zeros(n)
         self._lengths = np.zeros(n, dtype=np.int64)
         self.episodes: deque[Episode] = deque(maxlen=stats_window_size)
@@ -92,8 +92,8 @@ class RolloutCollector:
         KeyError, TypeError, ValueError
             If ``state`` belongs to another number or kind of environments.
         """
-        n, shape = self.sampler.num_envs, self._shape
-        observations = float_array("observations", state["observations"], (n, *shape), np.float64)
+        n, codec = self.sampler.num_envs, self._codec
+        observations = float_array("observations", state["observations"], (n, *codec.shape), codec.dtype)
         returns = float_array("returns", state["returns"], (n,), np.float64)
         lengths = np.broadcast_to(state["lengths"].astype(np.int64), (n,)).copy()
         self._observations, self._returns, self._lengths = observations, returns, lengths

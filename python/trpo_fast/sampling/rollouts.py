@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.environments.interface import Trajectories
-from trpo_fast.spaces.rows import Observations, concatenate
+from trpo_fast.spaces.observations import Observations, concatenate
 
 
 class Episode(NamedTuple):

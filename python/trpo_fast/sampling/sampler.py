@@ -12,6 +12,7 @@ from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.sampling.rollouts import Rollout
 from trpo_fast.sampling.stepping import AfterStep, step_through
 from trpo_fast.sampling.vine import VinePlan, sample_vine
+from trpo_fast.spaces.observations import EncodedArray
 
 
 class Sampler(Protocol):
@@ -19,14 +20,14 @@ class Sampler(Protocol):
 
     num_envs: int
 
-    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
+    def reset(self, seed: int | None) -> EncodedArray:
         """Start an episode in every environment, as ``Environments.reset``; returns observations (n, *shape)."""
 
     def collect(
         self,
         actor: Actor,
         noise: npt.NDArray[Any],
-        observations: npt.NDArray[np.float64],
+        observations: EncodedArray,
         after_step: AfterStep | None,
         plan: VinePlan | None = None,
     ) -> Rollout | None:
@@ -64,7 +65,7 @@ class SerialSampler:
         self._observation_codec = policy.observation_codec
         self.num_envs = environments.num_envs
 
-    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
+    def reset(self, seed: int | None) -> EncodedArray:
         """See ``Sampler.reset``."""
         return self._environments.reset(seed)
 
@@ -72,7 +73,7 @@ class SerialSampler:
         self,
         actor: Actor,
         noise: npt.NDArray[Any],
-        observations: npt.NDArray[np.float64],
+        observations: EncodedArray,
         after_step: AfterStep | None,
         plan: VinePlan | None = None,
     ) -> Rollout | None:

@@ -10,6 +10,7 @@ from trpo_fast.environments.interface import Trajectories, check_flag, check_rew
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError
 from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.sampling.rollouts import Rollout, Seconds
+from trpo_fast.spaces.observations import EncodedArray
 
 
 class Transitions:
@@ -40,7 +41,7 @@ class Transitions:
         self._latest_actor = actor
         self._actor = actor()
         self._noise = noise
-        self._acted_on: tuple[npt.NDArray[np.float64], npt.NDArray[Any]] | None = None
+        self._acted_on: tuple[EncodedArray, npt.NDArray[Any]] | None = None
         self.n_dropped = 0
         self.clear()
 
@@ -160,14 +161,14 @@ class Transitions:
 
     def clear(self) -> None:
         """Remove all transitions."""
-        self._observations: list[npt.NDArray[np.float64]] = []
+        self._observations: list[EncodedArray] = []
         self._taken: list[npt.NDArray[Any]] = []
         self._rewards: list[float] = []
         self._ends: list[tuple[bool, bool]] = []  # terminated, truncated
         self._is_after_gap = False  # the first transition does not continue the episode of the last ``collect``
-        self._finals: dict[tuple[int, int], npt.NDArray[np.float64]] = {}
+        self._finals: dict[tuple[int, int], EncodedArray] = {}
 
-    def _row(self, observation: Any, action_masks: Any) -> npt.NDArray[np.float64]:
+    def _row(self, observation: Any, action_masks: Any) -> EncodedArray:
         """Encode one observation, shape (1, size)."""
         rows, is_batch = self._policy.rows(observation, action_masks)
         if is_batch:

@@ -22,7 +22,7 @@ from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.sampling.rollouts import Branches, Seconds
 from trpo_fast.sampling.stepping import AfterStep, step_through
-from trpo_fast.spaces.rows import stack
+from trpo_fast.spaces.observations import EncodedArray, stack
 
 
 class VinePlan(NamedTuple):
@@ -149,7 +149,7 @@ def _sample_branches(
     (n, m), n_actions, dtype = plan.steps.shape, plan.n_actions, policy.dtype
     actions = np.empty((n, m, n_actions, policy.codec.size), dtype=dtype)
     rewards, discounts = np.zeros((n, m, n_actions, plan.horizon)), np.zeros((n, m, n_actions))
-    tails: list[npt.NDArray[np.float64]] = []
+    tails: list[EncodedArray] = []
     n_steps, acting = 0, 0.0
     for i, states in enumerate(captured):
         end = environments.capture(i)
@@ -175,7 +175,7 @@ def _sample_branches(
 def _draw_actions(
     plan: VinePlan,
     actor: Actor,
-    observation: npt.NDArray[np.float64],
+    observation: EncodedArray,
     out: npt.NDArray[Any],
     stream: np.random.Generator,
 ) -> None:
@@ -214,7 +214,7 @@ class Branch(NamedTuple):
     """
 
     rewards: npt.NDArray[np.float64]
-    tail: npt.NDArray[np.float64]
+    tail: EncodedArray
     discount: float
     n_steps: int
     acting: float

@@ -1,204 +1,153 @@
-"""Observation spaces: how observations are encoded as numbers.
+"""Encoded observations: checked before they are made, normalised once per set of statistics.
 
-A Box is kept as it is. Other observations are flattened in the order of ``gymnasium.spaces.utils.flatten``: a Discrete
-and each part of a MultiDiscrete become one-hot vectors, a MultiBinary zeros and ones, and the parts of a Dict or Tuple
-are concatenated.
+The functions between the environments and the kernels pass an ``Observations`` or an ``ObservationBuffer`` on without
+knowing its layout. The layout here is one row of float64 per observation; another layout is another pair of classes.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any, TypeAlias
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast._core.modules import core
-from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
-from trpo_fast.spaces.rows import ObservationBuffer
-from trpo_fast.validation import describe
+from trpo_fast._core.modules import core, kernels
 
-MAX_MAGNITUDE: float = core.MAX_MAGNITUDE  # its square is still a float32
-_SUPPORTED = "expected a Box (no images), Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of them"
+EncodedArray: TypeAlias = npt.NDArray[
+    Any
+]  # encoded observations as environments write them: ``ObservationCodec.dtype``
 
 
-class Leaf(NamedTuple):
-    """A part of a space that is not a Dict or Tuple: its path in the space, and its columns in the encoding."""
+class Observations:
+    """N encoded observations as rows of float64, not normalised, with an action mask, if any, in the last columns.
 
-    path: tuple[Any, ...]
-    space: gym.Space[Any]
-    columns: slice
-
-
-class ObservationCodec:
-    """Encodes the observations of one space.
+    ``Policy.check_observations`` makes one from a user's array, ``ObservationBuffer`` from a rollout.
 
     Parameters
     ----------
-    space : gymnasium.Space
-    mask_size : int
-        Entries of an action mask that is appended to each observation; 0 without masks.
+    rows : ndarray of float64, shape (N, size), C-contiguous
+        Not copied; the attribute ``rows`` is a read-only view.
+    is_finite : bool, optional
+        Whether all values are finite, if known; otherwise computed on first use.
+    """
 
-    Attributes
+    def __init__(self, rows: npt.NDArray[np.float64], is_finite: bool | None = None) -> None:
+        self.rows = _read_only(rows)
+        self._known_finite = is_finite
+        self._normalized: tuple[core.Normalizer, npt.NDArray[Any]] | None = None
+
+    def __len__(self) -> int:
+        return int(self.rows.shape[0])
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self.rows, dtype=dtype) if copy else np.asarray(self.rows, dtype=dtype)
+
+    def __getitem__(self, index: slice | npt.NDArray[Any]) -> "Observations":
+        """Subset of the observations; cached network inputs are kept."""
+        rows = self.rows[index]
+        if rows.ndim != 2:
+            raise TypeError(f"Observations: expected a slice or an array as an index, got {index!r}")
+        part = Observations(np.ascontiguousarray(rows), self._known_finite)
+        if self._normalized is not None:
+            normalizer, inputs = self._normalized
+            part._normalized = normalizer, _read_only(np.ascontiguousarray(inputs[index]))
+        return part
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles without the cached network inputs: a normaliser of the core cannot be pickled."""
+        return Observations, (self.rows, self._known_finite)
+
+    @property
+    def size(self) -> int:
+        """Numbers in an observation, including an action mask."""
+        return int(self.rows.shape[1])
+
+    def masks(self, size: int) -> npt.NDArray[np.float64]:
+        """The action masks, shape (N, size), of observations that end with masks."""
+        masks: npt.NDArray[np.float64] = self.rows[:, -size:]
+        return masks
+
+    @cached_property
+    def is_finite(self) -> bool:
+        """Whether all values are finite."""
+        return bool(np.isfinite(self.rows).all()) if self._known_finite is None else self._known_finite
+
+    def inputs(self, normalizer: core.Normalizer, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Normalised network inputs, shape (N, size), of ``dtype``. Read-only: the latest are cached."""
+        cached = self._normalized  # read once: another thread may replace it
+        if cached is None or cached[0] is not normalizer or cached[1].dtype != dtype:
+            inputs = np.empty(self.rows.shape, dtype=dtype)
+            kernels(dtype).normalize(normalizer, self.rows, inputs)
+            cached = self._normalized = normalizer, _read_only(inputs)
+        return cached[1]
+
+
+class ObservationBuffer:
+    """Buffer for the observations of T steps of n environments and those after the last step.
+
+    Environments write the observations acted on in step t to ``buffer[t]``, (n, *shape) of float64, and check them.
+
+    Parameters
     ----------
-    num_features : int
-        Numbers in an encoded observation, without the mask.
-    size : int
-        Numbers in an encoded observation, with the mask.
-    shape : tuple
-        Shape of an encoded observation: that of a Box without a mask, else (size,).
-    is_continuous : ndarray of bool, shape (size,)
-        False where a number belongs to a choice or a mask, which is not normalised.
-    take : callable (value, out) -> bool
-        Encodes ``value`` into ``out`` (*shape), float64, with a mask that allows every choice. Returns whether
-        ``value`` is an observation of the space with finite entries of magnitude up to 1e18.
-
-    Raises
-    ------
-    UnsupportedSpaceError
-        If the space cannot be encoded, or is empty.
+    array : ndarray of float64, shape (T + 1, n, *shape)
     """
 
-    def __init__(self, space: gym.Space[Any], mask_size: int = 0) -> None:
-        self.space = space
-        self._leaves = list(leaves_of(space))
-        self.num_features = self._leaves[-1].columns.stop if self._leaves else 0
-        self.size = self.num_features + mask_size
-        self._is_box = isinstance(space, gym.spaces.Box)
-        keeps_shape = self._is_box and not mask_size
-        self.shape: tuple[int, ...] = (space.shape or ()) if keeps_shape else (self.size,)
-        if self.num_features == 0 or (self._is_box and space.shape == ()):
-            raise UnsupportedSpaceError(f"observation space: {_SUPPORTED}, of at least one dimension, got {space}")
-        self.is_continuous = np.zeros(self.size, dtype=np.bool_)
-        for leaf in self._leaves:
-            self.is_continuous[leaf.columns] = isinstance(leaf.space, gym.spaces.Box)
-        self.take: Callable[[Any, npt.NDArray[np.float64]], bool] = copy_if_fit if keeps_shape else self._take
+    def __init__(self, array: npt.NDArray[np.float64]) -> None:
+        self.array = array
+        self._rows = array.reshape(*array.shape[:2], -1)  # (T + 1, n, size)
 
-    def buffer(self, n_steps: int, n_envs: int) -> ObservationBuffer:
-        """Buffer for the observations of ``n_steps`` steps of ``n_envs`` environments and those after the last step."""
-        return ObservationBuffer(np.empty((n_steps + 1, n_envs, *self.shape)))
+    def __getitem__(self, index: Any) -> Any:
+        return self.array[index]
 
-    def items(self, batch: Any, n: int) -> Iterator[Any]:
-        """Iterate over the n observations of a batch as vector environments return it: leaves are arrays (n, ...)."""
-        for i in range(n):
-            yield _item(self.space, batch, i)
+    def __setitem__(self, t: int, observations: EncodedArray) -> None:
+        self.array[t] = observations
 
-    def rows(self, observation: Any) -> tuple[npt.NDArray[np.float64], bool]:
-        """Encode one observation, or a batch as vector environments return it.
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self.array, dtype=dtype) if copy else np.asarray(self.array, dtype=dtype)
 
-        Returns
-        -------
-        rows : ndarray of float64, shape (n, size)
-            n = 1 for a single observation; masks allow every choice.
-        is_batch : bool
-            Whether ``observation`` is a batch.
+    def acted_on(self, t: int) -> EncodedArray:
+        """Observations acted on in step t, shape (n, size), as an actor takes them."""
+        rows: EncodedArray = self._rows[t]
+        return rows
 
-        Raises
-        ------
-        InvalidArgumentError
-            If ``observation`` is neither an observation of the space nor a batch of them.
-        """
-        if self._is_box:
-            return self._box_rows(observation)
-        try:
-            leaf = self._leaves[0]
-            first = _at(observation, leaf.path)
-            is_batch = np.ndim(first) == len(leaf.space.shape or ()) + 1
-            items = list(self.items(observation, len(first))) if is_batch else [observation]
-            rows = np.empty((len(items), self.size))
-            if items and all(self._take(item, row) for item, row in zip(items, rows, strict=True)):
-                return rows, is_batch
-        except (IndexError, KeyError, TypeError, ValueError):
-            pass
-        raise InvalidArgumentError("observation", f"one of {self.space} or a batch of them", describe(observation))
+    def transitions(self, valid: npt.NDArray[np.bool_]) -> Observations:
+        """Observations acted on in the ``valid`` (T, n) steps, environment by environment."""
+        return Observations(by_environment(self._rows[:-1], valid), is_finite=True)
 
-    def _box_rows(self, observation: Any) -> tuple[npt.NDArray[np.float64], bool]:
-        shape = self.space.shape or ()
-        try:
-            array = np.asarray(observation)
-        except ValueError:  # nested lists of unequal lengths
-            array = np.empty(0, dtype=object)
-        is_batch = array.ndim == len(shape) + 1
-        if array.dtype.kind not in "fiub" or array.shape[is_batch:] != shape or array.size == 0:
-            expected = f"a real array of shape {shape} or (n, {', '.join(map(str, shape))})"
-            raise InvalidArgumentError("observation", expected, describe(observation))
-        kept = np.empty(array.shape)
-        if not copy_if_fit(array, kept):
-            raise InvalidArgumentError("observation", f"magnitudes <= {MAX_MAGNITUDE:g}", describe(observation))
-        features = kept.reshape(len(array) if is_batch else 1, self.num_features)
-        if self.size == self.num_features:
-            return features, is_batch
-        return np.pad(features, ((0, 0), (0, self.size - self.num_features)), constant_values=1.0), is_batch
+    def last(self) -> Observations:
+        """Observations after the last step, one per environment."""
+        return Observations(self._rows[-1], is_finite=True)
 
-    def _take(self, value: Any, out: npt.NDArray[np.float64]) -> bool:
-        out[self.num_features :] = 1.0
-        try:
-            return all(_take_leaf(leaf.space, _at(value, leaf.path), out[leaf.columns]) for leaf in self._leaves)
-        except (IndexError, KeyError, TypeError, ValueError):
-            return False
+    def at(self, steps: npt.NDArray[np.int64]) -> Observations:
+        """Observations of ``steps`` (n, m), m steps of each environment, environment by environment."""
+        return stack(self._rows[t, i] for i, its_steps in enumerate(steps) for t in its_steps)
 
 
-def leaves_of(space: gym.Space[Any]) -> Iterator[Leaf]:
-    """Iterate over the leaves of a space and their columns, without allocating anything.
-
-    Raises
-    ------
-    UnsupportedSpaceError
-        If a leaf cannot be encoded.
-    """
-    begin = 0
-    for path, part in _parts(space, ()):
-        size = _size(part, space)
-        yield Leaf(path, part, slice(begin, begin + size))
-        begin += size
+def by_environment(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Entries of ``values`` (T, n, ...) where ``valid`` (T, n) is True, in environment-major order, shape (N, ...)."""
+    if valid.shape[1] == 1 and valid.all():
+        return values[:, 0]
+    return np.ascontiguousarray(values.swapaxes(0, 1)[valid.T])
 
 
-def copy_if_fit(values: Any, out: npt.NDArray[np.float64]) -> bool:
-    """Copy ``values`` to ``out``; return whether they are real, finite, of its shape, and of magnitude up to 1e18."""
-    if core.copy_if_fit(values, out):  # the usual case: contiguous floats
-        return True
-    is_real = isinstance(values, np.ndarray) and values.shape == out.shape and values.dtype.kind in "fiub"
-    return is_real and core.copy_if_fit(values.astype(np.float64, order="C"), out)
+def by_time(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Inverse of ``by_environment``: an array (T, n, ...) with zeros where ``valid`` is False."""
+    spread = np.zeros((*valid.shape, *values.shape[1:]), dtype=values.dtype)
+    spread.swapaxes(0, 1)[valid.T] = values
+    return spread
 
 
-def _parts(space: gym.Space[Any], path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], gym.Space[Any]]]:
-    if isinstance(space, gym.spaces.Dict):
-        for key, part in space.spaces.items():
-            yield from _parts(part, (*path, key))
-    elif isinstance(space, gym.spaces.Tuple):
-        for i, part in enumerate(space.spaces):
-            yield from _parts(part, (*path, i))
-    else:
-        yield path, space
+def stack(observations: Iterable[EncodedArray]) -> Observations:
+    """Stack single observations of a buffer, of any shape, which were checked when they were written to it."""
+    return Observations(np.stack([observation.ravel() for observation in observations]), is_finite=True)
 
 
-def _size(leaf: gym.Space[Any], space: gym.Space[Any]) -> int:
-    if isinstance(leaf, gym.spaces.Box):
-        if len(leaf.shape) == 3 and leaf.dtype == np.uint8:
-            raise UnsupportedSpaceError(f"observation space: {_SUPPORTED}, got images: {space}")
-        return int(np.prod(leaf.shape))
-    if isinstance(leaf, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.MultiBinary):
-        return int(gym.spaces.utils.flatdim(leaf))
-    raise UnsupportedSpaceError(f"observation space: {_SUPPORTED}, got {space}")
+def concatenate(parts: Sequence[Observations]) -> Observations:
+    """Concatenate observations."""
+    return Observations(np.concatenate([part.rows for part in parts]), all(part.is_finite for part in parts))
 
 
-def _take_leaf(space: gym.Space[Any], value: Any, out: npt.NDArray[np.float64]) -> bool:
-    if isinstance(space, gym.spaces.Box):
-        return copy_if_fit(np.asarray(value), out.reshape(space.shape))
-    if not space.contains(value):
-        return False
-    out[:] = np.asarray(gym.spaces.utils.flatten(space, value))
-    return True
-
-
-def _at(value: Any, path: tuple[Any, ...]) -> Any:
-    for key in path:
-        value = value[key]
-    return value
-
-
-def _item(space: gym.Space[Any], batch: Any, i: int) -> Any:
-    if isinstance(space, gym.spaces.Dict):
-        return {key: _item(part, batch[key], i) for key, part in space.spaces.items()}
-    if isinstance(space, gym.spaces.Tuple):
-        return tuple(_item(part, batch[k], i) for k, part in enumerate(space.spaces))
-    return batch[i]
+def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view

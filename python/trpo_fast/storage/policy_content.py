@@ -17,7 +17,7 @@ from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanS
 from trpo_fast.policies.policy import Policy
 from trpo_fast.spaces.actions import count_dist_params
 from trpo_fast.spaces.kinds import Spaces
-from trpo_fast.spaces.observations import leaves_of
+from trpo_fast.spaces.observation_codec import leaves_of
 from trpo_fast.storage.policy_file import (
     FORMAT,
     VERSION,

@@ -15,7 +15,7 @@ from trpo_fast.policies.state import ModelState
 from trpo_fast.policies.value_function import ValueFunction
 from trpo_fast.sampling.rollouts import Branches, Rollout
 from trpo_fast.sampling.vine import proposal_of
-from trpo_fast.spaces.rows import Observations, by_environment, by_time, stack
+from trpo_fast.spaces.observations import Observations, by_environment, by_time, stack
 from trpo_fast.training.advantages import gae, rewards_to_go
 from trpo_fast.update.batches import Batch, VineBatch
 from trpo_fast.validation import float_array

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.policies.policy import Policy
-from trpo_fast.spaces.rows import Observations
+from trpo_fast.spaces.observations import Observations
 
 
 def update_normalizer(
@@ -31,7 +31,7 @@ def update_normalizer(
     if not (policy.normalizer.enabled and observations.is_finite):
         return policy, theta, 0.0
     with np.errstate(over="ignore", invalid="ignore"):
-        normalizer = policy.normalizer.updated(observations.rows)
+        normalizer = policy.normalizer.updated(observations)
     if not normalizer.statistics.is_possible:
         return policy, theta, 0.0
     before = policy.dist_params(theta, observations)

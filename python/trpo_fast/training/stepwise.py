@@ -161,7 +161,7 @@ class StepwiseTraining:
     @property
     def theta(self) -> npt.NDArray[Any]:
         """Read-only copy of the policy's parameters, shape (P,)."""
-        return self._training.model.theta
+        return self._training.model.theta.view()
 
     @property
     def actor(self) -> Actor:

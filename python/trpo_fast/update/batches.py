@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
 from trpo_fast.policies.policy import Policy
-from trpo_fast.spaces.rows import Observations
+from trpo_fast.spaces.observations import Observations
 from trpo_fast.update.objectives import SurrogateObjective, VineObjective
 from trpo_fast.validation import float_array
 

@@ -1,7 +1,7 @@
 """The metric of an update: F⁻¹g is the natural gradient; with the identity the direction is the plain gradient."""
 
 from trpo_fast.config import TRPOConfig
-from trpo_fast.update.fisher import EmpiricalFisherOperator, fisher_operator_at
+from trpo_fast.update.fisher import EmpiricalFisherOperator
 from trpo_fast.update.kfac import KFACPreconditioner
 from trpo_fast.update.objectives import PolicyObjective
 from trpo_fast.update.operators import Identity, KernelOperator
@@ -16,7 +16,7 @@ def metric_operator(objective: PolicyObjective, damping: float, config: TRPOConf
     if config.metric == "empirical_fisher":
         parts = objective.policy, objective.theta, objective.observations, objective.actions
         return EmpiricalFisherOperator(*parts, damping, rows=slice(None, None, config.sub_sampling_factor))
-    return fisher_operator_at(objective, damping, every=config.sub_sampling_factor)
+    return objective.fisher_operator(damping, every=config.sub_sampling_factor)
 
 
 def make_preconditioner(objective: PolicyObjective, damping: float, config: TRPOConfig) -> KFACPreconditioner | None:

@@ -7,10 +7,9 @@ import numpy.typing as npt
 from trpo_fast._core.modules import kernels
 from trpo_fast._core.threads import resolve_threads
 from trpo_fast.policies.policy import Policy
-from trpo_fast.spaces.rows import Observations
-from trpo_fast.update.objectives import PolicyObjective
+from trpo_fast.spaces.observations import Observations
 from trpo_fast.update.operators import KernelOperator
-from trpo_fast.validation import check_integer, check_real
+from trpo_fast.validation import check_real
 
 
 class FisherOperator(KernelOperator):
@@ -95,22 +94,3 @@ class EmpiricalFisherOperator(KernelOperator):
             policy.network, policy.distribution, theta, inputs, encoded, damping, resolve_threads(n_threads)
         )
         super().__init__(kernel, policy.dtype, damping)
-
-
-def fisher_operator_at(objective: PolicyObjective, damping: float = 0.0, every: int = 1) -> KernelOperator:
-    """The Fisher operator at an objective's theta, on every k-th of its observations with k = ``every``.
-
-    With k = 1 it shares the objective's forward pass.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If a number is out of its range.
-    """
-    policy = objective.policy
-    if check_integer("every", every, at_least=1) > 1:
-        thinned = slice(None, None, every)
-        return FisherOperator(policy, objective.theta, objective.observations, damping, thinned)
-    damping = check_real("damping", damping, at_least=0.0)
-    kernel = kernels(policy.dtype).FisherOperator(objective.kernel, damping, resolve_threads(None))
-    return KernelOperator(kernel, policy.dtype, damping)

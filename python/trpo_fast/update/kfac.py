@@ -7,7 +7,7 @@ import numpy.typing as npt
 from trpo_fast._core.modules import kernels
 from trpo_fast._core.threads import resolve_threads
 from trpo_fast.policies.policy import Policy
-from trpo_fast.spaces.rows import Observations
+from trpo_fast.spaces.observations import Observations
 from trpo_fast.update.operators import KernelOperator
 from trpo_fast.validation import check_real
 

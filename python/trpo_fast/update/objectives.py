@@ -9,8 +9,10 @@ from trpo_fast._core.modules import core, kernels
 from trpo_fast._core.threads import resolve_threads
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.policy import Policy
-from trpo_fast.spaces.rows import Observations
-from trpo_fast.validation import check_choice, check_real, describe, float_array
+from trpo_fast.spaces.observations import Observations
+from trpo_fast.update.fisher import FisherOperator
+from trpo_fast.update.operators import KernelOperator
+from trpo_fast.validation import check_choice, check_integer, check_real, describe, float_array
 
 
 class SurrogateValue(NamedTuple):
@@ -71,6 +73,22 @@ class PolicyObjective:
     def num_rows(self) -> int:
         """Number N of observations."""
         return len(self.observations)
+
+    def fisher_operator(self, damping: float = 0.0, every: int = 1) -> KernelOperator:
+        """The Fisher operator at theta, on every k-th of the observations with k = ``every``.
+
+        With k = 1 it shares the objective's forward pass.
+
+        Raises
+        ------
+        InvalidArgumentError
+        """
+        if check_integer("every", every, at_least=1) > 1:
+            thinned = slice(None, None, every)
+            return FisherOperator(self.policy, self.theta, self.observations, damping, thinned)
+        damping = check_real("damping", damping, at_least=0.0)
+        kernel = kernels(self.policy.dtype).FisherOperator(self.kernel, damping, resolve_threads(None))
+        return KernelOperator(kernel, self.policy.dtype, damping)
 
     def gradient(self) -> npt.NDArray[np.float64]:
         """Gradient of L at theta' = theta, shape (P,)."""

@@ -30,6 +30,7 @@ from trpo_fast.sampling.stepping import AfterStep
 from trpo_fast.sampling.vine import VinePlan
 from trpo_fast.sampling.workers.process import Setup
 from trpo_fast.sampling.workers.shared_arrays import TRAJECTORIES, Layout, SharedFile, map_arrays, trajectories_of
+from trpo_fast.spaces.observations import EncodedArray
 
 TICK = 0.05  # seconds between two checks for hung workers
 STARTING = 60.0  # least timeout in seconds for a worker's first answer
@@ -162,9 +163,9 @@ class ParallelSampler:
             If an environment has other spaces than environment 0.
         """
         n_workers = len(self._bounds) - 1
-        shape = policy.observation_codec.shape
+        codec = policy.observation_codec
         size, dtype = (policy.codec.size, policy.num_params), str(policy.dtype)
-        self._layout = Layout(n_steps, self.num_envs, shape, *size, dtype, n_workers)
+        self._layout = Layout(n_steps, self.num_envs, codec.shape, str(codec.dtype), *size, dtype, n_workers)
         self._make_networks = make_networks
         self._file = SharedFile(self._layout)
         self._arrays = map_arrays(self._file.path, self._layout)
@@ -180,7 +181,7 @@ class ParallelSampler:
     def use_masks(self) -> None:
         """Do nothing: workers use masks if their policy does."""
 
-    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
+    def reset(self, seed: int | None) -> EncodedArray:
         """See ``Environments.reset``; lost workers are restarted."""
         if seed is not None:
             self._seed = seed
@@ -188,14 +189,14 @@ class ParallelSampler:
             if worker.is_lost:
                 self._replace(w)
         self._ask("reset", [(None if seed is None else seed + first,) for first in self._bounds[:-1]])
-        observations: npt.NDArray[np.float64] = self._arrays["observations"][0].copy()
+        observations: EncodedArray = self._arrays["observations"][0].copy()
         return observations
 
     def collect(
         self,
         actor: Actor,
         noise: npt.NDArray[Any],
-        observations: npt.NDArray[np.float64],
+        observations: EncodedArray,
         after_step: AfterStep | None,
         plan: VinePlan | None = None,
     ) -> Rollout | None:

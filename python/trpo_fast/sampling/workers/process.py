@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeAlias
 
 import cloudpickle
-import numpy as np
-import numpy.typing as npt
 
 from trpo_fast.environments.interface import Trajectories
 from trpo_fast.environments.make import EnvFactory, make_from_factories
@@ -28,8 +26,9 @@ from trpo_fast.sampling.rollouts import Branches, Seconds
 from trpo_fast.sampling.stepping import step_through
 from trpo_fast.sampling.vine import VinePlan, sample_vine
 from trpo_fast.sampling.workers.shared_arrays import BY_ENVIRONMENT, Layout, map_arrays, trajectories_of
+from trpo_fast.spaces.observations import EncodedArray
 
-FinalObservations: TypeAlias = dict[tuple[int, int], npt.NDArray[np.float64]]  # by step and environment
+FinalObservations: TypeAlias = dict[tuple[int, int], EncodedArray]  # by step and environment
 
 
 class Setup(NamedTuple):

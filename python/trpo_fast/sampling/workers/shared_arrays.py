@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.environments.interface import Trajectories
-from trpo_fast.spaces.rows import ObservationBuffer
+from trpo_fast.spaces.observations import EncodedArray, ObservationBuffer
 
 TRAJECTORIES = ("observations", "rewards", "terminated", "truncated", "valid")
 BY_ENVIRONMENT = (*TRAJECTORIES, "noise", "actions")
@@ -23,6 +23,7 @@ class Layout(NamedTuple):
     n_steps: int
     n_envs: int
     observation_shape: tuple[int, ...]
+    observation_dtype: str
     action_size: int
     num_params: int
     dtype: str  # of theta, noise and actions
@@ -36,7 +37,7 @@ class Layout(NamedTuple):
             "theta": ((self.num_params,), self.dtype),
             "mean": ((obs_dim,), "float64"),
             "var": ((obs_dim,), "float64"),
-            "observations": ((self.n_steps + 1, self.n_envs, *self.observation_shape), "float64"),
+            "observations": ((self.n_steps + 1, self.n_envs, *self.observation_shape), self.observation_dtype),
             "rewards": (size, "float64"),
             "terminated": (size, "bool"),
             "truncated": (size, "bool"),
@@ -58,9 +59,7 @@ def map_arrays(path: Path, layout: Layout) -> dict[str, npt.NDArray[Any]]:
     return arrays
 
 
-def trajectories_of(
-    arrays: dict[str, npt.NDArray[Any]], finals: dict[tuple[int, int], npt.NDArray[np.float64]]
-) -> Trajectories:
+def trajectories_of(arrays: dict[str, npt.NDArray[Any]], finals: dict[tuple[int, int], EncodedArray]) -> Trajectories:
     """The trajectories in the shared arrays, with final observations ``finals`` by step and environment."""
     observations, rewards, terminated, truncated, valid = (arrays[name] for name in TRAJECTORIES)
     return Trajectories(ObservationBuffer(observations), rewards, terminated, truncated, valid, finals)

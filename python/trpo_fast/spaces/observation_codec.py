@@ -1,0 +1,207 @@
+"""Observation spaces: how observations are encoded as numbers.
+
+A Box is kept as it is. Other observations are flattened in the order of ``gymnasium.spaces.utils.flatten``: a Discrete
+and each part of a MultiDiscrete become one-hot vectors, a MultiBinary zeros and ones, and the parts of a Dict or Tuple
+are concatenated.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast._core.modules import core
+from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
+from trpo_fast.spaces.observations import ObservationBuffer
+from trpo_fast.validation import describe
+
+MAX_MAGNITUDE: float = core.MAX_MAGNITUDE  # its square is still a float32
+_SUPPORTED = "expected a Box (no images), Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of them"
+
+
+class Leaf(NamedTuple):
+    """A part of a space that is not a Dict or Tuple: its path in the space, and its columns in the encoding."""
+
+    path: tuple[Any, ...]
+    space: gym.Space[Any]
+    columns: slice
+
+
+class ObservationCodec:
+    """Encodes the observations of one space.
+
+    Parameters
+    ----------
+    space : gymnasium.Space
+    mask_size : int
+        Entries of an action mask that is appended to each observation; 0 without masks.
+
+    Attributes
+    ----------
+    num_features : int
+        Numbers in an encoded observation, without the mask.
+    size : int
+        Numbers in an encoded observation, with the mask.
+    dtype : dtype
+        Of encoded observations: float64.
+    shape : tuple
+        Shape of an encoded observation: that of a Box without a mask, else (size,).
+    is_continuous : ndarray of bool, shape (size,)
+        False where a number belongs to a choice or a mask, which is not normalised.
+    take : callable (value, out) -> bool
+        Encodes ``value`` into ``out`` (*shape), float64, with a mask that allows every choice. Returns whether
+        ``value`` is an observation of the space with finite entries of magnitude up to 1e18.
+
+    Raises
+    ------
+    UnsupportedSpaceError
+        If the space cannot be encoded, or is empty.
+    """
+
+    def __init__(self, space: gym.Space[Any], mask_size: int = 0) -> None:
+        self.space = space
+        self._leaves = list(leaves_of(space))
+        self.num_features = self._leaves[-1].columns.stop if self._leaves else 0
+        self.size = self.num_features + mask_size
+        self.dtype = np.dtype(np.float64)
+        self._is_box = isinstance(space, gym.spaces.Box)
+        keeps_shape = self._is_box and not mask_size
+        self.shape: tuple[int, ...] = (space.shape or ()) if keeps_shape else (self.size,)
+        if self.num_features == 0 or (self._is_box and space.shape == ()):
+            raise UnsupportedSpaceError(f"observation space: {_SUPPORTED}, of at least one dimension, got {space}")
+        self.is_continuous = np.zeros(self.size, dtype=np.bool_)
+        for leaf in self._leaves:
+            self.is_continuous[leaf.columns] = isinstance(leaf.space, gym.spaces.Box)
+        self.take: Callable[[Any, npt.NDArray[np.float64]], bool] = copy_if_fit if keeps_shape else self._take
+
+    def buffer(self, n_steps: int, n_envs: int) -> ObservationBuffer:
+        """Buffer for the observations of ``n_steps`` steps of ``n_envs`` environments and those after the last step."""
+        return ObservationBuffer(np.empty((n_steps + 1, n_envs, *self.shape), self.dtype))
+
+    def items(self, batch: Any, n: int) -> Iterator[Any]:
+        """Iterate over the n observations of a batch as vector environments return it: leaves are arrays (n, ...)."""
+        for i in range(n):
+            yield _item(self.space, batch, i)
+
+    def rows(self, observation: Any) -> tuple[npt.NDArray[np.float64], bool]:
+        """Encode one observation, or a batch as vector environments return it.
+
+        Returns
+        -------
+        rows : ndarray of float64, shape (n, size)
+            n = 1 for a single observation; masks allow every choice.
+        is_batch : bool
+            Whether ``observation`` is a batch.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``observation`` is neither an observation of the space nor a batch of them.
+        """
+        if self._is_box:
+            return self._box_rows(observation)
+        try:
+            leaf = self._leaves[0]
+            first = _at(observation, leaf.path)
+            is_batch = np.ndim(first) == len(leaf.space.shape or ()) + 1
+            items = list(self.items(observation, len(first))) if is_batch else [observation]
+            rows = np.empty((len(items), self.size))
+            if items and all(self._take(item, row) for item, row in zip(items, rows, strict=True)):
+                return rows, is_batch
+        except (IndexError, KeyError, TypeError, ValueError):
+            pass
+        raise InvalidArgumentError("observation", f"one of {self.space} or a batch of them", describe(observation))
+
+    def _box_rows(self, observation: Any) -> tuple[npt.NDArray[np.float64], bool]:
+        shape = self.space.shape or ()
+        try:
+            array = np.asarray(observation)
+        except ValueError:  # nested lists of unequal lengths
+            array = np.empty(0, dtype=object)
+        is_batch = array.ndim == len(shape) + 1
+        if array.dtype.kind not in "fiub" or array.shape[is_batch:] != shape or array.size == 0:
+            expected = f"a real array of shape {shape} or (n, {', '.join(map(str, shape))})"
+            raise InvalidArgumentError("observation", expected, describe(observation))
+        kept = np.empty(array.shape)
+        if not copy_if_fit(array, kept):
+            raise InvalidArgumentError("observation", f"magnitudes <= {MAX_MAGNITUDE:g}", describe(observation))
+        features = kept.reshape(len(array) if is_batch else 1, self.num_features)
+        if self.size == self.num_features:
+            return features, is_batch
+        return np.pad(features, ((0, 0), (0, self.size - self.num_features)), constant_values=1.0), is_batch
+
+    def _take(self, value: Any, out: npt.NDArray[np.float64]) -> bool:
+        out[self.num_features :] = 1.0
+        try:
+            return all(_take_leaf(leaf.space, _at(value, leaf.path), out[leaf.columns]) for leaf in self._leaves)
+        except (IndexError, KeyError, TypeError, ValueError):
+            return False
+
+
+def leaves_of(space: gym.Space[Any]) -> Iterator[Leaf]:
+    """Iterate over the leaves of a space and their columns, without allocating anything.
+
+    Raises
+    ------
+    UnsupportedSpaceError
+        If a leaf cannot be encoded.
+    """
+    begin = 0
+    for path, part in _parts(space, ()):
+        size = _size(part, space)
+        yield Leaf(path, part, slice(begin, begin + size))
+        begin += size
+
+
+def copy_if_fit(values: Any, out: npt.NDArray[np.float64]) -> bool:
+    """Copy ``values`` to ``out``; return whether they are real, finite, of its shape, and of magnitude up to 1e18."""
+    if core.copy_if_fit(values, out):  # the usual case: contiguous floats
+        return True
+    is_real = isinstance(values, np.ndarray) and values.shape == out.shape and values.dtype.kind in "fiub"
+    return is_real and core.copy_if_fit(values.astype(np.float64, order="C"), out)
+
+
+def _parts(space: gym.Space[Any], path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], gym.Space[Any]]]:
+    if isinstance(space, gym.spaces.Dict):
+        for key, part in space.spaces.items():
+            yield from _parts(part, (*path, key))
+    elif isinstance(space, gym.spaces.Tuple):
+        for i, part in enumerate(space.spaces):
+            yield from _parts(part, (*path, i))
+    else:
+        yield path, space
+
+
+def _size(leaf: gym.Space[Any], space: gym.Space[Any]) -> int:
+    if isinstance(leaf, gym.spaces.Box):
+        if len(leaf.shape) == 3 and leaf.dtype == np.uint8:
+            raise UnsupportedSpaceError(f"observation space: {_SUPPORTED}, got images: {space}")
+        return int(np.prod(leaf.shape))
+    if isinstance(leaf, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.MultiBinary):
+        return int(gym.spaces.utils.flatdim(leaf))
+    raise UnsupportedSpaceError(f"observation space: {_SUPPORTED}, got {space}")
+
+
+def _take_leaf(space: gym.Space[Any], value: Any, out: npt.NDArray[np.float64]) -> bool:
+    if isinstance(space, gym.spaces.Box):
+        return copy_if_fit(np.asarray(value), out.reshape(space.shape))
+    if not space.contains(value):
+        return False
+    out[:] = np.asarray(gym.spaces.utils.flatten(space, value))
+    return True
+
+
+def _at(value: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        value = value[key]
+    return value
+
+
+def _item(space: gym.Space[Any], batch: Any, i: int) -> Any:
+    if isinstance(space, gym.spaces.Dict):
+        return {key: _item(part, batch[key], i) for key, part in space.spaces.items()}
+    if isinstance(space, gym.spaces.Tuple):
+        return tuple(_item(part, batch[k], i) for k, part in enumerate(space.spaces))
+    return batch[i]

@@ -1,0 +1,168 @@
+"""Observation spaces other than a Box: rows in gymnasium's order, in single and vector environments, and in files."""
+
+from copy import deepcopy
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+
+from trpo_fast import (
+    TRPO,
+    EnvironmentFaultError,
+    InvalidArgumentError,
+    PolicyFileError,
+    UnsupportedSpaceError,
+    evaluate_policy,
+)
+from trpo_fast.spaces.observation_codec import ObservationCodec
+from trpo_fast.storage.spaces_json import space_from_json, space_to_json
+
+S = gym.spaces
+BOX = S.Box(-1, 1, (2, 2), np.float32)
+SPACES = {
+    "Discrete": S.Discrete(4, start=-2),
+    "MultiDiscrete": S.MultiDiscrete([3, 2], start=[0, 5]),
+    "MultiBinary": S.MultiBinary(3),
+    "Dict": S.Dict({"b": BOX, "a": S.Discrete(3)}),
+    "Tuple": S.Tuple([S.MultiBinary([2, 2]), S.Box(0, 9, (), np.float32), S.MultiDiscrete([2, 2])]),
+    "nested": S.Dict({"x": S.Tuple([S.Discrete(2), S.Dict({"y": BOX})]), "z": S.MultiBinary(1)}),
+}
+each_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+FAST = {"n_steps": 30, "n_critic_updates": 1, "policy_kwargs": {"net_arch": (8,)}, "seed": 0}
+
+
+class Sampling(gym.Env):
+    """Observes samples of a space; pays when the action is right for their first number."""
+
+    action_space = S.Discrete(2)
+
+    def __init__(self, space, spoil=None):
+        self.observation_space, self.spoil, self.t = deepcopy(space), spoil, 0  # it has a random stream
+
+    def observe(self):
+        self.t += 1
+        self.last = self.observation_space.sample()
+        return self.last if self.spoil is None or self.t != 5 else self.spoil
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        if seed is not None:
+            self.observation_space.seed(seed)
+        return self.observe(), {}
+
+    def step(self, action):
+        right = S.utils.flatten(self.observation_space, self.last)[0] > 0
+        observation = self.observe()
+        return observation, float(action == right), False, self.t % 7 == 0, {}
+
+
+@each_space
+def test_rows_are_gymnasiums(space):
+    codec = ObservationCodec(space)
+    space.seed(3)
+    samples = [space.sample() for _ in range(20)]
+    expected = np.stack([S.utils.flatten(space, sample) for sample in samples])
+    assert (codec.size, codec.shape) == (expected.shape[1], expected.shape[1:])
+    out = np.empty(codec.shape)
+    for sample, row in zip(samples, expected, strict=True):
+        assert codec.take(sample, out)
+        np.testing.assert_array_equal(out, row)
+        rows, is_batch = codec.rows(sample)
+        np.testing.assert_array_equal(rows, row[None])
+        assert not is_batch
+    batch = gym.vector.utils.concatenate(space, samples, gym.vector.utils.create_empty_array(space, len(samples)))
+    rows, is_batch = codec.rows(batch)
+    np.testing.assert_array_equal(rows, expected)
+    assert is_batch
+
+
+def test_choices_are_not_normalised():
+    codec = ObservationCodec(SPACES["Dict"])
+    assert codec.is_continuous.tolist() == [False] * 3 + [True] * 4  # gymnasium sorts the keys
+    model = TRPO("MultiInputPolicy", Sampling(SPACES["Dict"]), **FAST).learn(60)
+    statistics = model.policy.normalizer.statistics
+    np.testing.assert_array_equal(statistics.mean[:3], 0.0)
+    np.testing.assert_array_equal(statistics.var[:3], 1.0)
+    assert (statistics.var[3:] < 0.9).all()
+
+
+@each_space
+def test_learns_saves_and_loads(space, tmp_path):
+    model = TRPO("MlpPolicy", Sampling(space), **FAST).learn(60)
+    model.save(tmp_path / "model")
+    loaded = TRPO.load(tmp_path / "model", Sampling(space))
+    np.testing.assert_array_equal(loaded.theta, model.theta)
+    space.seed(0)
+    sample = space.sample()
+    assert loaded.predict(sample, deterministic=True)[0] == model.predict(sample, deterministic=True)[0]
+    assert len(evaluate_policy(loaded, Sampling(space), 2)) == 2
+    assert space_from_json(space_to_json(space)) == space
+
+
+def test_learns_what_the_observation_says():
+    model = TRPO("MlpPolicy", Sampling(S.Discrete(2)), n_steps=256, seed=1).learn(4000)
+    assert [int(model.predict(o, deterministic=True)[0]) for o in (0, 1)] == [1, 0]  # one-hot: first is "0"
+
+
+@each_space
+@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("make", [SyncVectorEnv, AsyncVectorEnv])
+def test_vector_environments(space, mode, make):
+    if make is AsyncVectorEnv and mode is AutoresetMode.DISABLED:
+        pytest.skip("one of each is enough")
+    model = TRPO("MlpPolicy", make([lambda: Sampling(space)] * 2, autoreset_mode=mode), **FAST).learn(60)
+    assert model.num_timesteps >= 60
+    model.env.close()
+
+
+def test_workers():
+    runs = []
+    for n_workers in (0, 2):
+        model = TRPO("MlpPolicy", [lambda: Sampling(SPACES["nested"])] * 2, n_workers=n_workers, **FAST)
+        runs.append(model.learn(120).theta.tobytes())
+        model.env.close()
+    assert runs[0] == runs[1]
+
+
+BAD = {
+    "Discrete": (4, -3, 1.5, "a", np.array([0, 1, 2])),
+    "MultiDiscrete": ([3, 5], [0, 4], np.array([0.0, 5.0]), 1),
+    "MultiBinary": ([0, 1, 2], [0, 1], np.array([0.5, 0, 0])),
+    "Dict": (
+        {"a": 0}, 7, {"a": 3, "b": np.zeros((2, 2))}, {"a": 0, "b": np.full((2, 2), np.nan)},
+        {"a": 0, "b": np.zeros(2)},
+    ),
+    "Tuple": ((np.zeros((2, 2), np.int8),), (np.zeros((2, 2), np.int8), np.float32(np.inf), np.array([0, 1]))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in BAD.items() for value in values])
+def test_values_outside_the_space_are_rejected(kind, value):
+    space = SPACES[kind]
+    with pytest.raises(EnvironmentFaultError, match=r"environment 0, step 4, observation: expected an observation of"):
+        TRPO("MlpPolicy", Sampling(space, spoil=value), **FAST).learn(60)
+    with pytest.raises(InvalidArgumentError, match="observation"):
+        TRPO("MlpPolicy", Sampling(space), **FAST).predict(value)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        S.Text(3), S.Dict({"a": S.Text(3)}), S.Sequence(S.Discrete(2)), S.Graph(BOX, None), S.Dict({}),
+        S.Box(0, 1, ()),
+        S.Dict({"camera": S.Box(0, 255, (8, 8, 3), np.uint8)}), S.Box(0, 255, (8, 8, 3), np.uint8),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_spaces_that_are_not_supported(space):
+    with pytest.raises(UnsupportedSpaceError, match="observation space"):
+        TRPO("MlpPolicy", Sampling(space), **FAST)
+
+
+def test_another_order_of_keys_is_refused(tmp_path):
+    one, other = (S.Dict([(key, S.Discrete(2)) for key in keys]) for keys in ("xy", "yx"))
+    TRPO("MlpPolicy", Sampling(one), **FAST).save(tmp_path / "model")
+    if list(one.spaces) != list(other.spaces):
+        with pytest.raises(PolicyFileError, match="env"):
+            TRPO.load(tmp_path / "model", Sampling(other))
