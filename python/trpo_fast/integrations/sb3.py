@@ -229,7 +229,7 @@ class _Unpickler(pickle.Unpickler):
 
 def _tensor(storage: Any, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> npt.NDArray[Any]:
     """The tensor that ``torch._utils._rebuild_tensor_v2`` makes of these arguments, if its numbers are in order."""
-    array = storage[offset : offset + math.prod(shape)].reshape(shape)
+    array: npt.NDArray[Any] = storage[offset : offset + math.prod(shape)].reshape(shape)
     if (array.shape, strides) != (shape, tuple(stride // array.itemsize for stride in array.strides)):
         raise pickle.UnpicklingError(f"expected a contiguous tensor, got shape {shape} and strides {strides}")
     return array
