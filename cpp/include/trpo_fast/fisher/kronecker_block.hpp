@@ -33,7 +33,7 @@ void add_moments(ConstPanel<Scalar> x,  // (B, m)
     RegisterBlock<typename Shape::Packet, 1, Shape::kPackets> block;
     block.load(sum, Shape::kWidth);
     block.accumulate(&one, 0, 0, x.data() + column, x.outerStride(), x.rows());
-    block.store(sum, Shape::kWidth, [](const auto& packet, Index, Index) { return packet; });
+    block.store(sum, Shape::kWidth);
   });
   add_outer_products(x.rows(), x.data(), x.outerStride(), x.cols(), x.data(), x.outerStride(), x.cols(), moments);
 }

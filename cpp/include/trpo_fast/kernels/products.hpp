@@ -33,16 +33,16 @@ void for_each_row_block(Index begin, Index end, Function&& f) {
 
 }  // namespace detail
 
-// y = finish(bias + A1 B1 + A2 B2). The bias is the first row of B1's panels, if they have one more than `depth`; A2 B2
-// is left out where A2 is null. finish(packet, row, column) maps each packet of results before it is stored. Every
-// element has kChains partial sums (RegisterBlock); the more of them, the fewer rows are computed at a time.
-template <int kChains, class Scalar, class Finish>
+// y = bias + A1 B1 + A2 B2. The bias is the first row of B1's panels, if they have one more than `depth`; A2 B2 is left
+// out where A2 is null. Every element has kChains partial sums (RegisterBlock); the more of them, the fewer rows are
+// computed at a time.
+template <int kChains, class Scalar>
 void multiply(Index rows,
               Index columns,                        // n
               const MatrixProduct<Scalar>& first,   // A1 B1
               const MatrixProduct<Scalar>& second,  // A2 B2
-              const Panel<Scalar>& y,               // (rows, n)
-              Finish&& finish) {
+              const Panel<Scalar>& y                // (rows, n)
+) {
   for_each_panel<Scalar>(columns, [&](auto shape, Index column) {
     using Shape = decltype(shape);
     const Scalar* bias = first.b_rows > first.depth ? first.b + column * first.b_rows : nullptr;
@@ -55,8 +55,7 @@ void multiply(Index rows,
       if (b2 != nullptr) {
         block.accumulate(second.a + row * second.a_stride, second.a_stride, 1, b2, Shape::kWidth, second.depth);
       }
-      block.store(const_cast<Scalar*>(y.data()) + row * y.outerStride() + column, y.outerStride(),
-                  [&](const auto& packet, Index i, Index j) { return finish(packet, row + i, column + j); });
+      block.store(const_cast<Scalar*>(y.data()) + row * y.outerStride() + column, y.outerStride());
     });
   });
 }
@@ -74,8 +73,7 @@ void multiply(ConstPanel<Scalar> a,  // (rows, depth)
       block.set_rows(nullptr);
       block.accumulate(a.data() + row * a.outerStride(), a.outerStride(), 1, b.data() + column, b.outerStride(),
                        a.cols());
-      block.store(y.data() + row * y.outerStride() + column, y.outerStride(),
-                  [](const auto& packet, Index, Index) { return packet; });
+      block.store(y.data() + row * y.outerStride() + column, y.outerStride());
     });
   });
 }
@@ -96,7 +94,7 @@ void add_outer_products(Index rows,
       RegisterBlock<typename Shape::Packet, decltype(block_rows)::value, Shape::kPackets> block;
       block.load(panel + k * Shape::kWidth, Shape::kWidth);
       block.accumulate(a + k, 1, a_stride, b + column, b_stride, rows);
-      block.store(panel + k * Shape::kWidth, Shape::kWidth, [](const auto& packet, Index, Index) { return packet; });
+      block.store(panel + k * Shape::kWidth, Shape::kWidth);
     });
   });
 }

@@ -49,12 +49,11 @@ class RegisterBlock {
     }
   }
 
-  // c(i, j) = f(element, i, j), packets of columns from c + i stride + j
-  template <class Function>
-  void store(Scalar* c, Index stride, Function&& f) const {
+  // packets of columns from c + i stride + j
+  void store(Scalar* c, Index stride) const {
     TRPO_FAST_UNROLL for (int i = 0; i < Rows; ++i) {
       TRPO_FAST_UNROLL for (int j = 0; j < Packets; ++j) {
-        simd::pstoreu(c + i * stride + j * kLanes<Packet>, f(element(i, j), Index(i), Index(j * kLanes<Packet>)));
+        simd::pstoreu(c + i * stride + j * kLanes<Packet>, element(i, j));
       }
     }
   }

@@ -45,33 +45,31 @@ class Dense final : public Layer<Scalar> {
   }
 
   void forward(LayerBlock<Scalar>& block) const override {
-    // y = phi(x W^T + b)
+    // z = x W^T + b
     // Several partial sums per element make acting on a single row faster. Their number must depend on the layer alone.
-    with_activation(activation_, [&](auto phi) {
-      const auto finish = [&](const auto& z, Index row, Index column) {
-        auto derivative = z;
-        const auto value = activate<phi>(z, derivative);
-        if constexpr (keeps_derivative(phi)) simd::pstoreu(at(block.cache, row, column), derivative);
-        return value;
-      };
-      if (out_ <= kNarrow) {
-        multiply<4, Scalar>(block.x.rows(), out_, affine(block.x, block.packed), {}, block.y, finish);
-      } else {
-        multiply<2, Scalar>(block.x.rows(), out_, affine(block.x, block.packed), {}, block.y, finish);
-      }
+    if (out_ <= kNarrow) {
+      multiply<4, Scalar>(block.x.rows(), out_, affine(block.x, block.packed), {}, block.y);
+    } else {
+      multiply<2, Scalar>(block.x.rows(), out_, affine(block.x, block.packed), {}, block.y);
+    }
+    // y = phi(z)
+    for_each_active_packet(block.y, [&](auto phi, Scalar* z, Index row, Index column) {
+      Packet derivative;
+      simd::pstoreu(z, activate<phi>(simd::ploadu<Packet>(z), derivative));
+      if constexpr (keeps_derivative(phi)) simd::pstoreu(at(block.cache, row, column), derivative);
     });
   }
 
   void jvp(const LayerBlock<Scalar>& block, const Scalar* dpacked, ConstPanel<Scalar> dx,
            Panel<Scalar> dy) const override {
-    // dz = x dW^T + db + dx W^T;   dy = phi'(z) dz
+    // dz = x dW^T + db + dx W^T
     const MatrixProduct<Scalar> moved{dx.data(), dx.outerStride(), block.packed, 1 + in_, in_};
+    multiply<1>(dy.rows(), out_, affine(block.x, dpacked), moved, dy);
+    // dy = phi'(z) dz
     const ConstPanel<Scalar> kept = this->kept(block);
-    with_activation(activation_, [&](auto phi) {
-      multiply<1>(dy.rows(), out_, affine(block.x, dpacked), moved, dy, [&](const auto& dz, Index row, Index column) {
-        using Packet = std::decay_t<decltype(dz)>;
-        return times_derivative<phi>(dz, simd::ploadu<Packet>(at(kept, row, column)));
-      });
+    for_each_active_packet(dy, [&](auto phi, Scalar* dz, Index row, Index column) {
+      const Packet from = simd::ploadu<Packet>(at(kept, row, column));
+      simd::pstoreu(dz, times_derivative<phi>(simd::ploadu<Packet>(dz), from));
     });
   }
 
@@ -84,12 +82,26 @@ class Dense final : public Layer<Scalar> {
                        out_, packed_bar);
     // Reverse: z = x W^T + b, its x
     if (x_bar.data() != nullptr) {
-      multiply<1, Scalar>(y_bar.rows(), in_, {y_bar.data(), y_bar.outerStride(), block.reverse, out_, out_}, {}, x_bar,
-                          [](const auto& sum, Index, Index) { return sum; });
+      multiply<1, Scalar>(y_bar.rows(), in_, {y_bar.data(), y_bar.outerStride(), block.reverse, out_, out_}, {}, x_bar);
     }
   }
 
  private:
+  using Packet = FullPacket<Scalar>;
+
+  // f(phi, address, row, column) for every packet of y, unless phi is the identity. The last packet of a row includes
+  // padding. (Within the products, each of their register blocks would be compiled once per activation.)
+  template <class Function>
+  void for_each_active_packet(const Panel<Scalar>& y, Function&& f) const {
+    with_activation(activation_, [&](auto phi) {
+      if constexpr (phi != Activation::identity) {
+        for (Index row = 0; row < y.rows(); ++row) {
+          for (Index column = 0; column < out_; column += kLanes<Packet>) f(phi, at(y, row, column), row, column);
+        }
+      }
+    });
+  }
+
   // y_bar *= phi'(z);   b_bar += the sums of its columns
   template <Activation kActivation>
   void reverse_activation(const ConstPanel<Scalar>& kept, const Panel<Scalar>& y_bar, Scalar* packed_bar) const {
