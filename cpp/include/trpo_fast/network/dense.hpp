@@ -54,8 +54,8 @@ class Dense final : public Layer<Scalar> {
     }
     // y = phi(z)
     for_each_active_packet(block.y, [&](auto phi, Scalar* z, Index row, Index column) {
-      Packet derivative;
-      simd::pstoreu(z, activate<phi>(simd::ploadu<Packet>(z), derivative));
+      RowPacket derivative;
+      simd::pstoreu(z, activate<phi>(simd::ploadu<RowPacket>(z), derivative));
       if constexpr (keeps_derivative(phi)) simd::pstoreu(at(block.cache, row, column), derivative);
     });
   }
@@ -68,8 +68,8 @@ class Dense final : public Layer<Scalar> {
     // dy = phi'(z) dz
     const ConstPanel<Scalar> kept = this->kept(block);
     for_each_active_packet(dy, [&](auto phi, Scalar* dz, Index row, Index column) {
-      const Packet from = simd::ploadu<Packet>(at(kept, row, column));
-      simd::pstoreu(dz, times_derivative<phi>(simd::ploadu<Packet>(dz), from));
+      const RowPacket from = simd::ploadu<RowPacket>(at(kept, row, column));
+      simd::pstoreu(dz, times_derivative<phi>(simd::ploadu<RowPacket>(dz), from));
     });
   }
 
@@ -87,7 +87,7 @@ class Dense final : public Layer<Scalar> {
   }
 
  private:
-  using Packet = FullPacket<Scalar>;
+  using RowPacket = FullPacket<Scalar>;
 
   // f(phi, address, row, column) for every packet of y, unless phi is the identity. The last packet of a row includes
   // padding. (Within the products, each of their register blocks would be compiled once per activation.)
@@ -96,7 +96,7 @@ class Dense final : public Layer<Scalar> {
     with_activation(activation_, [&](auto phi) {
       if constexpr (phi != Activation::identity) {
         for (Index row = 0; row < y.rows(); ++row) {
-          for (Index column = 0; column < out_; column += kLanes<Packet>) f(phi, at(y, row, column), row, column);
+          for (Index column = 0; column < out_; column += kLanes<RowPacket>) f(phi, at(y, row, column), row, column);
         }
       }
     });
