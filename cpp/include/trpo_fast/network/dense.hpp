@@ -34,12 +34,8 @@ class Dense final : public Layer<Scalar> {
     for_each_panel<Scalar>(out_, [&](auto from, Index first) {
       const Scalar* w = packed + first * (1 + in_) + from.kWidth;  // (in, width): columns of W^T
       for_each_panel<Scalar>(in_, [&](auto to, Index column) {
-        Scalar* panel = reverse + column * out_ + first * to.kWidth;
-        const Index rows = std::min<Index>(from.kWidth, out_ - first);
-        const Index cols = std::min<Index>(to.kWidth, in_ - column);
-        for (Index j = 0; j < cols; ++j) {
-          for (Index i = 0; i < rows; ++i) panel[i * to.kWidth + j] = w[(column + j) * from.kWidth + i];
-        }
+        transpose(w + column * from.kWidth, from.kWidth, reverse + column * out_ + first * to.kWidth, to.kWidth,
+                  std::min<Index>(from.kWidth, out_ - first), std::min<Index>(to.kWidth, in_ - column));
       });
     });
   }
@@ -87,6 +83,13 @@ class Dense final : public Layer<Scalar> {
   }
 
  private:
+  // b = a^T, (rows, cols); a function of its own, since a pair of panel shapes would be compiled 36 times
+  static void transpose(const Scalar* a, Index a_stride, Scalar* b, Index b_stride, Index rows, Index cols) {
+    for (Index j = 0; j < cols; ++j) {
+      for (Index i = 0; i < rows; ++i) b[i * b_stride + j] = a[j * a_stride + i];
+    }
+  }
+
   using RowPacket = FullPacket<Scalar>;
 
   // f(phi, address, row, column) for every packet of y, unless phi is the identity. The last packet of a row includes
