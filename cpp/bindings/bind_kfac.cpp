@@ -4,6 +4,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "dense_kernels.hpp"
 #include "policy_at.hpp"
 #include "trpo_fast/fisher/kfac.hpp"
 

@@ -6,9 +6,9 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "dense_kernels.hpp"
 #include "trpo_fast/network/append_log_std.hpp"
 #include "trpo_fast/network/clamp_log_std.hpp"
-#include "trpo_fast/network/dense.hpp"
 #include "trpo_fast/network/evaluator.hpp"
 #include "trpo_fast/network/linearization.hpp"
 
