@@ -49,10 +49,11 @@ class Dense final : public Layer<Scalar> {
       multiply<2, Scalar>(block.x.rows(), out_, affine(block.x, block.packed), {}, block.y);
     }
     // y = phi(z)
-    for_each_active_packet(block.y, [&](auto phi, Scalar* z, Index row, Index column) {
+    map_packets(block.y, [&](auto phi, const RowPacket& z, Index row, Index column) {
       RowPacket derivative;
-      simd::pstoreu(z, activate<phi>(simd::ploadu<RowPacket>(z), derivative));
+      const RowPacket y = activate<phi>(z, derivative);
       if constexpr (keeps_derivative(phi)) simd::pstoreu(at(block.cache, row, column), derivative);
+      return y;
     });
   }
 
@@ -63,9 +64,8 @@ class Dense final : public Layer<Scalar> {
     multiply<1>(dy.rows(), out_, affine(block.x, dpacked), moved, dy);
     // dy = phi'(z) dz
     const ConstPanel<Scalar> kept = this->kept(block);
-    for_each_active_packet(dy, [&](auto phi, Scalar* dz, Index row, Index column) {
-      const RowPacket from = simd::ploadu<RowPacket>(at(kept, row, column));
-      simd::pstoreu(dz, times_derivative<phi>(simd::ploadu<RowPacket>(dz), from));
+    map_packets(dy, [&](auto phi, const RowPacket& dz, Index row, Index column) {
+      return times_derivative<phi>(dz, simd::ploadu<RowPacket>(at(kept, row, column)));
     });
   }
 
@@ -92,17 +92,32 @@ class Dense final : public Layer<Scalar> {
 
   using RowPacket = FullPacket<Scalar>;
 
-  // f(phi, address, row, column) for every packet of y, unless phi is the identity. The last packet of a row includes
-  // padding. (Within the products, each of their register blocks would be compiled once per activation.)
+  // y = f(phi, packet of y, row, column) for every packet, unless phi is the identity. The last packet of a row
+  // includes padding. (Within the products, each register block would be compiled once per activation.)
   template <class Function>
-  void for_each_active_packet(const Panel<Scalar>& y, Function&& f) const {
+  void map_packets(const Panel<Scalar>& y, Function&& f) const {
     with_activation(activation_, [&](auto phi) {
       if constexpr (phi != Activation::identity) {
+        constexpr Index lanes = kLanes<RowPacket>;
         for (Index row = 0; row < y.rows(); ++row) {
-          for (Index column = 0; column < out_; column += kLanes<RowPacket>) f(phi, at(y, row, column), row, column);
+          const auto with_phi = [&](const RowPacket& packet, Index column) { return f(phi, packet, row, column); };
+          Index column = 0;
+          for (; column + 4 * lanes <= out_; column += 4 * lanes) map_together<4>(at(y, row, 0), column, with_phi);
+          for (; column < out_; column += lanes) map_together<1>(at(y, row, 0), column, with_phi);
         }
       }
     });
+  }
+
+  // kPackets packets are all loaded before the first is stored; otherwise each load would wait for the store before it.
+  template <int kPackets, class Function>
+  static void map_together(Scalar* row, Index first, Function&& f) {
+    RowPacket packets[kPackets];
+    TRPO_FAST_UNROLL for (int j = 0; j < kPackets; ++j) {
+      const Index column = first + j * kLanes<RowPacket>;
+      packets[j] = f(simd::ploadu<RowPacket>(row + column), column);
+    }
+    TRPO_FAST_UNROLL for (int j = 0; j < kPackets; ++j) simd::pstoreu(row + first + j * kLanes<RowPacket>, packets[j]);
   }
 
   // y_bar *= phi'(z);   b_bar += the sums of its columns
