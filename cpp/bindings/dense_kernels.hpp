@@ -1,5 +1,5 @@
-// The matrix products, and the layer made of them: compiled by dense_kernels.cpp alone, with more optimisation than the
-// rest of the module.
+// The matrix products and the dense layer, compiled once per module by dense_kernels.cpp: they need much of the
+// compiler's time, and nothing of Python.
 #pragma once
 
 #include "trpo_fast/kernels/products.hpp"
