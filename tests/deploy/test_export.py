@@ -21,7 +21,7 @@ NO_HEAP = ["-fno-exceptions", "-fno-rtti"]
 
 
 IN_FLOAT64 = ("Box float64", "std output", "Discrete")
-QUICK = ("Box bounded", "squashed", "std output", "Discrete", "MultiDiscrete masked", "MultiBinary")
+QUICK = ("squashed", "std output", "MultiDiscrete masked", "MultiBinary")
 
 
 def marks_of(name, dtype):

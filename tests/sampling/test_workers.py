@@ -78,7 +78,7 @@ def trained(env, n_workers, **arguments):
     return everything(model)
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+@pytest.mark.parametrize("env_id", [pytest.param("CartPole-v1", marks=pytest.mark.slow), "Pendulum-v1"])
 def test_the_same_bits_for_any_number_of_workers(env_id):
     expected = trained(env_id, 0, n_envs=3)
     for n_workers in (1, 2, 3, 7):
