@@ -29,6 +29,7 @@ from trpo_fast.sampling.sampler import Sampler, SerialSampler
 from trpo_fast.sampling.vine import check_vine
 from trpo_fast.sampling.workers import ParallelSampler, make_parallel_sampler
 from trpo_fast.spaces.kinds import Spaces, same_spaces
+from trpo_fast.storage.hyperparameters import tuned_arguments
 from trpo_fast.storage.model_file import check_content, model_content, restore
 from trpo_fast.storage.plain_values import from_json
 from trpo_fast.storage.policy_file import existing_path, load_policy_file, save_policy_file, target_path
@@ -505,6 +506,28 @@ class TRPO(StepwiseTraining):
                 text = f"{name} was a function when {path} was saved: it is {getattr(model.config, name):g} from now on"
                 warnings.warn(f"{text}, unless you pass it again", ResumeWarning, stacklevel=2)
         return model
+
+    @classmethod
+    def tuned(cls, env: str, **overrides: Any) -> "TRPO":
+        """A model for the environment id ``env`` with the settings that the package ships for it.
+
+        These are the settings of storage/hyperparameters.yml, with which ``trpo-fast train ENV_ID`` trains too.
+
+        Parameters
+        ----------
+        env : str
+            An id with tuned settings, such as "Hopper-v5".
+        **overrides
+            Constructor arguments that are added to the tuned settings or replace them.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there are no settings for ``env``, or as the constructor.
+        MissingExtraError
+            If the ``cli`` extra is not installed.
+        """
+        return cls("MlpPolicy", env, **{**tuned_arguments(env), **overrides})
 
     def get_training_state(self) -> dict[str, Any]:
         """Everything that training needs to continue, except parameters, statistics and settings, as plain values."""

@@ -1,7 +1,9 @@
 """Checks of arguments. Each error names the argument, what was expected and what was given."""
 
+import difflib
 import math
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,12 @@ def describe(value: Any) -> str:
         return f"a {value.dtype} array of shape {value.shape}"
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """The nearest of ``names`` as " (did you mean NAME?)", or nothing if none is near."""
+    nearest = difflib.get_close_matches(name, list(names), n=1)
+    return f" (did you mean {nearest[0]}?)" if nearest else ""
 
 
 def is_shape(sizes: list[int]) -> bool:

@@ -7,7 +7,9 @@ import pytest
 
 from trpo_fast import TRPO, InvalidArgumentError, LinearSchedule
 from trpo_fast.cli import main
-from trpo_fast.cli.hyperparameters import parse_value, read_hyperparameters, shipped_hyperparameters
+from trpo_fast.cli.hyperparameters import ZOO_DEFAULTS, read_hyperparameters
+from trpo_fast.storage.hyperparameters import tuned_hyperparameters
+from trpo_fast.storage.literals import parse_value
 
 ZOO = """
 CartPole-v1:
@@ -17,7 +19,7 @@ CartPole-v1:
   n_steps: 100
   batch_size: 50
   learning_rate: lin_2e-3
-  sub_sampling_factor: 2
+  sub_sampling_factor: 1
   n_critic_updates: 3
   normalize: "{'norm_obs': False, 'norm_reward': False}"
   policy_kwargs: "dict(log_std_init=-2, ortho_init=False, activation_fn=nn.ReLU, net_arch=dict(pi=[16, 8], vf=[4]))"
@@ -37,12 +39,13 @@ def conf(tmp_path):
 
 def test_a_section_of_the_zoo(conf):
     assert read_hyperparameters(conf, "CartPole-v1") == {
+        **ZOO_DEFAULTS,
         "n_envs": 2,
         "total_timesteps": 400,
         "n_steps": 100,
         "batch_size": 50,
         "learning_rate": LinearSchedule(2e-3),
-        "sub_sampling_factor": 2,
+        "sub_sampling_factor": 1,
         "n_critic_updates": 3,
         "normalize_observations": False,
         "normalize_reward": False,
@@ -52,6 +55,88 @@ def test_a_section_of_the_zoo(conf):
         "net_arch": (16, 8),
         "net_arch_vf": (4,),
     }
+
+
+def section(tmp_path, text, env_id="Pendulum-v1"):
+    """What a section sets besides the zoo's defaults."""
+    path = tmp_path / "zoo.yml"
+    path.write_text(text)
+    settings = read_hyperparameters(path, env_id)
+    return {name: value for name, value in settings.items() if ZOO_DEFAULTS.get(name) != value}
+
+
+def test_what_a_section_does_not_name_is_as_in_sb3_contrib(tmp_path):
+    (tmp_path / "zoo.yml").write_text("Pendulum-v1: {gamma: 0.9}")
+    out = tmp_path / "run"
+    short = ["-n", "64", "--n-steps", "64", "--n-critic-updates", "1"]
+    main(["train", "Pendulum-v1", "--conf", str(tmp_path / "zoo.yml"), *short, "--out", str(out), *QUIET])
+    model = TRPO.load(out / "policy")
+    assert (model.config.kl_reduction, model.config.step_norm) == ("mean", "damped")
+    assert (model.config.normalize_reward, model.config.normalize_returns) == (False, False)
+    assert not model.policy.normalizer.enabled
+    assert model.policy_kwargs["log_std_init"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("Pendulum-v1: {normalize: true, gamma: 0.9}",
+         {"normalize_observations": True, "normalize_reward": True, "gamma": 0.9}),
+        ("Pendulum-v1: {normalize: 'dict(norm_obs=False)'}", {"normalize_reward": True}),
+        ("Pendulum-v1: {normalize: {norm_obs: True, norm_reward: False}}", {"normalize_observations": True}),
+        ("Pendulum-v1: {learning_rate: lin_7.5e-4}", {"learning_rate": LinearSchedule(7.5e-4)}),
+        ("Pendulum-v1: {env_kwargs: {g: 9.0, render_mode: none}}", {"env_kwargs": ("g:9.0", "render_mode:'none'")}),
+        ("Pendulum-v1: {policy_kwargs: 'dict(net_arch=[dict(pi=[8], vf=[4])], activation_fn=th.nn.ELU)'}",
+         {"net_arch": (8,), "net_arch_vf": (4,), "activation_fn": "elu"}),
+        ("a: &a {gamma: 0.8}\nPendulum-v1: {<<: *a, n_steps: 7, use_sde: false, policy: MultiInputPolicy}",
+         {"gamma": 0.8, "n_steps": 7}),
+        ("Pendulum-v1:\ndefault: {gamma: 0.8}", {}),
+    ],
+)  # fmt: skip
+def test_entries_of_a_section(text, settings, tmp_path):
+    assert section(tmp_path, text) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Pendulum-v1: {use_sde: True, sde_sample_freq: 4}", "use_sde.*no state-dependent exploration"),
+        ("Pendulum-v1: {env_wrapper: [a.B, {c.D: {e: 1}}]}", "env_wrapper.*not applied"),
+        ("Pendulum-v1: {vec_env_wrapper: a.B}", "vec_env_wrapper.*not applied"),
+        ("Pendulum-v1: {policy: my.module.Policy}", "my.module.Policy.*MlpPolicy and MultiInputPolicy"),
+        ("Pendulum-v1: {callback: [a.B]}", "callback.*in a script"),
+        ("Pendulum-v1: {policy_kwargs: {share_features_extractor: True}}", "policy_kwargs.share_features_extractor"),
+        ("Pendulum-v1: {normalize: {clip_obs: 5.0}}", "normalize.clip_obs"),
+        ("Pendulum-v1: {sub_sampling_factor: 4}", "the gradient too"),
+        ("", "is empty"), ("# only a comment", "is empty"),
+        ("default: {}", "its section default is used"), ("{Pendulum-v0: {}, default: {}}", "did you mean Pendulum-v0"),
+    ],
+)  # fmt: skip
+def test_what_is_left_out_is_said(text, reason, tmp_path):
+    with pytest.warns(UserWarning, match=reason):
+        assert not section(tmp_path, text).keys() & {"use_sde", "env_wrapper", "policy", "callback"}
+
+
+def test_an_atari_game_has_the_section_of_all_atari_games(tmp_path):
+    pytest.importorskip("ale_py")
+    with pytest.warns(UserWarning, match="its section atari is used"):
+        assert section(tmp_path, "{atari: {gamma: 0.8}, default: {gamma: 0.7}}", "ALE/Pong-v5") == {"gamma": 0.8}
+
+
+def test_aliases_that_multiply_are_refused(tmp_path):
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+    for text in ("\n".join([*lines, "Pendulum-v1: {net_arch: *a11}"]), "Pendulum-v1: &a [*a]"):
+        with pytest.raises(InvalidArgumentError, match="conf.*expand"):
+            section(tmp_path, text)
+
+
+def test_tuned_is_the_command_lines_model_in_a_script():
+    model = TRPO.tuned("Pendulum-v1", seed=1, n_steps=64)
+    assert (model.config.gamma, model.config.n_steps, model.seed) == (0.9, 64, 1)
+    assert TRPO.tuned("Pendulum-v1", gamma=0.5).config.gamma == 0.5
+    with pytest.raises(InvalidArgumentError, match="Swimmer-v5.*CartPole-v1"):
+        TRPO.tuned("CartPole-v1")
 
 
 def test_train_with_a_file(conf, tmp_path):
@@ -74,10 +159,10 @@ def test_options_come_before_the_file_and_params_before_everything(conf, tmp_pat
 
 
 def test_the_shipped_settings_are_where_a_training_begins(tmp_path):
-    assert shipped_hyperparameters("Swimmer-v5") == {
+    assert tuned_hyperparameters("Swimmer-v5") == {
         "total_timesteps": 1_000_000, "gamma": 0.9999, "kl_reduction": "mean",
     }  # fmt: skip
-    assert shipped_hyperparameters("CartPole-v1") == {}
+    assert tuned_hyperparameters("CartPole-v1") == {}
     gammas = []
     for name, options in (("a", []), ("b", ["--no-tuned"]), ("c", ["--gamma", "0.5"])):
         out = tmp_path / name
@@ -153,7 +238,10 @@ def test_nothing_is_evaluated(text, capfd):
         ("Other: {}", "conf"),
         ("Pendulum-v1: {net_arch: 3}", "net_arch"), ("Pendulum-v1: {gamma: 3}", "gamma"),
         ("!!python/object:os.system {}", "conf"),
-        ("Pendulum-v1: {policy: CnnPolicy}", "policy"),
+        ("Pendulum-v1: {frame_stack: 4}", "frame_stack"), ("Pendulum-v1: {gama: 0.9}", "did you mean gamma?"),
+        ("Pendulum-v1: {env_kwargs: 3}", "env_kwargs"), ("Pendulum-v0: {}", "did you mean Pendulum-v0?"),
+        ("Pendulum-v1: {activation_fn: nn.GELU}", "activation_fn"), ("3", "conf"),
+        ("Pendulum-v1: {normalize: {nonsense: 1}}", "normalize.nonsense"),
     ],
 )  # fmt: skip
 def test_misuse_exits_with_2(content, message, tmp_path, capsys):

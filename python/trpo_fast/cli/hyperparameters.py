@@ -1,51 +1,87 @@
-"""Hyperparameter files in the format of RL Baselines3 Zoo: YAML, one section per environment.
+"""Files of RL Baselines3 Zoo (YAML, one section per environment), with the meaning that they have there."""
 
-Read with ``yaml.safe_load``. Python-like text, such as ``dict(net_arch=[64, 64], activation_fn=nn.Tanh)`` and
-``lin_0.001``, is parsed with a whitelist. Nothing is evaluated.
-"""
-
-import ast
-from dataclasses import fields
+import warnings
 from pathlib import Path
 from typing import Any
 
-import yaml
+import gymnasium as gym
 
-from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.policies.factory import POLICY_KWARGS, activation_name
-from trpo_fast.schedules import AdaptiveRadius, LinearSchedule
-from trpo_fast.validation import check_real, describe
+from trpo_fast.storage.hyperparameters import parse_setting, read_sections
+from trpo_fast.storage.literals import parse_value
+from trpo_fast.validation import describe, suggestion
 
-SHIPPED = Path(__file__).parent / "hyperparameters.yml"
-COMMAND = ("n_envs", "normalize_observations", "use_masking", "dtype")
+# What sb3-contrib's TRPO does where a section says nothing, if it differs from the defaults of TRPOConfig.
+ZOO_DEFAULTS = {
+    "kl_reduction": "mean",
+    "step_norm": "damped",
+    "normalize_observations": False,
+    "normalize_reward": False,
+    "normalize_returns": False,
+    "log_std_init": 0.0,
+}
+WRAPPERS = "wrappers are not applied; register an environment that has them, and train it as MODULE:ID"
+POLICIES = ("MlpPolicy", "MultiInputPolicy")
+LEFT_OUT = {
+    "use_sde": "there is no state-dependent exploration; exploration noise is independent from step to step",
+    "env_wrapper": WRAPPERS,
+    "vec_env_wrapper": WRAPPERS,
+    "callback": "callbacks are passed to learn in a script",
+    "monitor_kwargs": "monitor.csv has the columns r, l and t",
+    "device": "trpo_fast runs on CPUs",
+    "tensorboard_log": "the option --tensorboard names the folder",
+    "verbose": "the option -v prints more",
+    "vec_env_kwargs": "the option --n-workers steps environments in processes",
+    "vec_env_class": "the option --n-workers steps environments in processes",
+    "rollout_buffer_class": "rollouts are stored by trpo_fast",
+    "rollout_buffer_kwargs": "rollouts are stored by trpo_fast",
+    "policy": f"the policies are {' and '.join(POLICIES)}, which are the same",
+}
+POLICY_LEFT_OUT = {
+    "optimizer_class": "the critic is fitted by Adam",
+    "optimizer_kwargs": "the critic is fitted by Adam",
+    "features_extractor_class": "observations are flattened",
+    "features_extractor_kwargs": "observations are flattened",
+    "share_features_extractor": "policy and critic share no parameters",
+    "normalize_images": "images are not supported",
+    "full_std": LEFT_OUT["use_sde"],
+    "use_expln": LEFT_OUT["use_sde"],
+    "squash_output": "in Stable-Baselines3 it belongs to state-dependent exploration; squash bounds Box actions here",
+}
+NORMALIZE_LEFT_OUT = {
+    "gamma": "the return is discounted by gamma",
+    "clip_obs": "observations are clipped at 10 standard deviations",
+    "clip_reward": "rewards are clipped at 10 standard deviations",
+    "epsilon": "it is 1e-8",
+    "training": "statistics are updated",
+    "norm_obs_keys": "all parts of an observation are normalised, except choices",
+}
+ONLY_DEFAULTS = {"clip_obs": 10.0, "clip_reward": 10.0, "epsilon": 1e-8, "training": True}
 
 
 def read_hyperparameters(path: Path, env_id: str) -> dict[str, Any]:
-    """The section ``env_id`` of a file as settings of ``trpo-fast train``: "total_timesteps", "net_arch", "gamma", ...
+    """The section of ``env_id`` in a file as settings of ``trpo-fast train``: "total_timesteps", "gamma", ...
+
+    As in the zoo, an environment without a section has that of ``atari`` (Atari games) or ``default``, and settings
+    that a section does not name are those of sb3-contrib. A warning names every key that is left out, and says why.
 
     Raises
     ------
     InvalidArgumentError
-        If the file cannot be read, has no such section, or has a setting that trpo-fast train does not have.
+        If the file cannot be read, has no such section, or has a key that is not a setting.
     """
     try:
-        sections = yaml.safe_load(path.read_text())
-        section = sections[env_id]
-    except (OSError, yaml.YAMLError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise InvalidArgumentError("conf", f"a YAML file with a section {env_id}", f"{path}: {error!r}") from error
-    if not isinstance(section, dict):
-        raise InvalidArgumentError("conf", f"settings in the section {env_id}", describe(section))
-    settings: dict[str, Any] = {}
-    for name, value in section.items():
+        sections = read_sections(path.read_text(encoding="utf-8"))
+    except (OSError, RecursionError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InvalidArgumentError("conf", "a YAML file of settings", f"{path}: {why}") from error
+    settings = dict(ZOO_DEFAULTS)
+    if sections is None:
+        _warn(f"{path} is empty: every setting has the value that it has in sb3-contrib")
+        return settings
+    for name, value in _section(path, sections, env_id).items():
         settings.update(_setting(str(name), value))
     return settings
-
-
-def shipped_hyperparameters(env_id: str) -> dict[str, Any]:
-    """The tuned settings of the package for ``env_id``; empty for most environments."""
-    sections = yaml.safe_load(SHIPPED.read_text())
-    return read_hyperparameters(SHIPPED, env_id) if env_id in sections else {}
 
 
 def parse_params(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -65,66 +101,63 @@ def parse_params(pairs: tuple[str, ...]) -> dict[str, Any]:
     return settings
 
 
+def _section(path: Path, sections: Any, env_id: str) -> dict[Any, Any]:
+    """The section of ``env_id``, or the one that stands for it."""
+    if not isinstance(sections, dict):
+        raise InvalidArgumentError("conf", "a YAML file of sections, one per environment", describe(sections))
+    own = [name for name in (env_id, env_id.rpartition(":")[2]) if name in sections]
+    others = ["atari"] if _is_atari(env_id) else []
+    name = next((name for name in [*own, *others, "default"] if name in sections), None)
+    nearest = suggestion(env_id, map(str, sections))
+    if name is None:
+        raise InvalidArgumentError("conf", f"a YAML file with a section {env_id}{nearest}", str(path))
+    if not own:
+        _warn(f"{path} has no section {env_id}{nearest}: its section {name} is used")
+    if not isinstance(sections[name], dict | None):
+        raise InvalidArgumentError("conf", f"settings in the section {name}", describe(sections[name]))
+    return sections[name] or {}
+
+
+def _is_atari(env_id: str) -> bool:
+    spec = gym.registry.get(env_id)
+    return spec is not None and "AtariEnv" in str(spec.entry_point)
+
+
 def _setting(name: str, value: Any) -> dict[str, Any]:
-    """One entry of a section as settings."""
-    if isinstance(value, str):
+    """One entry of a section as settings, or a warning and no settings."""
+    if isinstance(value, str) and (name not in LEFT_OUT or name == "use_sde"):
         value = parse_value(name, value)
-    if name == "n_timesteps":
-        return {"total_timesteps": int(check_real(name, value, at_least=1.0))}
-    if name == "policy" and value in ("MlpPolicy", "MultiInputPolicy"):
+    if name == "frame_stack" and value not in (None, 1):
+        raise InvalidArgumentError(name, "no stacked frames (trpo_fast cannot stack them yet)", describe(value))
+    if value is None or name in ("frame_stack", "sde_sample_freq") or (name == "use_sde" and value is False):
         return {}
-    if name == "normalize":
-        of = value if isinstance(value, dict) else {"norm_obs": bool(value), "norm_reward": bool(value)}
-        names = {"normalize_observations": "norm_obs", "normalize_reward": "norm_reward"}
-        return {ours: of.get(theirs, True) for ours, theirs in names.items()}
+    if name == "policy" and value in POLICIES:
+        return {}
+    if name in LEFT_OUT:
+        return _left_out(name, value, LEFT_OUT[name])
+    if name == "env_kwargs":
+        if not isinstance(value, dict):
+            raise InvalidArgumentError(name, "a dict", describe(value))
+        return {name: tuple(f"{key}:{part!r}" for key, part in value.items())}
+    if name == "sub_sampling_factor" and value != 1:
+        _warn(f"sub_sampling_factor {value}: it thins the Fisher matrix only; in sb3-contrib the gradient too")
+    if name == "normalize" and isinstance(value, dict):
+        for key in value.keys() - {"norm_obs", "norm_reward"}:
+            if key not in NORMALIZE_LEFT_OUT:
+                raise InvalidArgumentError(f"normalize.{key}", "an argument of VecNormalize", describe(value[key]))
+            if key == "gamma" or value[key] != ONLY_DEFAULTS.get(key):
+                _left_out(f"normalize.{key}", value[key], NORMALIZE_LEFT_OUT[key])
     if name == "policy_kwargs" and isinstance(value, dict):
-        return {key: part for each in value for key, part in _setting(each, value[each]).items()}
-    if name == "activation_fn":
-        return {name: activation_name(value) if not isinstance(value, str) else value.rpartition(".")[2].lower()}
-    if name == "net_arch":
-        if isinstance(value, dict) and value.keys() == {"pi", "vf"}:
-            return {"net_arch": tuple(value["pi"]), "net_arch_vf": tuple(value["vf"])}
-        if isinstance(value, list | tuple) and all(isinstance(width, int) for width in value):
-            return {"net_arch": tuple(value)}
-        raise InvalidArgumentError(name, "a list of widths, or dict(pi=..., vf=...) of lists", describe(value))
-    if name in (*POLICY_KWARGS, *COMMAND) or name in {f.name for f in fields(TRPOConfig)}:
-        return {name: value}
-    raise InvalidArgumentError(name, "a setting of trpo-fast train", describe(value))
+        for key in value.keys() & POLICY_LEFT_OUT.keys():
+            _left_out(f"policy_kwargs.{key}", value[key], POLICY_LEFT_OUT[key])
+        value = {key: part for key, part in value.items() if key not in POLICY_LEFT_OUT}
+    return parse_setting(name, value)
 
 
-def parse_value(name: str, text: str) -> Any:
-    """The value of a literal, a ``dict(name=value, ...)`` of literals, a schedule ``lin_0.001``, or a name as text.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If ``text`` is any other Python code.
-    """
-    for prefix, schedule in (("lin_", LinearSchedule), ("adaptive_", AdaptiveRadius)):
-        if text.startswith(prefix):
-            try:
-                return schedule(float(text[len(prefix) :]))
-            except ValueError as error:
-                raise InvalidArgumentError(name, f"{prefix} and a number", repr(text)) from error
-    try:
-        return _literal(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, TypeError, ValueError, MemoryError, RecursionError) as error:
-        if text.replace("_", "").replace("-", "").isalnum():  # a plain word
-            return text
-        raise InvalidArgumentError(name, "a literal, dict(...), lin_NUMBER or a name", repr(text)) from error
+def _left_out(name: str, value: Any, reason: str) -> dict[str, Any]:
+    _warn(f"{name}: {str(value)[:60]} is left out: {reason}")
+    return {}
 
 
-def _literal(node: ast.expr) -> Any:
-    match node:
-        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords) if all(k.arg for k in keywords):
-            return {str(k.arg): _literal(k.value) for k in keywords}
-        case ast.Dict(keys=keys, values=values):
-            return {_literal(k): _literal(v) for k, v in zip(keys, values, strict=True) if k is not None}
-        case ast.List(elts=items) | ast.Tuple(elts=items):
-            return [_literal(item) for item in items]
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=ast.Name(id="nn"), attr=name):
-            return name
-        case _:
-            return ast.literal_eval(node)
+def _warn(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=3)

@@ -12,7 +12,7 @@ from trpo_fast.callbacks.base import BaseCallback
 from trpo_fast.callbacks.checkpoint import CheckpointCallback
 from trpo_fast.callbacks.evaluation import EvalCallback
 from trpo_fast.cli.env_kwargs import parse_env_kwargs
-from trpo_fast.cli.hyperparameters import parse_params, read_hyperparameters, shipped_hyperparameters
+from trpo_fast.cli.hyperparameters import parse_params, read_hyperparameters
 from trpo_fast.cli.settings import SETTINGS, write_settings
 from trpo_fast.config import TRPOConfig
 from trpo_fast.environments.make import factories_of
@@ -21,6 +21,7 @@ from trpo_fast.learner import TRPO
 from trpo_fast.monitoring.csv_files import CSVFile, MonitorFile
 from trpo_fast.policies.policy import LOG_STD_INIT
 from trpo_fast.storage.checkpoints import Checkpoints
+from trpo_fast.storage.hyperparameters import tuned_hyperparameters
 from trpo_fast.validation import check_integer
 
 
@@ -125,7 +126,7 @@ class Train:
         """The command with the settings of its --conf file, or of the package, instead of defaults."""
         if self.conf is not None:
             return self.with_settings(read_hyperparameters(self.conf, self.env_id))
-        return self.with_settings(shipped_hyperparameters(self.env_id)) if self.tuned else self
+        return self.with_settings(tuned_hyperparameters(self.env_id)) if self.tuned else self
 
     def with_settings(self, settings: dict[str, Any]) -> "Train":
         """The command with some settings replaced."""
