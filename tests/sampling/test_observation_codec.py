@@ -146,6 +146,82 @@ def test_values_outside_the_space_are_rejected(kind, value):
         TRPO("MlpPolicy", Sampling(space), **FAST).predict(value)
 
 
+def batch_of(space, n):
+    space.seed(0)
+    empty = gym.vector.utils.create_empty_array(space, n)
+    return gym.vector.utils.concatenate(space, [space.sample() for _ in range(n)], empty)
+
+
+ROWS_IN = r"rows in every part of a batch, got"
+UNEQUAL = {
+    "Dict, first": ("Dict", lambda b: {**b, "a": b["a"][:3]}, rf"3 {ROWS_IN} 4 rows in \['b'\]"),
+    "Dict, last": ("Dict", lambda b: {**b, "b": b["b"][:3]}, rf"4 {ROWS_IN} 3 rows in \['b'\]"),
+    "Tuple": ("Tuple", lambda b: (b[0], b[1], b[2][:1]), rf"4 {ROWS_IN} 1 rows in \[2\]"),
+    "nested": ("nested", lambda b: {**b, "z": b["z"][:2]}, rf"4 {ROWS_IN} 2 rows in \['z'\]"),
+    "no row": ("Dict", lambda b: {**b, "b": b["b"][:0]}, rf"4 {ROWS_IN} 0 rows in \['b'\]"),
+}
+
+
+@pytest.mark.parametrize("case", UNEQUAL)
+def test_parts_of_a_batch_have_equal_numbers_of_rows(case):
+    kind, shorten, message = UNEQUAL[case]
+    space = deepcopy(SPACES[kind])
+    batch = shorten(batch_of(space, 4))
+    with pytest.raises(InvalidArgumentError, match=f"observation: expected {message}"):
+        TRPO("MlpPolicy", (space, S.Discrete(2))).predict(batch)
+
+
+class LongPart(gym.vector.VectorWrapper):
+    """One part of every observation has a row too many."""
+
+    def reset(self, **arguments):
+        observations, infos = self.env.reset(**arguments)
+        return {**observations, "a": np.append(observations["a"], 0)}, infos
+
+
+def test_parts_of_a_vector_environments_batch_have_its_number_of_rows():
+    env = LongPart(SyncVectorEnv([lambda: Sampling(SPACES["Dict"])] * 2))
+    with pytest.raises(EnvironmentFaultError, match=rf"2 {ROWS_IN} 3 rows in \['a'\]"):
+        TRPO("MlpPolicy", env, **FAST).learn(60)
+
+
+GRID = S.Box(-np.inf, np.inf, (2, 3), np.float64)
+
+
+@pytest.mark.parametrize(
+    ("space", "change", "message"),
+    [
+        (GRID, lambda o: o[1].__setitem__(2, -np.inf), r"got -inf at index \(1, 2\)"),
+        (GRID, lambda o: o[0].__setitem__(1, 3e20), r"got 3e\+20 at index \(0, 1\)"),
+        (SPACES["Dict"], lambda o: o["b"][1].__setitem__(0, np.nan), r"got nan at index \(1, 0\) in \['b'\]"),
+        (SPACES["nested"], lambda o: o["x"][1]["y"].__setitem__((0, 1), np.inf), r"got inf .* in \['x'\]\[1\]\['y'\]"),
+        (SPACES["Dict"], lambda o: o.update(a=5), r"got 5 \(int\) in \['a'\]"),
+        (SPACES["Tuple"], None, r"got nan in \[1\]"),
+    ],
+)
+def test_the_value_that_is_wrong_is_named_with_its_place(space, change, message):
+    space = deepcopy(space)
+    model, observation = TRPO("MlpPolicy", (space, S.Discrete(2))), space.sample()
+    if change is None:
+        observation = observation[0], np.float32(np.nan), observation[2]
+    else:
+        change(observation)
+    with pytest.raises(InvalidArgumentError, match=message):
+        model.predict(observation)
+    with pytest.raises(EnvironmentFaultError, match=message):
+        TRPO("MlpPolicy", Sampling(space, spoil=observation), **FAST).learn(60)
+
+
+@pytest.mark.parametrize("kind", ["Dict", "Box"])
+def test_the_row_of_a_batch_that_is_wrong_is_named(kind):
+    space = S.Box(-9, 9, (2,)) if kind == "Box" else deepcopy(SPACES["Dict"])
+    batch = batch_of(space, 4)
+    (batch if kind == "Box" else batch["b"][:, 1])[2, 1] = np.nan
+    place = r"index \(2, 1\)$" if kind == "Box" else r"index \(1, 1\) in \['b'\] in row 2$"
+    with pytest.raises(InvalidArgumentError, match=f"got nan at {place}"):
+        TRPO("MlpPolicy", (space, S.Discrete(2))).predict(batch)
+
+
 @pytest.mark.parametrize(
     "space",
     [

@@ -137,13 +137,7 @@ def take_observation(
     """
     if codec.take(value, out):
         return out
-    if not isinstance(codec.space, gym.spaces.Box):
-        expected, got = f"an observation of {codec.space}", describe(value)
-    elif not isinstance(value, np.ndarray) or value.shape != codec.space.shape or value.dtype.kind not in "fiub":
-        expected, got = f"a real array of shape {codec.space.shape}", describe(value)
-    else:
-        worst = int(np.argmax(~(np.abs(out.ravel()) <= MAX_MAGNITUDE)))
-        expected, got = f"finite values of magnitude <= {MAX_MAGNITUDE:g}", f"{out.ravel()[worst]} at index {worst}"
+    expected, got = codec.fault(value)
     raise EnvironmentFaultError(env_index, step, field, expected, got)
 
 

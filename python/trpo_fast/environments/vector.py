@@ -157,6 +157,8 @@ def take_observations(
         raise EnvironmentFaultError(None, step, field, expected, describe(observations))
     try:
         items = list(codec.items(observations, len(out)))
+    except InvalidArgumentError as error:
+        raise EnvironmentFaultError(None, step, field, *error.args[1:]) from error
     except (IndexError, KeyError, TypeError) as error:
         expected = f"{len(out)} observations of {codec.space}"
         raise EnvironmentFaultError(None, step, field, expected, describe(observations)) from error

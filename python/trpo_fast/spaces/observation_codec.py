@@ -81,7 +81,20 @@ class ObservationCodec:
         return ObservationBuffer(np.empty((n_steps + 1, n_envs, *self.shape), self.dtype))
 
     def items(self, batch: Any, n: int) -> Iterator[Any]:
-        """Iterate over the n observations of a batch as vector environments return it: leaves are arrays (n, ...)."""
+        """Iterate over the n observations of a batch as vector environments return it: leaves are arrays (n, ...).
+
+        Raises
+        ------
+        InvalidArgumentError
+            If a part of the batch does not have n rows.
+        IndexError, KeyError, TypeError
+            If the batch lacks a part.
+        """
+        for leaf in self._leaves:
+            part = _at(batch, leaf.path)
+            if len(part) != n:
+                expected = f"{n} rows in every part of a batch"
+                raise InvalidArgumentError("observation", expected, f"{len(part)} rows{_place(leaf.path)}")
         for i in range(n):
             yield _item(self.space, batch, i)
 
@@ -102,17 +115,38 @@ class ObservationCodec:
         """
         if self._is_box:
             return self._box_rows(observation)
+        expected = f"one of {self.space} or a batch of them"
         try:
             leaf = self._leaves[0]
             first = _at(observation, leaf.path)
             is_batch = np.ndim(first) == len(leaf.space.shape or ()) + 1
             items = list(self.items(observation, len(first))) if is_batch else [observation]
-            rows = np.empty((len(items), self.size))
-            if items and all(self._take(item, row) for item, row in zip(items, rows, strict=True)):
-                return rows, is_batch
+        except InvalidArgumentError:
+            raise
         except (IndexError, KeyError, TypeError, ValueError):
-            pass
-        raise InvalidArgumentError("observation", f"one of {self.space} or a batch of them", describe(observation))
+            items = []
+        if not items:
+            raise InvalidArgumentError("observation", expected, describe(observation))
+        rows = np.empty((len(items), self.size))
+        for i, (item, row) in enumerate(zip(items, rows, strict=True)):
+            if not self._take(item, row):
+                raise InvalidArgumentError("observation", expected, self.fault(item)[1] + f" in row {i}" * is_batch)
+        return rows, is_batch
+
+    def fault(self, value: Any) -> tuple[str, str]:
+        """What ``take`` expects, and what it got, for a ``value`` that it does not take: the first wrong value."""
+        if self._is_box:
+            return _box_fault(self.space, value)
+        for leaf in self._leaves:
+            try:
+                part = _at(value, leaf.path)
+                if _take_leaf(leaf.space, part, np.empty(leaf.columns.stop - leaf.columns.start)):
+                    continue
+                got = _box_fault(leaf.space, np.asarray(part))[1] if isinstance(leaf.space, gym.spaces.Box) else None
+            except (IndexError, KeyError, TypeError, ValueError):
+                break
+            return f"an observation of {self.space}", (got or describe(part)) + _place(leaf.path)
+        return f"an observation of {self.space}", describe(value)
 
     def _box_rows(self, observation: Any) -> tuple[npt.NDArray[np.float64], bool]:
         shape = self.space.shape or ()
@@ -126,7 +160,9 @@ class ObservationCodec:
             raise InvalidArgumentError("observation", expected, describe(observation))
         kept = np.empty(array.shape)
         if not copy_if_fit(array, kept):
-            raise InvalidArgumentError("observation", f"magnitudes <= {MAX_MAGNITUDE:g}", describe(observation))
+            raise InvalidArgumentError(
+                "observation", f"finite values of magnitude <= {MAX_MAGNITUDE:g}", worst_of(array)
+            )
         features = kept.reshape(len(array) if is_batch else 1, self.num_features)
         if self.size == self.num_features:
             return features, is_batch
@@ -161,6 +197,24 @@ def copy_if_fit(values: Any, out: npt.NDArray[np.float64]) -> bool:
         return True
     is_real = isinstance(values, np.ndarray) and values.shape == out.shape and values.dtype.kind in "fiub"
     return is_real and core.copy_if_fit(values.astype(np.float64, order="C"), out)
+
+
+def worst_of(values: npt.NDArray[Any]) -> str:
+    """The first of ``values`` that is not finite or of magnitude above 1e18, and its index."""
+    with np.errstate(over="ignore"):  # of a long double
+        is_bad = ~(np.abs(values.astype(np.float64)) <= MAX_MAGNITUDE)
+    index = tuple(int(i) for i in np.argwhere(is_bad)[0])
+    return f"{values[index]}" + (f" at index {index[0] if len(index) == 1 else index}" if index else "")
+
+
+def _box_fault(space: gym.Space[Any], value: Any) -> tuple[str, str]:
+    if not isinstance(value, np.ndarray) or value.shape != space.shape or value.dtype.kind not in "fiub":
+        return f"a real array of shape {space.shape}", describe(value)
+    return f"finite values of magnitude <= {MAX_MAGNITUDE:g}", worst_of(value)
+
+
+def _place(path: tuple[Any, ...]) -> str:
+    return " in " + "".join(f"[{key!r}]" for key in path) if path else ""
 
 
 def _parts(space: gym.Space[Any], path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], gym.Space[Any]]]:
