@@ -7,7 +7,7 @@
 """
 
 from trpo_fast._core.diagnostics import show_config
-from trpo_fast._core.threads import get_num_threads, set_num_threads, use_environment_variable
+from trpo_fast._core.threads import get_num_threads, set_num_threads, use_default
 from trpo_fast._version import __version__
 from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import (
@@ -85,4 +85,4 @@ __all__ = [
     "trpo_update",
 ]
 
-use_environment_variable()
+use_default()

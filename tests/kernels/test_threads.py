@@ -25,6 +25,7 @@ from trpo_fast import (
     set_num_threads,
     trpo_update,
 )
+from trpo_fast._core.cpu_quota import cpu_quota
 from trpo_fast._core.modules import kernels
 
 THREAD_COUNTS = (1, 2, 3, 4, 7)
@@ -146,7 +147,7 @@ def test_the_environment_variable_is_checked(value):
 def test_affinity_is_the_default():
     one = min(os.sched_getaffinity(0))
     assert output(f"import os; os.sched_setaffinity(0, {{{one}}}); {GET}", TRPO_FAST_NUM_THREADS="") == "1"
-    assert output(GET, TRPO_FAST_NUM_THREADS="") == str(min(len(os.sched_getaffinity(0)), 256))
+    assert output(GET, TRPO_FAST_NUM_THREADS="") == str(min(len(os.sched_getaffinity(0)), cpu_quota() or 256))
 
 
 WITHOUT_MEMORY_FOR_THREADS = """
