@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ from trpo_fast.training.loop import train
 from trpo_fast.training.state import TrainingState
 from trpo_fast.training.stepwise import StepwiseTraining
 from trpo_fast.training.streams import Streams
-from trpo_fast.validation import check_choice, check_integer, describe
+from trpo_fast.validation import check_choice, check_integer, check_path, describe
 
 
 class TRPO(StepwiseTraining):
@@ -158,7 +157,7 @@ class TRPO(StepwiseTraining):
         self.verbose = check_integer("verbose", verbose, at_least=0)
         self.sinks: list[Sink] = []
         self.logger = Logger()
-        self.tensorboard_log = None if tensorboard_log is None else Path(tensorboard_log)
+        self.tensorboard_log = None if tensorboard_log is None else check_path("tensorboard_log", tensorboard_log)
         check_integer("stats_window_size", stats_window_size, at_least=1)
         if not isinstance(policy_kwargs, dict | None):
             raise InvalidArgumentError("policy_kwargs", "a dict", describe(policy_kwargs))
@@ -452,7 +451,7 @@ class TRPO(StepwiseTraining):
         Parameters
         ----------
         path : path
-            ".safetensors" is appended if it has no suffix.
+            ".safetensors" is appended if it has no suffix of letters. Its folder is created if missing.
         previous : path, optional
             Where to keep the file that ``path`` replaces.
 

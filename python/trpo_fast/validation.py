@@ -3,7 +3,9 @@
 import difflib
 import math
 import numbers
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,6 +81,30 @@ def check_flag(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise InvalidArgumentError(name, "True or False", describe(value))
     return bool(value)
+
+
+def check_path(name: str, value: Any) -> Path:
+    """A user's path, text or an ``os.PathLike``, as a Path with "~" expanded. Every path of a user passes here.
+
+    Names are kept whole: what follows their last dot is part of the name, unless it is a suffix that we ask for.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``value`` is of another type (an open file, a number, bytes), or no path can be like that.
+    """
+    expected = "a path, as text or os.PathLike"
+    try:
+        text = os.fspath(value)
+    except TypeError:
+        raise InvalidArgumentError(name, expected, describe(value)) from None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidArgumentError(name, expected, describe(value))
+    try:
+        os.fsencode(text)
+        return Path(text).expanduser()
+    except (UnicodeEncodeError, RuntimeError) as error:  # half a character; "~somebody" who does not exist
+        raise InvalidArgumentError(name, expected, f"{text!r}: {error}") from None
 
 
 def float_dtype(name: str, value: Any) -> np.dtype[Any]:

@@ -1,9 +1,9 @@
 """A callback that saves the model at regular intervals."""
 
-from pathlib import Path
+import os
 
 from trpo_fast.callbacks.base import BaseCallback
-from trpo_fast.validation import check_integer
+from trpo_fast.validation import check_integer, check_path
 
 
 class CheckpointCallback(BaseCallback):
@@ -28,10 +28,12 @@ class CheckpointCallback(BaseCallback):
         If ``save_freq`` is below 1.
     """
 
-    def __init__(self, save_freq: int, save_path: str | Path, name_prefix: str = "rl_model", verbose: int = 0) -> None:
+    def __init__(
+        self, save_freq: int, save_path: str | os.PathLike[str], name_prefix: str = "rl_model", verbose: int = 0
+    ) -> None:
         super().__init__(verbose)
         self.save_freq = check_integer("save_freq", save_freq, at_least=1)
-        self.save_path = Path(save_path)
+        self.save_path = check_path("save_path", save_path)
         self.name_prefix = name_prefix
 
     def _on_training_start(self) -> None:
@@ -42,5 +44,5 @@ class CheckpointCallback(BaseCallback):
 
     def _on_step(self) -> bool:
         if self.n_calls % self.save_freq == 0:
-            self.model.save(self.save_path / f"{self.name_prefix}_{self.num_timesteps}_steps")
+            self.model.save(self.save_path / f"{self.name_prefix}_{self.num_timesteps}_steps.safetensors")
         return True

@@ -1,6 +1,6 @@
 """Callbacks that evaluate the policy during training."""
 
-from pathlib import Path
+import os
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from trpo_fast.callbacks.base import BaseCallback
 from trpo_fast.environments.make import EnvLike, make_environments
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.sampling.evaluation import evaluate_environments
-from trpo_fast.validation import check_integer, check_real, describe
+from trpo_fast.validation import check_integer, check_path, check_real, describe
 
 _EVALUATIONS = "evaluations.npz"
 
@@ -57,8 +57,8 @@ class EvalCallback(BaseCallback):
         callback_after_eval: BaseCallback | None = None,
         n_eval_episodes: int = 5,
         eval_freq: int = 10_000,
-        log_path: str | Path | None = None,
-        best_model_save_path: str | Path | None = None,
+        log_path: str | os.PathLike[str] | None = None,
+        best_model_save_path: str | os.PathLike[str] | None = None,
         deterministic: bool = True,
         verbose: int = 1,
         *,
@@ -73,8 +73,10 @@ class EvalCallback(BaseCallback):
                 child.parent = self
         self.n_eval_episodes = check_integer("n_eval_episodes", n_eval_episodes, at_least=1)
         self.eval_freq = check_integer("eval_freq", eval_freq, at_least=1)
-        self.log_path = None if log_path is None else Path(log_path)
-        self.best_model_save_path = None if best_model_save_path is None else Path(best_model_save_path)
+        self.log_path = None if log_path is None else check_path("log_path", log_path)
+        self.best_model_save_path = (
+            None if best_model_save_path is None else check_path("best_model_save_path", best_model_save_path)
+        )
         self.deterministic = deterministic
         self.seed = seed
         self.best_mean_reward = self.last_mean_reward = -float("inf")

@@ -9,8 +9,8 @@ from trpo_fast.export.deployment import Deployment
 from trpo_fast.export.golden import golden_vectors, write_golden_json
 from trpo_fast.export.sources import write_c, write_cpp
 from trpo_fast.export.structured import write_json, write_onnx
-from trpo_fast.storage.policy_file import existing_path
-from trpo_fast.validation import check_choice
+from trpo_fast.storage.policy_file import SUFFIX, existing_path
+from trpo_fast.validation import check_choice, check_path
 
 SUFFIXES = {"onnx": ".onnx", "c": ".c", "cpp": ".hpp", "json": ".json"}
 
@@ -32,7 +32,8 @@ def export_policy(
     model : path
         A file that ``TRPO.save`` or ``save_policy`` wrote.
     path : path, optional
-        Where to; its stem is the name in C and C++. Beside the model, with the format's suffix, if not given.
+        Where to; its stem is the name in C and C++. Beside the model, with the format's suffix, if not given. Its
+        folder is created if missing.
     format : {"onnx", "c", "cpp", "json"}
         ONNX (input ``obs``, output ``actions``; needs the ``export`` extra); C99 that needs ``tanhf`` and ``expf``
         alone; constants for ``trpo_fast/fixed_policy.hpp``; the numbers as JSON.
@@ -58,10 +59,11 @@ def export_policy(
     check_choice("format", format, tuple(SUFFIXES))
     source = existing_path(model)
     deployment = Deployment.load(source, observation_names, action_names)
-    target = source.with_suffix(SUFFIXES[format]) if path is None else Path(path)
+    target = source.with_name(_stem(source) + SUFFIXES[format]) if path is None else check_path("path", path)
     if target.suffix != SUFFIXES[format]:
         raise InvalidArgumentError("path", f"a file that ends with {SUFFIXES[format]}", repr(target.name))
     golden = golden_vectors(deployment)
+    target.parent.mkdir(parents=True, exist_ok=True)
     if format == "c":
         return write_c(deployment, golden, target)
     if format == "cpp":
@@ -71,3 +73,8 @@ def export_policy(
     else:
         write_json(deployment, target)
     return [target, write_golden_json(golden, target)]
+
+
+def _stem(source: Path) -> str:
+    """The name of a file without the suffix that saving gave it; any other dot is part of the name."""
+    return source.name.removesuffix(SUFFIX).removesuffix(".zip")

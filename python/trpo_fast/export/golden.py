@@ -70,5 +70,5 @@ def write_golden_json(golden: Golden, exported: Path) -> Path:
     """Golden vectors beside an exported policy: STEM_test.json."""
     path = exported.with_name(f"{exported.stem}_test.json")
     vectors = {"tolerance": TOLERANCE, "observations": golden.observations.tolist(), "actions": golden.actions.tolist()}
-    path.write_text(json.dumps(vectors) + "\n")
+    path.write_text(json.dumps(vectors) + "\n", encoding="utf-8")
     return path

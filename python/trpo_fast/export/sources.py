@@ -55,7 +55,7 @@ def write_c(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
     values["decide"] = Template(DECIDE[form.action_kind + ("_squashed" if form.squash else "")]).substitute(values)
     header, test = path.with_suffix(".h"), path.with_name(f"{path.stem}_test.c")
     for target, template in ((path, C_SOURCE), (header, C_HEADER), (test, C_TEST)):
-        target.write_text(Template(template).substitute(values))
+        target.write_text(Template(template).substitute(values), encoding="utf-8")
     return [path, header, test]
 
 
@@ -79,7 +79,7 @@ def write_cpp(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
     }
     test = path.with_name(f"{path.stem}_test.cpp")
     for target, template in ((path, CPP_HEADER), (test, CPP_TEST)):
-        target.write_text(Template(template).substitute(values))
+        target.write_text(Template(template).substitute(values), encoding="utf-8")
     return [path, test]
 
 

@@ -32,7 +32,7 @@ def write_json(deployment: Deployment, path: Path) -> None:
         **{key: [str(float(v)) for v in getattr(form, key)] for key in ("low", "high")},  # "inf" is no JSON
         "std": d.std.tolist(),
     }
-    path.write_text(json.dumps(content, allow_nan=False) + "\n")
+    path.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_onnx(deployment: Deployment, path: Path) -> None:

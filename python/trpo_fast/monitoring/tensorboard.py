@@ -44,6 +44,8 @@ class TensorBoard:
 
 def free_folder(parent: Path, name: str, *, go_on: bool) -> Path:
     """The folder parent/name_k, as SB3 names it: with the next free k, or with the latest one if ``go_on``."""
-    numbers = [int(p.name.rpartition("_")[2]) for p in parent.glob(f"{name}_*") if p.name.rpartition("_")[2].isdigit()]
-    latest = max(numbers, default=0)
-    return parent / f"{name}_{latest if go_on and latest else latest + 1}"
+    wanted = parent / name  # whose name may hold folders, and what a pattern would give a meaning
+    names = [path.name for path in wanted.parent.iterdir()] if wanted.parent.is_dir() else []
+    ends = [other.removeprefix(f"{wanted.name}_") for other in names if other.startswith(f"{wanted.name}_")]
+    latest = max((int(end) for end in ends if end.isascii() and end.isdigit()), default=0)
+    return wanted.with_name(f"{wanted.name}_{latest if go_on and latest else latest + 1}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from trpo_fast.errors import PolicyFileError
 from trpo_fast.protocols import Metrics, Model
 from trpo_fast.storage.policy_file import load_policy_file
-from trpo_fast.validation import check_integer
+from trpo_fast.validation import check_integer, check_path
 
 NAME = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.previous.safetensors"
@@ -35,7 +35,7 @@ class Checkpoints:
 
     def __init__(self, model: Model, folder: str | os.PathLike[str], every: int) -> None:
         self._model = model
-        self._folder = Path(folder)
+        self._folder = check_path("folder", folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._every = check_integer("every", every, at_least=1)
         self._saved_at = model.num_timesteps
@@ -64,7 +64,7 @@ def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
         If all checkpoints in the folder are damaged.
     """
     damage: PolicyFileError | None = None
-    for path in (Path(folder) / NAME, Path(folder) / PREVIOUS):
+    for path in (check_path("folder", folder) / name for name in (NAME, PREVIOUS)):
         try:
             load_policy_file(path)
         except FileNotFoundError:

@@ -54,7 +54,7 @@ def save_policy(path: str | os.PathLike[str], policy: Policy, theta: npt.NDArray
     """Write ``policy`` with ``theta`` (P,) for ``load_policy``, the C++ runtime and ``trpo-fast export``.
 
     For loops of your own; ``TRPO.save`` also writes what learning needs to go on, without which ``TRPO.load`` refuses
-    a file. ".safetensors" is added to a path without a suffix.
+    a file. ".safetensors" is added to a path without a suffix of letters, and its folder is created if missing.
 
     Raises
     ------

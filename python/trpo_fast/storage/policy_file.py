@@ -18,8 +18,8 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
-from trpo_fast.errors import PolicyFileError
-from trpo_fast.validation import describe, is_shape
+from trpo_fast.errors import InvalidArgumentError, PolicyFileError
+from trpo_fast.validation import check_path, describe, is_shape
 
 SUFFIX = ".safetensors"
 FORMAT = "trpo_fast.policy"
@@ -87,15 +87,17 @@ def load_policy_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
 
 def existing_path(path: str | os.PathLike[str]) -> Path:
     """``path``; if there is no such file, with the suffix added, or with SB3's, which its CheckpointCallback adds."""
-    exact = Path(path)
+    exact = check_path("path", path)
     ours, sb3s = (exact.with_name(exact.name + suffix) for suffix in (SUFFIX, ".zip"))
     return exact if exact.is_file() else sb3s if sb3s.is_file() and not ours.is_file() else ours
 
 
 def target_path(path: str | os.PathLike[str]) -> Path:
-    """``path`` itself if it has a suffix, else with ours."""
-    exact = Path(path)
-    return exact if exact.suffix else exact.with_name(exact.name + SUFFIX)
+    """``path`` itself if it has a suffix, else with ours. A suffix is of letters: the name "lr_0.001" has none."""
+    exact = check_path("path", path)
+    if not exact.name:
+        raise InvalidArgumentError("path", "the name of a file", describe(path))
+    return exact if exact.suffix[1:].isalpha() else exact.with_name(exact.name + SUFFIX)
 
 
 def _header(content: bytes, path: Path | None) -> dict[str, Any]:
@@ -180,7 +182,9 @@ def _signed_metadata(content: bytes, path: Path | None = None) -> tuple[int, dic
 
 
 def _write_atomically(path: Path, content: bytes, previous: Path | None) -> None:
-    """Temporary file, fsync, rename, fsync of the directory."""
+    """Temporary file, fsync, rename, fsync of the directory. Parents are made, and a symbolic link is followed."""
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
