@@ -33,16 +33,22 @@ void for_each_row_block(Index begin, Index end, Function&& f) {
 
 }  // namespace detail
 
+// What is done with a register block of results, from `row` and `column` on, before it is stored: nothing.
+struct AsComputed {
+  template <class Block>
+  void operator()(Block& /*block*/, Index /*row*/, Index /*column*/) const {}
+};
+
 // y = bias + A1 B1 + A2 B2. The bias is the first row of B1's panels, if they have one more than `depth`; A2 B2 is left
 // out where A2 is null. Every element has kChains partial sums (RegisterBlock); the more of them, the fewer rows are
 // computed at a time.
-template <int kChains, class Scalar>
+template <int kChains, class Scalar, class Finish = AsComputed>
 void multiply(Index rows,
               Index columns,                        // n
               const MatrixProduct<Scalar>& first,   // A1 B1
               const MatrixProduct<Scalar>& second,  // A2 B2
-              const Panel<Scalar>& y                // (rows, n)
-) {
+              const Panel<Scalar>& y,               // (rows, n)
+              const Finish& finish = {}) {
   for_each_panel<Scalar>(columns, [&](auto shape, Index column) {
     using Shape = decltype(shape);
     const Scalar* bias = first.b_rows > first.depth ? first.b + column * first.b_rows : nullptr;
@@ -55,6 +61,7 @@ void multiply(Index rows,
       if (b2 != nullptr) {
         block.accumulate(second.a + row * second.a_stride, second.a_stride, 1, b2, Shape::kWidth, second.depth);
       }
+      finish(block, row, column);
       block.store(const_cast<Scalar*>(y.data()) + row * y.outerStride() + column, y.outerStride());
     });
   });

@@ -49,6 +49,15 @@ class RegisterBlock {
     }
   }
 
+  // each packet = f(packet, row, first column)
+  template <class Function>
+  EIGEN_ALWAYS_INLINE void map(Function&& f) {
+    static_assert(Chains == 1, "elements that are complete are single sums");
+    TRPO_FAST_UNROLL for (int i = 0; i < Rows; ++i) {
+      TRPO_FAST_UNROLL for (int j = 0; j < Packets; ++j) c_[0][i][j] = f(c_[0][i][j], i, j * kLanes<Packet>);
+    }
+  }
+
   // packets of columns from c + i stride + j
   void store(Scalar* c, Index stride) const {
     TRPO_FAST_UNROLL for (int i = 0; i < Rows; ++i) {

@@ -59,14 +59,9 @@ class Dense final : public Layer<Scalar> {
 
   void jvp(const LayerBlock<Scalar>& block, const Scalar* dpacked, ConstPanel<Scalar> dx,
            Panel<Scalar> dy) const override {
-    // dz = x dW^T + db + dx W^T
+    // dz = x dW^T + db + dx W^T;   dy = phi'(z) dz
     const MatrixProduct<Scalar> moved{dx.data(), dx.outerStride(), block.packed, 1 + in_, in_};
-    multiply<1>(dy.rows(), out_, affine(block.x, dpacked), moved, dy);
-    // dy = phi'(z) dz
-    const ConstPanel<Scalar> kept = this->kept(block);
-    map_packets(dy, [&](auto phi, const RowPacket& dz, Index row, Index column) {
-      return times_derivative<phi>(dz, simd::ploadu<RowPacket>(at(kept, row, column)));
-    });
+    multiply<1>(dy.rows(), out_, affine(block.x, dpacked), moved, dy, TimesDerivative{activation_, kept(block)});
   }
 
   void vjp(const LayerBlock<Scalar>& block, Panel<Scalar> y_bar, Panel<Scalar> x_bar,
@@ -78,7 +73,9 @@ class Dense final : public Layer<Scalar> {
                        out_, packed_bar);
     // Reverse: z = x W^T + b, its x
     if (x_bar.data() != nullptr) {
-      multiply<1, Scalar>(y_bar.rows(), in_, {y_bar.data(), y_bar.outerStride(), block.reverse, out_, out_}, {}, x_bar);
+      const TimesDerivative unchanged{Activation::identity, kept(block)};  // so that it is the product of jvp
+      multiply<1, Scalar>(y_bar.rows(), in_, {y_bar.data(), y_bar.outerStride(), block.reverse, out_, out_}, {}, x_bar,
+                          unchanged);
     }
   }
 
@@ -90,10 +87,42 @@ class Dense final : public Layer<Scalar> {
     }
   }
 
+  // Multiplies a register block by phi'(z) before it is stored. The activation is chosen once per block, within the
+  // product, which would otherwise be compiled once per activation.
+  struct TimesDerivative {
+    Activation activation;
+    ConstPanel<Scalar> kept;
+
+    template <class Block>
+    EIGEN_ALWAYS_INLINE void operator()(Block& block, Index row, Index column) const {
+      switch (activation) {  // not with_activation: a block that a function receives leaves the registers
+        case Activation::identity:
+          return;
+        case Activation::tanh:
+          return apply<Activation::tanh>(block, row, column);
+        case Activation::relu:
+          return apply<Activation::relu>(block, row, column);
+        case Activation::elu:
+          return apply<Activation::elu>(block, row, column);
+        case Activation::silu:
+          return apply<Activation::silu>(block, row, column);
+      }
+    }
+
+   private:
+    template <Activation kActivation, class Block>
+    EIGEN_ALWAYS_INLINE void apply(Block& block, Index first_row, Index first_column) const {
+      block.map([&](const auto& dz, Index row, Index column) {
+        const Scalar* from = at(kept, first_row + row, first_column + column);
+        return times_derivative<kActivation>(dz, simd::ploadu<std::decay_t<decltype(dz)>>(from));
+      });
+    }
+  };
+
   using RowPacket = FullPacket<Scalar>;
 
   // y = f(phi, packet of y, row, column) for every packet, unless phi is the identity. The last packet of a row
-  // includes padding. (Within the products, each register block would be compiled once per activation.)
+  // includes padding. (Values of activations are too much code to be compiled into each register block.)
   template <class Function>
   void map_packets(const Panel<Scalar>& y, Function&& f) const {
     with_activation(activation_, [&](auto phi) {
