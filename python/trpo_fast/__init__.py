@@ -11,6 +11,7 @@ from trpo_fast._core.threads import get_num_threads, set_num_threads, use_defaul
 from trpo_fast._version import __version__
 from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import (
+    AlreadyTrainingError,
     EnvironmentFaultError,
     InvalidArgumentError,
     MissingExtraError,
@@ -41,6 +42,7 @@ from trpo_fast.update.report import UpdateReport, UpdateStatus
 __all__ = [
     "TRPO",
     "AdaptiveRadius",
+    "AlreadyTrainingError",
     "Batch",
     "CGResult",
     "CGStatus",

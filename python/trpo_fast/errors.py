@@ -62,6 +62,10 @@ class EnvironmentFaultError(TRPOFastError, RuntimeError):
         return f"{process}{where}, step {step}, {field}: expected {expected}, got {got}"
 
 
+class AlreadyTrainingError(TRPOFastError, RuntimeError):
+    """A model was asked to sample a rollout while it samples one: in a callback, an environment or another thread."""
+
+
 class PolicyFileError(TRPOFastError, ValueError):
     """A policy file is damaged, was not written by trpo_fast, or does not fit the environment."""
 

@@ -329,6 +329,8 @@ class TRPO(StepwiseTraining):
         ------
         InvalidArgumentError
             If an argument is invalid, or the model has no environments.
+        AlreadyTrainingError
+            If the model is learning already: in a callback, an environment or another thread.
         EnvironmentFaultError
             If an environment raises or returns invalid values. As after Ctrl-C, the learned state is that of the last
             update.
@@ -346,8 +348,7 @@ class TRPO(StepwiseTraining):
             "progress_bar": progress_bar,
         }
         training = self._training
-        with progress(total_timesteps, enabled=progress_bar) as bar:
-            training.begin(reset=reset_num_timesteps)
+        with progress(total_timesteps, enabled=progress_bar) as bar, training.session(reset=reset_num_timesteps):
             target = training.num_timesteps + total_timesteps
             hooks.init_callback(self)
             hooks.on_training_start({**arguments, "total_timesteps": target}, {})

@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 import gymnasium as gym
 import numpy.typing as npt
 
+from trpo_fast.environments.fingerprint import Fingerprint
 from trpo_fast.environments.interface import Trajectories
 from trpo_fast.errors import InvalidArgumentError, SnapshotError
 
@@ -42,6 +43,9 @@ class SpacesOnly:
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._state = state
+
+    def fingerprints(self) -> list[Fingerprint]:
+        return []
 
     def close(self) -> None:
         pass

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.environments.fingerprint import Fingerprint
 from trpo_fast.errors import EnvironmentFaultError
 from trpo_fast.spaces.observation_codec import MAX_MAGNITUDE, ObservationCodec
 from trpo_fast.spaces.observations import EncodedArray, ObservationBuffer
@@ -120,6 +121,9 @@ class Environments(Protocol):
         SnapshotError
             If ``state`` is not a state of such environments.
         """
+
+    def fingerprints(self) -> list[Fingerprint]:
+        """What can be compared to notice that somebody else moved these environments; empty if nobody else can."""
 
     def close(self) -> None:
         """Release the resources of the environments."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.environments import snapshots
+from trpo_fast.environments.fingerprint import Fingerprint, fingerprint
 from trpo_fast.environments.interface import Trajectories, check_flag, check_reward, take_observation
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.spaces.masks import ActionMasks
@@ -114,6 +115,9 @@ class SingleEnvironments:
         for env, its_state in zip(self._envs, states, strict=True):
             snapshots.restore(env, its_state)
         self._steps = state["steps"]
+
+    def fingerprints(self) -> list[Fingerprint]:
+        return [fingerprint(env) for env in self._envs]
 
     def close(self) -> None:
         for env in self._envs:

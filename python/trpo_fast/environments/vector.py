@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
+from trpo_fast.environments.fingerprint import Fingerprint, fingerprint
 from trpo_fast.environments.interface import Trajectories, check_reward, take_observation
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.spaces.masks import KEY, METHOD, ActionMasks
@@ -41,6 +42,9 @@ class UserVectorEnv:
 
     def set_state(self, state: dict[str, Any]) -> NoReturn:
         self.get_state()
+
+    def fingerprints(self) -> list[Fingerprint]:
+        return [fingerprint(self._env)]
 
     def close(self) -> None:
         self._env.close()

@@ -1,6 +1,9 @@
 """TrainingState: the mutable state of training, and how it is saved and resumed."""
 
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
-from trpo_fast.errors import PolicyFileError, ResumeWarning, SnapshotError
+from trpo_fast.environments.fingerprint import Fingerprint, Footprint
+from trpo_fast.errors import AlreadyTrainingError, PolicyFileError, ResumeWarning, SnapshotError
 from trpo_fast.policies.policy import Policy
 from trpo_fast.policies.state import ModelState
 from trpo_fast.policies.value_function import CriticState
@@ -78,7 +82,9 @@ class TrainingState:
         self.progress_remaining = 1.0
         self.report: UpdateReport | None = None
         self.metrics: Metrics = {}
-        self._not_resumed = ""  # why the open episodes of a file cannot be continued
+        self._not_resumed = ""  # why the open episodes of a file, or of the previous session, cannot be continued
+        self._sampling = threading.Lock()
+        self._footprint = Footprint()
         self._use_streams(streams, seed)
 
     def reseed(self, seed: int) -> None:
@@ -94,15 +100,45 @@ class TrainingState:
     def change_environments(self, environments: Any, sampler: Sampler) -> None:
         """Continue in other environments, which start new episodes."""
         self._environments = environments
+        self._footprint = Footprint()
         self.collector.sampler = sampler
         self.is_between_rollouts = self._is_seeded = False
 
-    def begin(self, *, reset: bool) -> None:
-        """Prepare for a rollout: reset the environments if asked to, or if open episodes cannot be continued."""
+    @contextmanager
+    def session(self, *, reset: bool) -> Iterator[None]:
+        """Context of a call that samples rollouts: one at a time.
+
+        The environments are reset first if asked to, or if their open episodes cannot be continued.
+
+        Raises
+        ------
+        AlreadyTrainingError
+            Within another session, of this or of another thread.
+        """
+        if not self._sampling.acquire(blocking=False):
+            raise AlreadyTrainingError("learn: expected a model that is not learning, got one that is (one at a time)")
+        try:
+            fingerprints = self._environments.fingerprints()
+            self._notice_others(fingerprints)
+            self._footprint.begin(fingerprints)
+            self._begin(reset=reset)
+            yield
+        finally:
+            self._footprint.end(self._environments.fingerprints())
+            self._sampling.release()
+
+    def _notice_others(self, fingerprints: list[Fingerprint]) -> None:
+        """Give up the open episodes if somebody else moved the environments since the latest session."""
+        moved = self._footprint.moved(fingerprints) if self.is_between_rollouts else None
+        if moved is not None:
+            self.is_between_rollouts = False
+            self._not_resumed = f"environment {moved} was stepped or reset outside of this training"
+
+    def _begin(self, *, reset: bool) -> None:
         if reset or not self.is_between_rollouts:
             if self._not_resumed and not reset:
                 text = f"training continues with new episodes: {self._not_resumed}"
-                warnings.warn(text, ResumeWarning, stacklevel=3)
+                warnings.warn(text, ResumeWarning, stacklevel=5)
             self._not_resumed = ""
             self.is_between_rollouts = False
             self.collector.reset(None if self._is_seeded else self._environment_seed)
@@ -158,6 +194,8 @@ class TrainingState:
             "rollouts": None,
             "environments": None,
         }
+        if not self._sampling.locked():
+            self._notice_others(self._environments.fingerprints())
         if not self.is_between_rollouts:
             return {**state, "not_resumable": self._not_resumed or "it was saved before or during an iteration"}
         try:

@@ -53,15 +53,17 @@ class StepwiseTraining:
 
         Raises
         ------
+        AlreadyTrainingError
+            If the model is sampling already: in a callback, an environment or another thread.
         EnvironmentFaultError
             If an environment raises or returns invalid values.
         InvalidArgumentError
             If the model has no environments.
         """
-        self._training.begin(reset=reset)
-        config = self.config.at(self.progress_remaining, self._training.model.radius)
-        rollout = self._training.collect(config, None)
-        self._training.is_between_rollouts = True
+        with self._training.session(reset=reset):
+            config = self.config.at(self.progress_remaining, self._training.model.radius)
+            rollout = self._training.collect(config, None)
+            self._training.is_between_rollouts = True
         return cast(Rollout, rollout)  # None comes from callbacks only
 
     def make_batch(self, rollout: Rollout) -> IterationBatch:

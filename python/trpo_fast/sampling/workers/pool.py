@@ -22,6 +22,7 @@ import cloudpickle
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.environments.fingerprint import Fingerprint
 from trpo_fast.environments.make import EnvFactory, make_from_factories
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.policies.policy import Actor, Policy
@@ -250,6 +251,10 @@ class ParallelSampler:
         for answer in self._ask("set_state", [({**state, "environments": share},) for share in shares]):
             if answer is not None:
                 raise SnapshotError(answer)
+
+    def fingerprints(self) -> list[Fingerprint]:
+        """See ``Environments.fingerprints``: nobody else reaches environments in workers."""
+        return []
 
     def close(self) -> None:
         """Close the environments and end the processes, within two seconds."""
