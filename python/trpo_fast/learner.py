@@ -444,9 +444,9 @@ class TRPO(StepwiseTraining):
     def save(self, path: str | os.PathLike[str], *, previous: str | os.PathLike[str] | None = None) -> None:
         """Write the model, and everything training needs to continue, to one checksummed safetensors file.
 
-        Between two rollouts (after ``learn``, or in a sink's ``write``) the file includes the state of the
-        environments, if it can be read (``trpo_fast.environments.snapshots``). Then
-        ``load(path, env).learn(n, reset_num_timesteps=False)`` is bit-identical to an uninterrupted run. See
+        The file includes the state of the environments, if it can be read (``trpo_fast.environments.snapshots``). Then
+        ``load(path, env).learn(n, reset_num_timesteps=False)`` is bit-identical to an uninterrupted run. During an
+        iteration (in a callback, from another thread, after Ctrl-C) the file holds the last whole iteration. See
         ``trpo_fast.storage.policy_file`` for the format.
 
         Parameters
@@ -462,7 +462,9 @@ class TRPO(StepwiseTraining):
             If the file cannot be written; an existing file stays unchanged.
         """
         kept = None if previous is None else target_path(previous)
-        save_policy_file(target_path(path), *model_content(self), previous=kept)
+        with self._training.lock:  # another thread may train
+            content = model_content(self)
+        save_policy_file(target_path(path), *content, previous=kept)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], env: EnvLike | Spaces | None = None, **kwargs: Any) -> "TRPO":

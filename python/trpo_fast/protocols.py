@@ -44,6 +44,10 @@ class Model(ActingModel, Protocol):
         """Number of transitions collected."""
 
     @property
+    def num_saved_timesteps(self) -> int:
+        """Number of transitions up to the end of the last whole iteration: what ``save`` writes."""
+
+    @property
     def num_steps(self) -> int:
         """Steps taken by each environment since training began."""
 
@@ -82,8 +86,8 @@ class StoredModel(Protocol):
         """Number of environments."""
 
     @property
-    def num_timesteps(self) -> int:
-        """Number of transitions collected."""
+    def num_saved_timesteps(self) -> int:
+        """Number of transitions up to the end of the last whole iteration."""
 
     @property
     def progress_remaining(self) -> float:

@@ -110,7 +110,7 @@ def test_checkpoint_callback(tmp_path):
         "model_30_steps.safetensors",
         "model_60_steps.safetensors",
     ]
-    assert TRPO.load(tmp_path / "a" / "model_30_steps").num_timesteps == 30
+    assert TRPO.load(tmp_path / "a" / "model_60_steps").num_timesteps == 40  # the last whole iteration
 
 
 def test_eval_callback(tmp_path):

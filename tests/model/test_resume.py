@@ -5,6 +5,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 import time
 import warnings
 
@@ -136,12 +137,87 @@ def test_other_environments_than_the_files(tmp_path):
             TRPO.load(tmp_path / "model", env).learn(100, reset_num_timesteps=False)
 
 
-def test_saved_during_a_rollout(tmp_path):
-    model = TRPO("MlpPolicy", "CartPole-v1", **FAST)
-    model.learn(500, callback=lambda locals_, globals_: model.num_timesteps < 130)
+def interrupt_at(place, model, monkeypatch):
+    """Let the third iteration of ``model`` end in KeyboardInterrupt; returns the callback for ``learn``."""
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.undo()
+    if place == "a step":
+        return lambda *_: interrupted() if model.num_timesteps >= 250 else None
+    monkeypatch.setattr(f"trpo_fast.training.{place}", interrupted)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("place", "n_workers"),
+    [("a step", 0), ("a step", 2), ("loop.make_iteration_batch", 0), ("iteration.trpo_update", 0), ("loop.commit", 0)],
+)
+def test_a_file_saved_during_an_iteration_holds_the_last_whole_one(place, n_workers, tmp_path, monkeypatch):
+    settings = {**FAST, "n_envs": 2}
+    whole = TRPO("MlpPolicy", "CartPole-v1", **settings).learn(500)
+    model = TRPO("MlpPolicy", "CartPole-v1", n_workers=n_workers, **settings).learn(200)
+    callback = interrupt_at(place, model, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        model.learn(300, callback, reset_num_timesteps=False)
+    monkeypatch.undo()
     model.save(tmp_path / "model")
-    with pytest.warns(ResumeWarning, match="during an iteration"):
-        TRPO.load(tmp_path / "model", "CartPole-v1").learn(50, reset_num_timesteps=False)
+    assert model.num_saved_timesteps == 200
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        resumed = TRPO.load(tmp_path / "model", "CartPole-v1").learn(300, reset_num_timesteps=False)
+    assert everything(resumed) == everything(whole)
+    if n_workers:
+        model.env.close()
+
+
+def test_a_file_saved_in_the_first_rollout_holds_its_beginning(tmp_path):
+    whole = TRPO("MlpPolicy", "Pendulum-v1", **FAST).learn(100)
+    model = TRPO("MlpPolicy", "Pendulum-v1", **FAST)
+    model.learn(100, callback=lambda *_: model.num_timesteps < 30)
+    model.save(tmp_path / "model")
+    resumed = TRPO.load(tmp_path / "model", "Pendulum-v1")
+    assert resumed.num_timesteps == 0
+    assert everything(resumed.learn(100, reset_num_timesteps=False)) == everything(whole)
+
+
+def test_a_file_saved_before_training_begins_as_a_new_model(tmp_path):
+    whole = TRPO("MlpPolicy", "Pendulum-v1", **FAST)
+    whole.save(tmp_path / "model")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = TRPO.load(tmp_path / "model", "Pendulum-v1").learn(100, reset_num_timesteps=False)
+    assert everything(loaded) == everything(whole.learn(100))
+
+
+def test_files_saved_by_another_thread_are_of_whole_iterations(tmp_path):
+    """Files written while training goes on; each resumes bit-identically."""
+    settings = {**FAST, "n_steps": 20}
+    whole = TRPO("MlpPolicy", "CartPole-v1", **settings).learn(600)
+    model = TRPO("MlpPolicy", "CartPole-v1", **settings)
+    stop, paths = threading.Event(), []
+
+    def save():
+        while not stop.is_set():
+            paths.append(tmp_path / f"{len(paths)}.safetensors")
+            model.save(paths[-1])
+
+    saver = threading.Thread(target=save)
+    saver.start()
+    model.learn(600)
+    stop.set()
+    saver.join()
+    assert everything(model) == everything(whole)
+    counts = set()
+    for path in paths[:: max(1, len(paths) // 8)]:
+        resumed = TRPO.load(path, "CartPole-v1")
+        counts.add(resumed.num_timesteps)
+        if resumed.num_timesteps < 600:
+            assert everything(resumed.learn(600 - resumed.num_timesteps, reset_num_timesteps=False)) == everything(
+                whole
+            )
+    assert len(counts) > 2
 
 
 def test_a_new_training_of_a_loaded_model_is_silent(tmp_path):
@@ -165,21 +241,6 @@ def test_n_envs_of_the_file(tmp_path):
 )
 def test_states_of_numpy_scalars_and_lists(env_id, tmp_path):
     assert_resumes(lambda: env_id, tmp_path)
-
-
-def test_ctrl_c_during_an_update_is_not_an_iteration_boundary(tmp_path, monkeypatch):
-    model = TRPO("MlpPolicy", "CartPole-v1", **FAST).learn(100)
-
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("trpo_fast.training.iteration.trpo_update", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            model.learn(100, reset_num_timesteps=False)
-    model.save(tmp_path / "model")
-    with pytest.warns(ResumeWarning, match="during an iteration"):
-        TRPO.load(tmp_path / "model", "CartPole-v1").learn(50, reset_num_timesteps=False)
 
 
 def test_set_env_after_load_goes_on_bit_for_bit(tmp_path):

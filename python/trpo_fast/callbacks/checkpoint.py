@@ -9,8 +9,8 @@ from trpo_fast.validation import check_integer, check_path
 class CheckpointCallback(BaseCallback):
     """Saves the model every ``save_freq`` steps per environment as ``name_prefix_STEPS_steps.safetensors``.
 
-    The file is written in the middle of a rollout, so a training cannot be resumed from it bit-identically. Use the
-    sink ``trpo_fast.Checkpoints`` for that.
+    A file that is written in the middle of a rollout holds the last whole iteration (``num_saved_timesteps``), from
+    which training resumes bit-identically. The sink ``trpo_fast.Checkpoints`` keeps the last two files only.
 
     Parameters
     ----------

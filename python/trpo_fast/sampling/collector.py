@@ -65,11 +65,11 @@ class RolloutCollector:
         self._lengths[:] = 0
 
     def get_state(self) -> dict[str, Any]:
-        """The open episodes between two rollouts, as plain values."""
+        """Copy of the open episodes between two rollouts, as plain values."""
         return {
-            "observations": self._observations,
-            "returns": self._returns,
-            "lengths": self._lengths,
+            "observations": None if self._observations is None else self._observations.copy(),
+            "returns": self._returns.copy(),
+            "lengths": self._lengths.copy(),
         }
 
     def get_episodes(self) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def model_content(model: StoredModel) -> tuple[Tensors, dict[str, Any]]:
             "seed": model.seed,
         },
         "n_envs": model.n_envs,
-        "num_timesteps": model.num_timesteps,
+        "num_timesteps": model.num_saved_timesteps,
         "functions": [n for n in _SCHEDULED if _is_lost(getattr(model.config, n))],
         "training": training,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from trpo_fast._core.signals import delayed_signals
 from trpo_fast.callbacks.base import step_locals
 from trpo_fast.config import TRPOConfig
 from trpo_fast.environments.interface import Trajectories
@@ -20,10 +21,9 @@ from trpo_fast.sampling.stepping import AfterStep
 from trpo_fast.sampling.workers import ParallelSampler
 from trpo_fast.schedules import AdaptiveRadius
 from trpo_fast.training.batching import IterationBatch, make_iteration_batch
-from trpo_fast.training.iteration import run_iteration
+from trpo_fast.training.iteration import IterationResult, run_iteration
 from trpo_fast.training.metrics import rollout_metrics
 from trpo_fast.training.state import TrainingState
-from trpo_fast.update.report import UpdateReport
 
 
 def train(
@@ -76,16 +76,17 @@ def train(
         if rollout.branches is not None:
             bar.update(rollout.branches.n_steps)
         if rollout.num_transitions == 0:  # all steps were autoresets
-            training.is_between_rollouts = True
+            training.end_rollout()
             continue
         with clock.phase("critic"):  # whose predictions take most of this time
             batch = make_iteration_batch(rollout, training.model, value_function, config)
-        _, metrics = learn_from(batch, training, value_function, settings, config, clock)
-        training.is_between_rollouts = True
-        times = clock.read(training.n_iterations, training.num_timesteps, rollout.seconds)
-        training.metrics = {**logger.take(), **metrics, **times}
-        for sink in sinks:
-            sink.write(training.metrics)
+        result = learn_from(batch, training, value_function, settings, config, clock)
+        with delayed_signals():  # every iteration that is committed has its row in the files of the sinks
+            metrics = commit(result, training)
+            times = clock.read(training.n_iterations, training.num_timesteps, rollout.seconds)
+            training.metrics = {**logger.take(), **metrics, **times}
+            for sink in sinks:
+                sink.write(training.metrics)
         if table_interval is not None and training.n_iterations % table_interval == 0:
             print(format_table(training.metrics))
 
@@ -97,8 +98,8 @@ def learn_from(
     settings: TRPOConfig,
     config: TRPOConfig,
     clock: Clock,
-) -> tuple[UpdateReport, Metrics]:
-    """Update policy and critic with a batch, and commit the result.
+) -> IterationResult:
+    """Run one iteration on a batch; nothing is committed.
 
     Parameters
     ----------
@@ -106,25 +107,21 @@ def learn_from(
         Settings, possibly with schedules.
     config : TRPOConfig
         ``settings`` with the present values of the schedules.
-
-    Returns
-    -------
-    report : UpdateReport
-        Report of the policy's update.
-    metrics : dict
-        Metrics of the iteration, without times.
     """
     adaptive = settings.target_kl if isinstance(settings.target_kl, AdaptiveRadius) else None
-    order = training.streams.minibatch_order
-    result = run_iteration(batch, training.model, value_function, config, order, clock, adaptive)
-    training.model = result.state  # commits the learned state by one assignment
-    training.report = result.report
-    training.n_iterations += 1
+    return run_iteration(
+        batch, training.model, value_function, config, training.streams.minibatch_order, clock, adaptive
+    )
+
+
+def commit(result: IterationResult, training: TrainingState) -> Metrics:
+    """Commit the result of an iteration, and return its metrics, without times."""
+    training.commit(result.state, result.report)
     collector = training.collector
     metrics = {**rollout_metrics(collector.episodes, collector.num_episodes), **result.metrics}
     if isinstance(collector.sampler, ParallelSampler):
         metrics["rollout/worker_restarts"] = collector.sampler.n_restarts
-    return result.report, metrics
+    return metrics
 
 
 def _after_step(callback: Any, bar: Bar) -> AfterStep:

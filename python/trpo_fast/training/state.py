@@ -53,6 +53,8 @@ class TrainingState:
     seed : int
     num_timesteps : int
         Transitions collected.
+    num_saved_timesteps : int
+        Transitions up to the end of the last whole iteration, which is what a file holds.
     n_iterations : int
         Iterations since training began.
     progress_remaining : float
@@ -63,6 +65,9 @@ class TrainingState:
         Metrics of the last iteration.
     is_between_rollouts : bool
         False before the first rollout, and after an error or Ctrl-C during an iteration: environments must be reset.
+    lock : RLock
+        Held while the state changes from one iteration boundary to the next, and while it is read for a file: any
+        thread may save.
     """
 
     def __init__(
@@ -82,9 +87,11 @@ class TrainingState:
         self.progress_remaining = 1.0
         self.report: UpdateReport | None = None
         self.metrics: Metrics = {}
+        self.lock = threading.RLock()
         self._not_resumed = ""  # why the open episodes of a file, or of the previous session, cannot be continued
         self._sampling = threading.Lock()
         self._footprint = Footprint()
+        self._boundary: dict[str, Any] | None = None  # state when the present iteration began; None outside of one
         self._use_streams(streams, seed)
 
     def reseed(self, seed: int) -> None:
@@ -95,14 +102,23 @@ class TrainingState:
         self.streams, self.seed = streams, seed
         self._environment_seed = streams.environments
         self._is_seeded = False  # after their first reset, the environments' own random streams continue
-        self.is_between_rollouts = False
+        self._forget_episodes_in_progress()
+
+    def _forget_episodes_in_progress(self) -> None:
+        self.is_between_rollouts, self._boundary = False, None
+
+    @property
+    def num_saved_timesteps(self) -> int:
+        boundary = self._boundary
+        return self.num_timesteps if boundary is None else int(boundary["num_timesteps"])
 
     def change_environments(self, environments: Any, sampler: Sampler) -> None:
         """Continue in other environments, which start new episodes."""
         self._environments = environments
         self._footprint = Footprint()
         self.collector.sampler = sampler
-        self.is_between_rollouts = self._is_seeded = False
+        self._is_seeded = False
+        self._forget_episodes_in_progress()
 
     @contextmanager
     def session(self, *, reset: bool) -> Iterator[None]:
@@ -121,39 +137,45 @@ class TrainingState:
             fingerprints = self._environments.fingerprints()
             self._notice_others(fingerprints)
             self._footprint.begin(fingerprints)
-            self._begin(reset=reset)
-            yield
+            try:
+                self._begin(reset=reset)
+                yield
+            finally:
+                self._footprint.end(self._environments.fingerprints())
         finally:
-            self._footprint.end(self._environments.fingerprints())
             self._sampling.release()
 
     def _notice_others(self, fingerprints: list[Fingerprint]) -> None:
         """Give up the open episodes if somebody else moved the environments since the latest session."""
         moved = self._footprint.moved(fingerprints) if self.is_between_rollouts else None
         if moved is not None:
-            self.is_between_rollouts = False
+            self._forget_episodes_in_progress()
             self._not_resumed = f"environment {moved} was stepped or reset outside of this training"
 
     def _begin(self, *, reset: bool) -> None:
-        if reset or not self.is_between_rollouts:
-            if self._not_resumed and not reset:
-                text = f"training continues with new episodes: {self._not_resumed}"
-                warnings.warn(text, ResumeWarning, stacklevel=5)
-            self._not_resumed = ""
-            self.is_between_rollouts = False
-            self.collector.reset(None if self._is_seeded else self._environment_seed)
-            self.model = replace(self.model, reward_normalizer=self.model.reward_normalizer.reset_envs())
-            self._is_seeded = True
-        if reset:
-            self.num_timesteps = self.n_iterations = 0
-            self.collector.forget_episodes()
+        with self.lock:
+            if reset or not self.is_between_rollouts:
+                if self._not_resumed and not reset:
+                    text = f"training continues with new episodes: {self._not_resumed}"
+                    warnings.warn(text, ResumeWarning, stacklevel=5)
+                self._not_resumed = ""
+                self._forget_episodes_in_progress()
+                self.collector.reset(None if self._is_seeded else self._environment_seed)
+                self.model = replace(self.model, reward_normalizer=self.model.reward_normalizer.reset_envs())
+                self._is_seeded = True
+            if reset:
+                self.num_timesteps = self.n_iterations = 0
+                self.collector.forget_episodes()
+            self.is_between_rollouts = True
 
     def collect(self, config: TRPOConfig, after_step: AfterStep | None) -> Rollout | None:
         """Collect the next rollout, of a single path or a vine, and count its transitions.
 
-        Returns None if ``after_step`` returned False.
+        Returns None if ``after_step`` returned False. Until ``commit``, files hold the state before the rollout.
         """
-        self.is_between_rollouts = False
+        with self.lock:
+            boundary = self._get_progress() if self.is_between_rollouts else None
+            self.is_between_rollouts, self._boundary = False, boundary
         plan = None
         if config.method == "vine":
             plan = VinePlan.draw(self.streams.vine, self.model.policy, self._environments.num_envs, config)
@@ -175,35 +197,57 @@ class TrainingState:
             self.num_timesteps = counted + rollout.num_transitions + branches
         return rollout
 
+    def end_rollout(self) -> None:
+        """Let the next rollout continue the open episodes of this one."""
+        with self.lock:
+            self.is_between_rollouts, self._boundary = True, None
+
+    def commit(self, model: ModelState, report: UpdateReport) -> None:
+        """Make the result of an iteration the learned state, and its end the state that files hold."""
+        with self.lock:
+            self.model, self.report = model, report
+            self.n_iterations += 1
+            if self._boundary is not None:
+                self.end_rollout()
+
     def get_state(self) -> dict[str, Any]:
-        """Everything that training needs to continue, except parameters, statistics and settings, as plain values."""
-        model, streams = self.model, self.streams
-        state = {
-            "n_updates": model.n_updates,
+        """Everything that training needs to continue, except parameters, statistics and settings, as plain values.
+
+        During an iteration it is the state when that began: the environments, streams and counts of the last whole
+        iteration.
+        """
+        with self.lock:
+            critic = self.model.critic
+            progress = self._get_progress() if self._boundary is None else self._boundary
+            return {name: value for name, value in progress.items() if name != "num_timesteps"} | {
+                "n_updates": self.model.n_updates,
+                "first_moment": critic.first_moment,
+                "second_moment": critic.second_moment,
+                "n_adam_steps": critic.n_steps,
+                "rewards": self.model.reward_normalizer.get_state(),
+                "radius": self.model.radius,
+            }
+
+    def _get_progress(self) -> dict[str, Any]:
+        """Copy of the state that changes during a rollout: counts, streams, episodes and environments."""
+        progress = {
+            "num_timesteps": self.num_timesteps,
             "n_iterations": self.n_iterations,
-            "first_moment": model.critic.first_moment,
-            "second_moment": model.critic.second_moment,
-            "n_adam_steps": model.critic.n_steps,
-            "order_stream": streams.minibatch_order,
-            "predict_stream": streams.prediction,
-            "vine_stream": streams.vine,
-            "noise_streams": streams.action_noise,
-            "rewards": model.reward_normalizer.get_state(),
+            **self.streams.get_state(),
             "episodes": self.collector.get_episodes(),
-            "radius": model.radius,
             "rollouts": None,
             "environments": None,
         }
         if not self._sampling.locked():
             self._notice_others(self._environments.fingerprints())
         if not self.is_between_rollouts:
-            return {**state, "not_resumable": self._not_resumed or "it was saved before or during an iteration"}
+            return {**progress, "not_resumable": self._not_resumed or "it was saved before or during an iteration"}
         try:
             environments = self._environments.get_state()
             to_json(environments, {}, "environments")
         except Exception as error:  # a user's get_state may raise anything: the learned state must be saved anyway
-            return {**state, "not_resumable": str(error) if isinstance(error, SnapshotError) else repr(error)}
-        return {**state, "rollouts": self.collector.get_state(), "environments": environments, "not_resumable": ""}
+            return {**progress, "not_resumable": str(error) if isinstance(error, SnapshotError) else repr(error)}
+        return {**progress, "rollouts": self.collector.get_state(), "environments": environments, "not_resumable": ""}
 
     def set_state(
         self, state: dict[str, Any], policy: Policy, theta: npt.NDArray[Any], critic: CriticState, num_timesteps: int
@@ -238,8 +282,10 @@ class TrainingState:
             radius = None if state["radius"] is None else check_real("radius", state["radius"], above=0.0)
             self.n_iterations = int(state["n_iterations"])
             self.model = ModelState(policy.actor(theta), critic, rewards, radius, int(state["n_updates"]))
-            self._environment_seed = int(np.random.SeedSequence([self.seed, self.model.n_updates]).generate_state(1)[0])
-            self._not_resumed = str(state["not_resumable"])
+            if num_timesteps > 0:  # new episodes; otherwise training begins as that of a new model
+                seeds = np.random.SeedSequence([self.seed, self.model.n_updates])
+                self._environment_seed = int(seeds.generate_state(1)[0])
+                self._not_resumed = str(state["not_resumable"])
             rollouts, environments = state["rollouts"], state["environments"]
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise PolicyFileError(f"policy file: expected the state of a training, got {error!r}") from error

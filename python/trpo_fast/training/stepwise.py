@@ -17,7 +17,7 @@ from trpo_fast.protocols import Metrics
 from trpo_fast.sampling.rollouts import Episode, Rollout
 from trpo_fast.sampling.transitions import Transitions
 from trpo_fast.training.batching import IterationBatch, iteration_batch_of_arrays, make_iteration_batch
-from trpo_fast.training.loop import learn_from
+from trpo_fast.training.loop import commit, learn_from
 from trpo_fast.training.state import TrainingState
 from trpo_fast.update.batches import Batch
 from trpo_fast.update.report import UpdateReport
@@ -63,7 +63,7 @@ class StepwiseTraining:
         with self._training.session(reset=reset):
             config = self.config.at(self.progress_remaining, self._training.model.radius)
             rollout = self._training.collect(config, None)
-            self._training.is_between_rollouts = True
+            self._training.end_rollout()
         return cast(Rollout, rollout)  # None comes from callbacks only
 
     def make_batch(self, rollout: Rollout) -> IterationBatch:
@@ -148,12 +148,13 @@ class StepwiseTraining:
             batch = iteration_batch_of_arrays(batch, training.model, self.value_function)
         config = self.config.at(self.progress_remaining, training.model.radius)
         clock = Clock(training.num_timesteps)
-        report, metrics = learn_from(batch, training, self.value_function, self.config, config, clock)
+        result = learn_from(batch, training, self.value_function, self.config, config, clock)
+        metrics = commit(result, training)
         counts = {"time/iterations": training.n_iterations, "time/total_timesteps": training.num_timesteps}
         training.metrics = {**self.logger.take(), **metrics, **counts}
         for sink in self.sinks:
             sink.write(training.metrics)
-        return report
+        return result.report
 
     @property
     def policy(self) -> Policy:
@@ -190,6 +191,11 @@ class StepwiseTraining:
     @num_timesteps.setter
     def num_timesteps(self, n: int) -> None:
         self._training.num_timesteps = n
+
+    @property
+    def num_saved_timesteps(self) -> int:
+        """Number of transitions up to the end of the last whole iteration: what ``save`` writes."""
+        return self._training.num_saved_timesteps
 
     @property
     def progress_remaining(self) -> float:

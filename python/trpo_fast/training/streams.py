@@ -1,5 +1,8 @@
 """Streams: all random streams of a model, by name."""
 
+from copy import deepcopy
+from typing import Any
+
 import numpy as np
 
 
@@ -35,3 +38,12 @@ class Streams:
         self.action_noise = [np.random.default_rng(child) for child in noise.spawn(num_envs)]
         self.vine = np.random.default_rng(vine)
         self.environments = seed
+
+    def get_state(self) -> dict[str, Any]:
+        """Copies of the streams that are drawn from during training."""
+        return {
+            "order_stream": deepcopy(self.minibatch_order),
+            "predict_stream": deepcopy(self.prediction),
+            "vine_stream": deepcopy(self.vine),
+            "noise_streams": deepcopy(self.action_noise),
+        }
