@@ -29,7 +29,8 @@ LAYERS = [
     ["training", "export"],
     ["learner"],
     ["__init__"],
-    ["cli", "integrations", "__main__"],
+    ["cli", "integrations"],
+    ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEADERS = sorted((ROOT / "cpp" / "include").rglob("*.hpp"))

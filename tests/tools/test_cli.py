@@ -85,8 +85,12 @@ def test_default_output_folders_do_not_collide(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["train", "NoSuchEnv-v0"], "NoSuchEnv"),
-        (["train", "CartPole-v1", "--gamma", "2"], "gamma"),
-        (["train", "CartPole-v1", "--gamma", "nan"], "gamma"),
+        (["train", "Pendlum-v1"], "did you mean Pendulum-v1?"),
+        (["trian", "Pendulum-v1"], "did you mean train?"),
+        (["train", "CartPole-v1", "--gamma", "2"], "gamma: expected a finite number >= 0 <= 1, got 2.0"),
+        (["train", "CartPole-v1", "--gamma", "nan"], "gamma: expected a finite number"),
+        (["train", "CartPole-v1", "--cg-max-steps", "0"], "cg_max_steps: expected an integer >= 1, got 0"),
+        (["train", "CartPole-v1", "--n-steps", "1.5"], "expected a whole number, such as 1000000 or 1e6"),
         (["train", "CartPole-v1", "--n-envs", "0"], "n_envs"),
         (["train", "CartPole-v1", "--env-kwargs", "nonsense:1"], "nonsense"),
         (["train", "no_such_module:CartPole-v1"], "no_such_module"),
@@ -101,6 +105,65 @@ def test_misuse_exits_with_2_and_says_why(arguments, message):
     assert result.returncode == 2
     assert message in result.stderr + result.stdout
     assert "Traceback" not in result.stderr
+
+
+def test_one_line_for_each_mistake(capsys):
+    for words in (
+        ["trian"],
+        ["train", "CartPol-v1"],
+        ["train", "CartPole-v1", "--target-kl", "-1"],
+        ["info", "absent"],
+    ):
+        with pytest.raises(SystemExit):
+            main(words)
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert error.startswith("trpo-fast: ")
+        assert "Error(" not in error
+
+
+def test_numbers_as_people_write_them(tmp_path):
+    options = ["-n", "1e2", "--n-steps", "5e1", "--checkpoint-every", "1_000", "--n-critic-updates", "1"]
+    main(["train", "CartPole-v1", *options, "--no-progress-bar", "--out", str(tmp_path)])
+    settings = json.loads((tmp_path / "config.json").read_text())
+    numbers = settings["total_timesteps"], settings["config"]["n_steps"], settings["checkpoint_every"]
+    assert numbers == (100, 50, 1000)
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"trpo-fast {trpo_fast.__version__}\n"
+
+
+def test_the_module_is_the_command():
+    words = [sys.executable, "-m", "trpo_fast", "train", "CartPole-v1", "--gae-lambda", "7"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("trpo-fast: gae_lambda: expected")
+
+
+def test_a_reader_that_leaves_is_no_error():
+    code = "from trpo_fast.cli import main; main(['train', '--help'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+@pytest.mark.parametrize("words", [["my_env:Mine-v0"], ["Mine-v0", "--env-package", "my_env"]])
+def test_a_module_of_the_present_folder(words, tmp_path):
+    entry = "gymnasium.envs.classic_control:CartPoleEnv"
+    (tmp_path / "my_env.py").write_text(f"import gymnasium\ngymnasium.register('Mine-v0', entry_point='{entry}')\n")
+    code = "from trpo_fast.cli import main; main()"
+    short = ["-n", "64", "--n-steps", "64", "--no-progress-bar", "--out", "run"]
+    train, evaluate = (
+        subprocess.run([sys.executable, "-c", code, *words_], cwd=tmp_path, capture_output=True, text=True)
+        for words_ in (["train", *words, *short], ["evaluate", "run", "--episodes", "1"])
+    )
+    assert (train.returncode, train.stderr) == (0, "")
+    assert (evaluate.returncode, evaluate.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("option", ["--total-timesteps", "--log-interval"])

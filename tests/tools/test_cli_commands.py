@@ -5,10 +5,12 @@ import os
 
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control import CartPoleEnv
 
-from trpo_fast import TRPO, evaluate_policy
+from trpo_fast import TRPO, InvalidArgumentError, evaluate_policy, load_policy, save_policy
 from trpo_fast.cli import main
 from trpo_fast.monitoring.plots import confidence_band, read_run
+from trpo_fast.monitoring.video import make_recorder
 
 TRAIN = ["train", "CartPole-v1", "-n", "600", "--n-steps", "200", "--n-critic-updates", "1", "--no-progress-bar"]
 
@@ -73,6 +75,80 @@ def test_evaluate_writes_a_video(run, tmp_path):
     frames = iio.imread(out)
     assert 2 <= len(frames) <= 11
     assert frames.std() > 0
+
+
+def test_a_run_a_file_and_a_name_are_the_same(run, tmp_path, capsys, monkeypatch):
+    """The environment and its arguments are those of the run."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "short"
+    main([*TRAIN, "--env-kwargs", "max_episode_steps:7", "--out", str(folder)])
+    capsys.readouterr()
+    words = [folder, folder / "policy.safetensors", "runs/short/policy", "runs/short", "short", "./runs/short/"]
+    outputs = []
+    for word in words:
+        main(["evaluate", str(word), "--episodes", "1"])
+        main(["evaluate", str(word), "--episodes", "1", "--env-kwargs", "max_episode_steps:5"])
+        outputs.append(capsys.readouterr().out)
+    assert set(outputs) == {outputs[0]}
+    assert "length 7.0" in outputs[0]
+    assert "length 5.0" in outputs[0]
+    for word in words:
+        for command in (["info"], ["export", "--format", "json"], ["plot", "--out", "a.png"]):
+            main([command[0], str(word), *command[1:]])
+    assert (folder / "policy.json").exists()
+    monkeypatch.chdir(folder)
+    main(["info", "."])
+    monkeypatch.chdir(tmp_path)
+    (folder / "config.json").rename(tmp_path / "elsewhere.json")
+    code, error = refused(capsys, "evaluate", str(folder))
+    assert (code, error[:18]) == (2, "trpo-fast: env_id:")
+    (folder / "policy.safetensors").unlink()
+    assert refused(capsys, "info", "short") == (
+        1,
+        "trpo-fast: runs/short has no policy.safetensors and no checkpoint\n",
+    )
+    assert refused(capsys, "info", "shrt")[1].endswith("named shrt (did you mean short?)\n")
+
+
+def test_info_of_a_policy_that_no_training_wrote(run, tmp_path, capsys):
+    save_policy(tmp_path / "acts", *load_policy(run / "policy"))
+    main(["info", str(tmp_path / "acts")])
+    text = capsys.readouterr().out
+    assert "the file holds what acting needs" in text
+    assert "policy.layers.0.weight" in text
+
+
+def test_a_video_is_refused_before_the_episodes(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("trpo_fast.monitoring.video._imageio", lambda: None)
+    code, error = refused(capsys, "evaluate", str(run), "--video", str(tmp_path / "a.xyz"))
+    assert code == 2
+    assert ".mp4" in error
+    monkeypatch.setattr(CartPoleEnv, "render", lambda self: 1 / 0)
+    code, error = refused(capsys, "evaluate", str(run), "--video", str(tmp_path / "sub" / "a.mp4"))
+    assert (code, error) == (
+        2,
+        "trpo-fast: video: expected an environment that draws frames here, got division by zero\n",
+    )
+
+
+def test_without_a_screen_mujoco_is_told_to_use_egl(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
+    seen = []
+
+    def draw(self):
+        seen.append((os.environ.get("MUJOCO_GL"), os.environ["SDL_VIDEODRIVER"]))
+        raise RuntimeError("no OpenGL")
+
+    monkeypatch.setattr(CartPoleEnv, "render", draw)
+    with pytest.raises(InvalidArgumentError, match="MUJOCO_GL=osmesa may work where egl does not"):
+        make_recorder(lambda: CartPoleEnv("rgb_array"))
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setenv("MUJOCO_GL", "glfw")
+    with pytest.raises(InvalidArgumentError):
+        make_recorder(lambda: CartPoleEnv("rgb_array"))
+    assert seen == [("egl", "x11"), ("glfw", "x11")]
 
 
 def test_evaluate_of_nothing(tmp_path, capsys):

@@ -1,50 +1,89 @@
 """The ``trpo-fast`` command. Without the ``cli`` extra it prints one line that says so."""
 
+import importlib
+import os
 import shlex
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from trpo_fast.errors import MissingExtraError, TRPOFastError
+from trpo_fast._version import __version__
+from trpo_fast.errors import InvalidArgumentError, MissingExtraError, TRPOFastError
+from trpo_fast.validation import suggestion
+
+COMMANDS = ("train", "resume", "evaluate", "plot", "info", "export")  # each a class in a module of its name
+
+DESCRIPTION = """Trust region policy optimisation: trpo-fast COMMAND --help explains a command.
+
+trpo-fast --version prints the version, and python -m trpo_fast --includedir the folder of the C++ headers."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run ``trpo-fast`` with ``arguments`` (the process's own by default).
 
     Exit status: 2 for misuse and 1 if an environment or a file fails, each with one line on standard error; 130 after
-    Ctrl-C, with the training saved.
+    Ctrl-C, with the training saved; 141 if the reader of the output has gone.
     """
+    words = sys.argv[1:] if arguments is None else arguments
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # MODULE:ID finds modules of the present folder
     try:
-        try:
-            import tyro
-        except ImportError as error:
-            raise MissingExtraError("trpo-fast", "cli") from error
-        from trpo_fast.cli.evaluate import Evaluate
-        from trpo_fast.cli.export import Export
-        from trpo_fast.cli.info import Info
-        from trpo_fast.cli.plot import Plot
-        from trpo_fast.cli.resume import Resume
-        from trpo_fast.cli.train import Train
-
-        commands: dict[str, Any] = {
-            "train": Train,
-            "resume": Resume,
-            "evaluate": Evaluate,
-            "plot": Plot,
-            "info": Info,
-            "export": Export,
-        }
-        command = tyro.extras.subcommand_cli_from_dict(commands, prog="trpo-fast", args=arguments)
-        if isinstance(command, Train):  # parse again, with the settings of the --conf file as defaults
-            words = sys.argv[1:] if arguments is None else arguments
-            default = replace(command.configured(), command_line=shlex.join(["trpo-fast", *words]))
-            with warnings.catch_warnings():  # a default may be a schedule, which is not a number
-                warnings.filterwarnings("ignore", message="The field .* is annotated with type")
-                command = tyro.cli(Train, args=words[1:], default=default, prog="trpo-fast train")
-        command.run()
+        with _warnings_in_one_line():
+            try:
+                _parse(words).run()
+            finally:
+                sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit is silent too
+        sys.exit(141)
     except (TRPOFastError, OSError) as error:
         print(f"trpo-fast: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ValueError | ImportError) else 1)
+
+
+def _parse(words: list[str]) -> Any:
+    """The command, an instance of the class of its name."""
+    if words in (["--version"], ["-V"]):
+        print(f"trpo-fast {__version__}")
+        sys.exit(0)
+    try:
+        import tyro
+
+        from trpo_fast.cli.numbers import whole_numbers
+    except ImportError as error:
+        raise MissingExtraError("trpo-fast", "cli") from error
+    if not words or words[0].startswith("-"):
+        commands = {name: _class(name) for name in COMMANDS}
+        return tyro.extras.subcommand_cli_from_dict(commands, prog="trpo-fast", description=DESCRIPTION, args=words)
+    if words[0] not in COMMANDS:
+        expected = f"{', '.join(COMMANDS)} or --help{suggestion(words[0], COMMANDS)}"
+        raise InvalidArgumentError("command", expected, repr(words[0]))
+    command_class, prog = _class(words[0]), f"trpo-fast {words[0]}"
+    with whole_numbers():
+        command = tyro.cli(command_class, args=words[1:], prog=prog)
+        if words[0] != "train":
+            return command
+        default = replace(command.configured(), command_line=shlex.join(["trpo-fast", *words]))
+        with warnings.catch_warnings():  # a default may be a schedule, which is not a number
+            warnings.filterwarnings("ignore", message="The field .* is annotated with type")
+            return tyro.cli(command_class, args=words[1:], default=default, prog=prog)
+
+
+def _class(name: str) -> Any:
+    return getattr(importlib.import_module(f"trpo_fast.cli.{name}"), name.capitalize())
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Print warnings as ``trpo-fast: warning: TEXT``, without the line of code that they come from."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"trpo-fast: warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before

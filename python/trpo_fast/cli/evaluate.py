@@ -1,16 +1,17 @@
-"""``trpo-fast evaluate MODEL ENV_ID``: play episodes with a saved policy."""
+"""``trpo-fast evaluate MODEL [ENV_ID]``: play episodes with a saved policy."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 import tyro
 
 from trpo_fast.cli.env_kwargs import parse_env_kwargs
+from trpo_fast.cli.run_folders import environment_of, find_policy
 from trpo_fast.environments.make import factories_of, make_environments
 from trpo_fast.learner import TRPO
-from trpo_fast.monitoring.video import FrameRecorder, write_video
+from trpo_fast.monitoring.video import FrameRecorder, check_video, make_recorder, write_video
 from trpo_fast.sampling.evaluation import evaluate_environments
 
 
@@ -18,11 +19,11 @@ from trpo_fast.sampling.evaluation import evaluate_environments
 class Evaluate:
     """Play whole episodes with a saved policy, and print their returns and lengths."""
 
-    model: tyro.conf.Positional[Path]
-    """A policy or checkpoint file, or the folder of a run."""
+    model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
+    """A policy or checkpoint file, the folder of a run, or the name of either."""
 
-    env_id: tyro.conf.Positional[str]
-    """A registered gymnasium environment."""
+    env_id: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="ENV_ID")] = None
+    """A registered gymnasium environment, or MODULE:ID; by default that of the run."""
 
     episodes: int = 10
     """Number of episodes."""
@@ -33,22 +34,27 @@ class Evaluate:
     deterministic: bool = True
     """Take the most probable actions instead of samples."""
 
-    env_kwargs: tuple[str, ...] = ()
-    """Arguments of gymnasium.make as name:value; a value is a Python literal or text."""
+    env_kwargs: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME:VALUE ...", help_behavior_hint="(default: none)")
+    ] = ()
+    """Arguments of gymnasium.make; a value is a Python literal or text. They are added to those of the run."""
 
-    video: Path | None = None
+    video: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Write a video to this file, such as out.mp4."""
 
     def run(self) -> None:
         """Evaluate and print."""
-        model = TRPO.load(self.model / "policy.safetensors" if self.model.is_dir() else self.model)
-        env_kwargs: dict[str, Any] = parse_env_kwargs(self.env_kwargs)
+        path = find_policy(self.model)
+        env_id, env_kwargs = environment_of(path) if self.env_id is None else (self.env_id, {})
+        env_kwargs |= parse_env_kwargs(self.env_kwargs)
+        model = TRPO.load(path)
         recorder: FrameRecorder | None = None
         if self.video is None:
-            environments = make_environments(self.env_id, 1, env_kwargs)
+            environments = make_environments(env_id, 1, env_kwargs)
         else:
-            (make,) = factories_of(self.env_id, 1, {**env_kwargs, "render_mode": "rgb_array"}) or []
-            recorder = FrameRecorder(make())
+            video = check_video(self.video)
+            (make,) = factories_of(env_id, 1, {**env_kwargs, "render_mode": "rgb_array"}) or []
+            recorder = make_recorder(make)
             environments = make_environments(recorder, 1)
         try:
             episodes = evaluate_environments(model, environments, self.episodes, self.deterministic, seed=self.seed)
@@ -59,6 +65,6 @@ class Evaluate:
             print(f"episode {i}: return {episode.episode_return:.2f}, {episode.length} steps")
         mean, std, length = returns.mean(), returns.std(), lengths.mean()
         print(f"return {mean:.2f} +/- {std:.2f}, length {length:.1f}, {len(returns)} episodes")
-        if recorder is not None and self.video is not None:
-            write_video(self.video, recorder.frames[:-1], recorder.fps)  # the last frame belongs to the next episode
-            print(f"wrote {self.video}")
+        if recorder is not None:
+            write_video(video, recorder.frames[:-1], recorder.fps)  # the last frame belongs to the next episode
+            print(f"wrote {video}")

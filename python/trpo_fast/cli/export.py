@@ -1,11 +1,12 @@
-"""``trpo-fast export FILE``: a policy as ONNX, C, C++ or JSON."""
+"""``trpo-fast export MODEL``: a policy as ONNX, C, C++ or JSON."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
+from trpo_fast.cli.run_folders import find_policy
 from trpo_fast.export import export_policy
 
 
@@ -13,21 +14,25 @@ from trpo_fast.export import export_policy
 class Export:
     """Export a policy for another runtime, with golden vectors to test it on the target."""
 
-    model: tyro.conf.Positional[Path]
-    """A policy or checkpoint file, with or without its suffix."""
+    model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
+    """A policy or checkpoint file, the folder of a run, or the name of either."""
+
     format: Literal["onnx", "c", "cpp", "json"] = "onnx"
     """onnx needs the extra export; c needs nothing; cpp needs trpo_fast's headers (--includedir)."""
-    out: Path | None = None
+
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Output file; by default in the folder of the model. Its stem is the policy's name in C and C++."""
-    observation_names: tuple[str, ...] | None = None
+
+    observation_names: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME ...")] = None
     """Names of the numbers of an observation, for the metadata of onnx and json."""
-    action_names: tuple[str, ...] | None = None
+
+    action_names: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME ...")] = None
     """Names of the numbers of an action."""
 
     def run(self) -> None:
         """Export, and print the files that were written."""
         written = export_policy(
-            self.model,
+            find_policy(self.model),
             self.out,
             format=self.format,
             observation_names=self.observation_names,

@@ -9,7 +9,7 @@ import gymnasium as gym
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.storage.hyperparameters import parse_setting, read_sections
 from trpo_fast.storage.literals import parse_value
-from trpo_fast.validation import describe, suggestion
+from trpo_fast.validation import check_path, describe, suggestion
 
 # What sb3-contrib's TRPO does where a section says nothing, if it differs from the defaults of TRPOConfig.
 ZOO_DEFAULTS = {
@@ -71,7 +71,7 @@ def read_hyperparameters(path: Path, env_id: str) -> dict[str, Any]:
         If the file cannot be read, has no such section, or has a key that is not a setting.
     """
     try:
-        sections = read_sections(path.read_text(encoding="utf-8"))
+        sections = read_sections(check_path("conf", path).read_text(encoding="utf-8"))
     except (OSError, RecursionError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise InvalidArgumentError("conf", "a YAML file of settings", f"{path}: {why}") from error

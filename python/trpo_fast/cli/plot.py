@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from trpo_fast.cli.run_folders import find_run
 from trpo_fast.monitoring.plots import plot_curves, plot_diagnostics, read_run
 
 
@@ -30,7 +31,7 @@ class Plot:
 
     def run(self) -> None:
         """Draw."""
-        runs = [read_run(folder) for folder in self.runs]
+        runs = [read_run(find_run(path)) for path in self.runs]
         if not self.diagnostics:
             plot_curves(runs, self.metric, self.out)
             print(f"wrote {self.out}")

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import tyro
 
+from trpo_fast.cli.run_folders import find_run
 from trpo_fast.cli.settings import SETTINGS, read_settings
-from trpo_fast.cli.train import Train
-from trpo_fast.config import TRPOConfig
+from trpo_fast.cli.train import Settings, Train
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.storage.checkpoints import latest_checkpoint
 
@@ -21,10 +21,10 @@ class Resume:
     warning says why not.
     """
 
-    run_dir: tyro.conf.Positional[Path]
-    """The output folder of ``trpo-fast train``."""
+    run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """The output folder of trpo-fast train, a file in it, or its name in runs."""
 
-    total_timesteps: Annotated[int | None, tyro.conf.arg(aliases=["-n"])] = None
+    total_timesteps: Annotated[int | None, tyro.conf.arg(aliases=["-n"], metavar="INT")] = None
     """Total transitions, including those before the interruption; the run's own total by default."""
 
     progress_bar: bool = True
@@ -32,13 +32,14 @@ class Resume:
 
     def run(self) -> None:
         """Continue training, and write the folder."""
-        train = _train_of(read_settings(self.run_dir), self.progress_bar)
+        run_dir = find_run(self.run_dir)
+        train = _train_of(read_settings(run_dir), self.progress_bar)
         total = train.total_timesteps if self.total_timesteps is None else self.total_timesteps
-        policy = self.run_dir / "policy.safetensors"
-        checkpoint = latest_checkpoint(self.run_dir) or (policy if policy.exists() else None)
+        policy = run_dir / "policy.safetensors"
+        checkpoint = latest_checkpoint(run_dir) or (policy if policy.exists() else None)
         model = train.make_model() if checkpoint is None else train.load_model(checkpoint)
         print(f"{train.env_id}: from {checkpoint or 'the beginning'}, {model.num_timesteps} of {total} steps")
-        train.learn(model, self.run_dir, total)
+        train.learn(model, run_dir, total)
 
 
 def _train_of(settings: dict[str, Any], progress_bar: bool) -> Train:
@@ -50,6 +51,6 @@ def _train_of(settings: dict[str, Any], progress_bar: bool) -> Train:
         }
         if arguments.get("tensorboard") is not None:
             arguments["tensorboard"] = Path(arguments["tensorboard"])
-        return Train(**arguments, config=TRPOConfig(**settings["config"]), progress_bar=progress_bar)
+        return Train(**arguments, config=Settings(**settings["config"]), progress_bar=progress_bar)
     except (KeyError, TypeError) as error:
         raise InvalidArgumentError("run_dir", f"settings of a training in {SETTINGS}", repr(error)) from error

@@ -25,6 +25,14 @@ from trpo_fast.storage.hyperparameters import tuned_hyperparameters
 from trpo_fast.validation import check_integer
 
 
+@dataclass(frozen=True)
+class Settings(TRPOConfig):
+    """Settings of the algorithm."""
+
+    def __post_init__(self) -> None:
+        """Check nothing: the model does, and tyro would replace the error by a shorter one."""
+
+
 @dataclass
 class Train:
     """Train a policy with TRPO.
@@ -33,16 +41,16 @@ class Train:
     and saves; trpo-fast resume continues.
     """
 
-    env_id: tyro.conf.Positional[str]
-    """A registered gymnasium environment, such as Hopper-v5."""
+    env_id: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV_ID")]
+    """A registered gymnasium environment, such as Hopper-v5, or MODULE:ID with the module that registers it."""
 
     total_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 1_000_000
     """Number of transitions to collect."""
 
-    out: Annotated[Path | None, tyro.conf.arg(aliases=["-f"])] = None
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-f"], metavar="DIR")] = None
     """Output folder; runs/ENV_ID_1, runs/ENV_ID_2, ... by default."""
 
-    seed: int | None = None
+    seed: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Seed of all random streams; drawn at random and written to config.json if not given."""
 
     n_envs: int = 1
@@ -51,13 +59,18 @@ class Train:
     n_workers: int = 0
     """Worker processes that step the environments; 0 steps them in this process. No result depends on it."""
 
-    env_kwargs: tuple[str, ...] = ()
-    """Arguments of gymnasium.make as name:value; a value is a Python literal or text."""
+    env_package: Annotated[str | None, tyro.conf.arg(metavar="MODULE")] = None
+    """Python module that registers the environment, such as panda_gym or my_env (of the present folder)."""
 
-    net_arch: tuple[int, ...] = (64, 64)
+    env_kwargs: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME:VALUE ...", help_behavior_hint="(default: none)")
+    ] = ()
+    """Arguments of gymnasium.make; a value is a Python literal or text."""
+
+    net_arch: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT ...")] = (64, 64)
     """Widths of the hidden layers of policy and critic."""
 
-    net_arch_vf: tuple[int, ...] | None = None
+    net_arch_vf: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="INT ...")] = None
     """Widths of the critic's hidden layers, if different from net_arch."""
 
     activation_fn: Literal["tanh", "relu", "elu", "silu", "identity"] = "tanh"
@@ -90,14 +103,16 @@ class Train:
     stats_window_size: int = 100
     """Number of latest episodes that the means in the table and in progress.csv are over."""
 
-    conf: Path | None = None
-    """A YAML file in the format of RL Baselines3 Zoo; options on the command line override it."""
+    conf: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """A YAML file of RL Baselines3 Zoo, with its meaning; options on the command line override it."""
 
     tuned: bool = True
     """Without --conf, use the package's tuned settings for the environment, if it has any."""
 
-    params: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["-P"])] = ()
-    """Settings as name:value, named as in a --conf file; they override everything else."""
+    params: Annotated[
+        tuple[str, ...], tyro.conf.arg(aliases=["-P"], metavar="NAME:VALUE ...", help_behavior_hint="(default: none)")
+    ] = ()
+    """Settings named as in a --conf file; they override everything else."""
 
     eval_freq: int = 0
     """Steps per environment between two evaluations, which use a separate environment; 0: no evaluations."""
@@ -108,7 +123,7 @@ class Train:
     save_freq: int = 0
     """Steps per environment between two policy files that are kept permanently; 0: no such files."""
 
-    tensorboard: Path | None = None
+    tensorboard: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder for TensorBoard's files."""
 
     checkpoint_every: int = 100_000
@@ -120,7 +135,9 @@ class Train:
     command_line: tyro.conf.Suppress[str] = ""
     """The command line, for config.json."""
 
-    config: tyro.conf.OmitArgPrefixes[TRPOConfig] = field(default_factory=TRPOConfig)
+    config: Annotated[tyro.conf.OmitArgPrefixes[Settings], tyro.conf.arg(name="algorithm")] = field(
+        default_factory=Settings
+    )
 
     def configured(self) -> "Train":
         """The command with the settings of its --conf file, or of the package, instead of defaults."""
@@ -134,6 +151,11 @@ class Train:
         own = {name: value for name, value in settings.items() if name in names}
         config = {name: value for name, value in settings.items() if name not in names}
         return replace(self, **own, config=replace(self.config, **config))
+
+    @property
+    def environment(self) -> str:
+        """The environment's id with the module that registers it."""
+        return self.env_id if self.env_package is None else f"{self.env_package}:{self.env_id}"
 
     def run(self) -> None:
         """Train and write the folder."""
@@ -181,7 +203,7 @@ class Train:
             callbacks.append(CheckpointCallback(self.save_freq, out / "policies", name_prefix="policy"))
         if self.eval_freq:
             evaluation = EvalCallback(
-                factories_of(self.env_id, 1, parse_env_kwargs(self.env_kwargs)) or [],
+                factories_of(self.environment, 1, parse_env_kwargs(self.env_kwargs)) or [],
                 n_eval_episodes=self.eval_episodes,
                 eval_freq=self.eval_freq,
                 log_path=out,
@@ -196,7 +218,7 @@ class Train:
         env_kwargs = parse_env_kwargs(self.env_kwargs)
         return TRPO.load(
             path,
-            self.env_id,
+            self.environment,
             n_workers=self.n_workers,
             env_kwargs=env_kwargs,
             verbose=1,
@@ -208,7 +230,7 @@ class Train:
         """A new model."""
         return TRPO(
             "MlpPolicy",
-            self.env_id,
+            self.environment,
             n_envs=self.n_envs,
             n_workers=self.n_workers,
             env_kwargs=parse_env_kwargs(self.env_kwargs),
@@ -247,6 +269,6 @@ class Train:
 def _free_folder(parent: Path, env_id: str) -> Path:
     """The first of parent/env_id_1, parent/env_id_2, ... that does not exist."""
     number = 1
-    while (folder := parent / f"{env_id.replace('/', '-')}_{number}").exists():
+    while (folder := parent / f"{env_id.replace('/', '-').replace(':', '-')}_{number}").exists():
         number += 1
     return folder

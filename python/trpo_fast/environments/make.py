@@ -12,7 +12,7 @@ from trpo_fast.environments.single import SingleEnvironments
 from trpo_fast.environments.vector import VectorEnvironments
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.spaces.kinds import Spaces
-from trpo_fast.validation import check_integer, describe
+from trpo_fast.validation import check_integer, describe, suggestion
 
 EnvFactory = Callable[[], gym.Env[Any, Any]]
 
@@ -80,8 +80,11 @@ def _make_from_id(env_id: str, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
     try:
         return gym.make(env_id, **env_kwargs)
     except Exception as error:  # of gymnasium, an ImportError of the id's module, or a TypeError of env_kwargs
-        expected = "an id and env_kwargs that gymnasium.make accepts"
-        raise InvalidArgumentError("env", expected, f"{env_id!r}, {env_kwargs}: {error!r}") from error
+        nearest = suggestion(env_id, gym.registry) if isinstance(error, gym.error.UnregisteredEnv) else ""
+        arguments = f" with {env_kwargs}" if env_kwargs else ""
+        why = " ".join(str(error).split()) or repr(error)
+        expected = f"an id and env_kwargs that gymnasium.make accepts{nearest}"
+        raise InvalidArgumentError("env", expected, f"{env_id!r}{arguments}: {why}") from error
 
 
 def make_from_factories(factories: Sequence[EnvFactory]) -> list[gym.Env[Any, Any]]:

@@ -1,6 +1,9 @@
 """Videos of an environment; they need the ``video`` extra."""
 
 import importlib
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,12 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.errors import MissingExtraError
+from trpo_fast.errors import InvalidArgumentError, MissingExtraError
+from trpo_fast.validation import check_choice, check_path
+
+SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".gif")
+SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
+OFF_SCREEN = {"MUJOCO_GL": "egl", "SDL_VIDEODRIVER": "dummy"}  # how MuJoCo and pygame draw without a screen
 
 
 class FrameRecorder(gym.Wrapper[Any, Any, Any, Any]):
@@ -30,6 +38,54 @@ class FrameRecorder(gym.Wrapper[Any, Any, Any, Any]):
         return result
 
 
+def make_recorder(make: Callable[[], gym.Env[Any, Any]]) -> FrameRecorder:
+    """A recorder of the environment that ``make`` makes, which is reset and drawn once as a test.
+
+    On a Linux machine without a screen, MuJoCo draws by EGL and pygame into memory, unless the environment variables
+    MUJOCO_GL and SDL_VIDEODRIVER say otherwise.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the environment cannot be drawn; the message says what would help.
+    """
+    if sys.platform == "linux" and not any(os.environ.get(name) for name in SCREENS):
+        for name, value in OFF_SCREEN.items():
+            os.environ.setdefault(name, value)
+    env = make()
+    try:
+        env.reset(seed=0)
+        frame = np.asarray(env.render())
+    except Exception as error:  # of OpenGL, pygame or the environment
+        env.close()
+        what = "an environment that draws frames here"
+        help_ = f"for MuJoCo without a screen, MUJOCO_GL=osmesa may work where {os.environ.get('MUJOCO_GL')} does not"
+        hint = f" ({help_})" if "GL" in f"{error!r}" else ""
+        got = " ".join(str(error).split()) or repr(error)
+        raise InvalidArgumentError("video", what + hint, got) from error
+    if frame.ndim != 3:
+        env.close()
+        raise InvalidArgumentError("video", 'an environment with the render_mode "rgb_array"', f"{env}")
+    return FrameRecorder(env)
+
+
+def check_video(path: Path) -> Path:
+    """``path`` for ``write_video``, with its folder made, or the error that it would raise.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the suffix is not that of a video.
+    MissingExtraError
+        If the ``video`` extra is not installed.
+    """
+    path = check_path("video", path)
+    check_choice("video: suffix", path.suffix.lower(), SUFFIXES)
+    _imageio()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def write_video(path: Path, frames: list[npt.NDArray[np.uint8]], fps: float) -> None:
     """Write uint8 frames of shape (height, width, 3) as a video; the suffix of ``path`` chooses the format.
 
@@ -38,9 +94,13 @@ def write_video(path: Path, frames: list[npt.NDArray[np.uint8]], fps: float) -> 
     MissingExtraError
         If the ``video`` extra is not installed.
     """
+    options = {} if path.suffix.lower() == ".gif" else {"macro_block_size": 2}
+    _imageio().imwrite(path, np.stack(frames), fps=fps, **options)
+
+
+def _imageio() -> Any:
     try:
-        iio = importlib.import_module("imageio.v3")
         importlib.import_module("imageio_ffmpeg")
+        return importlib.import_module("imageio.v3")
     except ImportError as error:
         raise MissingExtraError("a video", "video") from error
-    iio.imwrite(path, np.stack(frames), fps=fps, macro_block_size=2)
