@@ -20,7 +20,7 @@ from trpo_fast.monitoring.logger import Logger
 from trpo_fast.monitoring.metrics import Sink
 from trpo_fast.monitoring.progress import progress
 from trpo_fast.monitoring.tensorboard import TensorBoard, free_folder
-from trpo_fast.policies.factory import activation_name, make_networks
+from trpo_fast.policies.factory import make_networks, plain_kwargs
 from trpo_fast.policies.normalization import RunningMeanStd
 from trpo_fast.policies.reward_normalization import RewardNormalizer
 from trpo_fast.policies.state import ModelState
@@ -159,11 +159,7 @@ class TRPO(StepwiseTraining):
         self.logger = Logger()
         self.tensorboard_log = None if tensorboard_log is None else check_path("tensorboard_log", tensorboard_log)
         check_integer("stats_window_size", stats_window_size, at_least=1)
-        if not isinstance(policy_kwargs, dict | None):
-            raise InvalidArgumentError("policy_kwargs", "a dict", describe(policy_kwargs))
-        self.policy_kwargs = dict(policy_kwargs or {})
-        if "activation_fn" in self.policy_kwargs:
-            self.policy_kwargs["activation_fn"] = activation_name(self.policy_kwargs["activation_fn"])
+        self.policy_kwargs = plain_kwargs(policy_kwargs)
         networks = partial(
             make_networks,
             self.env.observation_space,
@@ -452,7 +448,7 @@ class TRPO(StepwiseTraining):
         Parameters
         ----------
         path : path
-            ".safetensors" is appended if it has no suffix of letters. Its folder is created if missing.
+            ".safetensors" is appended if it has no suffix (which begins with a letter). Its folder is created if missing.
         previous : path, optional
             Where to keep the file that ``path`` replaces.
 

@@ -38,9 +38,9 @@ def test_names_are_kept_whole(name, model, tmp_path):
 
 
 def test_a_name_has_the_suffix_that_the_user_gave_it():
-    for name in ("model.safetensors", "model.zip", "best.policy"):
+    for name in ("model.safetensors", "model.zip", "best.policy", "m.v1"):
         assert target_path(name).name == name
-    for name in ("model.1", "model.v2_best", "model.", "1.2.3"):
+    for name in ("model.1", "model.2_best", "model.", "1.2.3"):
         assert target_path(name).name == f"{name}.safetensors"
 
 

@@ -17,8 +17,8 @@ from conftest import ROOT
 from envs import CountingEnv
 
 from trpo_fast import TRPO, InvalidArgumentError, Policy, PolicyFileError, save_policy
+from trpo_fast.spaces.as_json import space_from_json, space_to_json
 from trpo_fast.storage.policy_file import load_policy_file, save_policy_file
-from trpo_fast.storage.spaces_json import space_from_json, space_to_json
 
 VECTOR = gym.spaces.Box(-np.inf, np.inf, (3,), np.float32)
 ACTION_SPACES = {

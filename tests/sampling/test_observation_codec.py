@@ -15,8 +15,8 @@ from trpo_fast import (
     UnsupportedSpaceError,
     evaluate_policy,
 )
+from trpo_fast.spaces.as_json import space_from_json, space_to_json
 from trpo_fast.spaces.observation_codec import ObservationCodec
-from trpo_fast.storage.spaces_json import space_from_json, space_to_json
 
 S = gym.spaces
 BOX = S.Box(-1, 1, (2, 2), np.float32)

@@ -1,16 +1,70 @@
 """Build the policy and the critic from Stable-Baselines3's ``policy_kwargs``."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy.typing as npt
 
 from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.policies.mlp import ACTIVATIONS, check_widths
 from trpo_fast.policies.policy import Policy
 from trpo_fast.policies.value_function import ValueFunction
-from trpo_fast.validation import check_choice, describe
+from trpo_fast.validation import check_choice, check_flag, check_real, describe
 
-POLICY_KWARGS = ("net_arch", "activation_fn", "ortho_init", "log_std_init", "state_dependent_std", "squash")
+
+def plain_kwargs(policy_kwargs: Any) -> dict[str, Any]:
+    """``policy_kwargs`` as plain values of a model's own, which a file can hold and nobody else can change.
+
+    Parameters
+    ----------
+    policy_kwargs : mapping or None
+        Keys from ``POLICY_KWARGS``. ``net_arch`` is a sequence of widths for both networks, or a mapping
+        {"pi": widths, "vf": widths}. ``activation_fn`` is a name or, as in Stable-Baselines3, a class of torch.nn.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a key is unknown, or a value of the wrong kind.
+    """
+    if not isinstance(policy_kwargs, Mapping | None):
+        raise InvalidArgumentError("policy_kwargs", "a dict", describe(policy_kwargs))
+    kwargs = dict(policy_kwargs or {})
+    for name, value in kwargs.items():
+        kwargs[check_choice("policy_kwargs", name, POLICY_KWARGS)] = _PLAIN[name](value)
+    return kwargs
+
+
+def _plain_widths(net_arch: Any) -> Any:
+    if not isinstance(net_arch, Mapping):
+        return check_widths(net_arch)
+    if net_arch.keys() != {"pi", "vf"}:
+        raise InvalidArgumentError("net_arch", "widths, or a dict with keys pi and vf", describe(net_arch))
+    return {part: check_widths(net_arch[part]) for part in ("pi", "vf")}
+
+
+def activation_name(activation_fn: Any) -> str:
+    """Name of an activation: as given, or the lower-case name of a class of torch.nn.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no such activation.
+    """
+    name = activation_fn.__name__.lower() if isinstance(activation_fn, type) else activation_fn
+    return str(check_choice("activation_fn", name, ACTIVATIONS))
+
+
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "net_arch": _plain_widths,
+    "activation_fn": activation_name,
+    "ortho_init": partial(check_flag, "ortho_init"),
+    "log_std_init": partial(check_real, "log_std_init"),
+    "state_dependent_std": partial(check_flag, "state_dependent_std"),
+    "squash": partial(check_flag, "squash"),
+}
+POLICY_KWARGS = tuple(_PLAIN)
 
 
 def make_networks(
@@ -29,8 +83,7 @@ def make_networks(
     ----------
     observation_space, action_space : gymnasium.Space
     policy_kwargs : dict
-        Keys from ``POLICY_KWARGS``. ``net_arch`` is a sequence of widths for both networks, or a dict
-        {"pi": widths, "vf": widths}. ``activation_fn`` is a name or, as in Stable-Baselines3, a class of torch.nn.
+        As ``plain_kwargs`` returns it.
     normalize_observations : bool
         Normalise observations by running statistics (see ``Policy``).
     normalize_returns : bool
@@ -43,7 +96,7 @@ def make_networks(
     Raises
     ------
     InvalidArgumentError
-        If a key or value of ``policy_kwargs`` is invalid.
+        If a value of ``policy_kwargs`` is invalid for these spaces.
     UnsupportedSpaceError
         If no policy exists for the spaces.
     """
@@ -55,7 +108,7 @@ def make_networks(
         use_masking=use_masking,
         dtype=dtype,
     )
-    shared = {n: value for n, value in _options(policy_kwargs).items() if n in ("activation_fn", "ortho_init")}
+    shared = {name: policy_kwargs[name] for name in ("activation_fn", "ortho_init") if name in policy_kwargs}
     value_function = ValueFunction(
         observation_space,
         net_arch=_widths(policy_kwargs, "vf"),
@@ -76,8 +129,6 @@ def make_policy(
     dtype: npt.DTypeLike,
 ) -> Policy:
     """Build the policy of a model; parameters and errors are those of ``make_networks``."""
-    for name in policy_kwargs:
-        check_choice("policy_kwargs", name, POLICY_KWARGS)
     return Policy(
         observation_space,
         action_space,
@@ -85,25 +136,10 @@ def make_policy(
         normalize_observations=normalize_observations,
         use_masking=use_masking,
         dtype=dtype,
-        **_options(policy_kwargs),
+        **{name: value for name, value in policy_kwargs.items() if name != "net_arch"},
     )
 
 
 def _widths(policy_kwargs: dict[str, Any], part: str) -> Any:
     arch = policy_kwargs.get("net_arch", (64, 64))
-    if isinstance(arch, dict) and arch.keys() != {"pi", "vf"}:
-        raise InvalidArgumentError("net_arch", "widths, or a dict with keys pi and vf", describe(arch))
     return arch[part] if isinstance(arch, dict) else arch
-
-
-def _options(policy_kwargs: dict[str, Any]) -> dict[str, Any]:
-    """``policy_kwargs`` without ``net_arch``, the activation as a name."""
-    options = {name: value for name, value in policy_kwargs.items() if name != "net_arch"}
-    if "activation_fn" in options:
-        options["activation_fn"] = activation_name(options["activation_fn"])
-    return options
-
-
-def activation_name(activation_fn: Any) -> Any:
-    """Name of an activation: the lower-case name of a class of torch.nn, anything else as given."""
-    return activation_fn.__name__.lower() if isinstance(activation_fn, type) else activation_fn

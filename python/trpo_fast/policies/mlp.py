@@ -45,6 +45,8 @@ class MLP:
         Network of the compiled core.
     shapes : dict
         Shape of each parameter by name, in the order of theta.
+    widths : list of int
+        Widths of the hidden layers.
     last_layer : str
         Name of the last dense layer, "layers.<i>".
     num_inputs : int
@@ -68,9 +70,7 @@ class MLP:
         log_std: str = "none",
         is_masked: bool = False,
     ) -> None:
-        if isinstance(net_arch, str) or not isinstance(net_arch, Sequence):
-            raise InvalidArgumentError("net_arch", "a sequence of layer widths", describe(net_arch))
-        widths = [check_integer("net_arch", width, at_least=1) for width in net_arch]
+        self.widths = widths = check_widths(net_arch)
         check_choice("activation_fn", activation_fn, ACTIVATIONS)
         self.dtype = float_dtype("dtype", dtype)
         self._ortho_init = check_flag("ortho_init", ortho_init)
@@ -164,6 +164,19 @@ class MLP:
         out = np.empty((len(inputs), self.network.output_size), dtype=self.dtype)
         self.network.forward(theta, inputs, out)
         return out
+
+
+def check_widths(net_arch: Any) -> list[int]:
+    """The widths of hidden layers in a sequence of any type, as a list of its own.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``net_arch`` is not a sequence of integers >= 1.
+    """
+    if isinstance(net_arch, str) or not isinstance(net_arch, Sequence | np.ndarray):
+        raise InvalidArgumentError("net_arch", "a sequence of layer widths", describe(net_arch))
+    return [check_integer("net_arch", width, at_least=1) for width in net_arch]
 
 
 def orthogonal(rng: np.random.Generator, shape: tuple[int, ...], gain: float) -> npt.NDArray[np.float64]:

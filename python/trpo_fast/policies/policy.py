@@ -14,6 +14,7 @@ from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.mlp import MLP
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.spaces.actions import ActionCodec
+from trpo_fast.spaces.as_json import own_copy
 from trpo_fast.spaces.masks import ActionMasks
 from trpo_fast.spaces.observation_codec import ObservationCodec
 from trpo_fast.spaces.observations import Observations
@@ -118,8 +119,8 @@ class Policy:
         normalize_observations: bool = True,
         dtype: npt.DTypeLike = "float32",
     ) -> None:
-        self.observation_space = observation_space
-        self.action_space = action_space
+        self.observation_space = observation_space = own_copy("observation space", observation_space)
+        self.action_space = action_space = own_copy("action space", action_space)
         self.dtype = float_dtype("dtype", dtype)
         self.log_std_init = check_real("log_std_init", log_std_init, at_least=MIN_LOG_STD, at_most=MAX_LOG_STD)
         self.codec = ActionCodec(action_space, self.dtype, check_flag("squash", squash))
@@ -143,7 +144,7 @@ class Policy:
             is_masked=use_masking,
         )
         self.policy_kwargs: dict[str, Any] = {
-            "net_arch": [int(width) for width in net_arch],
+            "net_arch": self._mlp.widths,
             "activation_fn": activation_fn,
             "log_std_init": self.log_std_init,
             "state_dependent_std": bool(state_dependent_std),

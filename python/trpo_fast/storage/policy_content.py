@@ -16,6 +16,7 @@ from trpo_fast.policies.factory import make_policy
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.policies.policy import Policy
 from trpo_fast.spaces.actions import count_dist_params
+from trpo_fast.spaces.as_json import space_from_json, space_to_json
 from trpo_fast.spaces.kinds import Spaces
 from trpo_fast.spaces.observation_codec import leaves_of
 from trpo_fast.storage.policy_file import (
@@ -27,7 +28,6 @@ from trpo_fast.storage.policy_file import (
     save_policy_file,
     target_path,
 )
-from trpo_fast.storage.spaces_json import space_from_json, space_to_json
 from trpo_fast.validation import describe
 
 
@@ -54,7 +54,7 @@ def save_policy(path: str | os.PathLike[str], policy: Policy, theta: npt.NDArray
     """Write ``policy`` with ``theta`` (P,) for ``load_policy``, the C++ runtime and ``trpo-fast export``.
 
     For loops of your own; ``TRPO.save`` also writes what learning needs to go on, without which ``TRPO.load`` refuses
-    a file. ".safetensors" is added to a path without a suffix of letters, and its folder is created if missing.
+    a file. ".safetensors" is added to a path without a suffix, and its folder is created if missing.
 
     Raises
     ------

@@ -93,11 +93,11 @@ def existing_path(path: str | os.PathLike[str]) -> Path:
 
 
 def target_path(path: str | os.PathLike[str]) -> Path:
-    """``path`` itself if it has a suffix, else with ours. A suffix is of letters: the name "lr_0.001" has none."""
+    """``path`` itself if it has a suffix, else with ours. A suffix begins with a letter: "lr_0.001" has none."""
     exact = check_path("path", path)
     if not exact.name:
         raise InvalidArgumentError("path", "the name of a file", describe(path))
-    return exact if exact.suffix[1:].isalpha() else exact.with_name(exact.name + SUFFIX)
+    return exact if exact.suffix[1:2].isalpha() else exact.with_name(exact.name + SUFFIX)
 
 
 def _header(content: bytes, path: Path | None) -> dict[str, Any]:

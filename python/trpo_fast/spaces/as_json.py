@@ -1,20 +1,54 @@
-"""Store spaces as plain JSON, so that a policy file needs no pickle."""
+"""Spaces as plain JSON, so that a policy file needs no pickle; and the copies of them that a model keeps."""
 
+import json
+import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import numpy.typing as npt
 
+from trpo_fast._core import strict_json
 from trpo_fast.errors import PolicyFileError, UnsupportedSpaceError
+from trpo_fast.spaces.kinds import same_spaces
 from trpo_fast.validation import MAX_DIMENSIONS, describe, is_shape
 
 MAX_CHOICES = 1 << 20  # largest number of choices of one part of a space in a file
 MAX_BOUND = 40  # longest text of a bound
+MAX_BYTES = 1 << 21  # of the lower bounds of one Box
+MAX_TEXT = 3 << 20  # bytes of a space in the header of a file
+MAX_LISTED = 1 << 10  # bounds that are a list of texts; more are one text, which takes less memory
 
 _FLOATS = ("float16", "float32", "float64")
 _KINDS = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict (with text keys) or Tuple of them"
 _DTYPES = (*_FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
+
+
+def own_copy(name: str, space: Any) -> gym.Space[Any]:
+    """A copy of ``space`` as a file gives it back, which nobody else can change.
+
+    So a space that cannot be stored is refused before anything is learned in it.
+
+    Raises
+    ------
+    UnsupportedSpaceError
+        If a file cannot hold the space.
+    """
+    try:
+        text = json.dumps(space_to_json(space))
+        if len(json.dumps(text)) > MAX_TEXT:
+            raise ValueError(f"a description of more than {MAX_TEXT} bytes")
+        copy = space_from_json(strict_json.loads(text, strict_json.MAX_COST // 3))
+        if not same_spaces((copy,), (space,)):
+            raise ValueError("a description of another space")
+    except UnsupportedSpaceError:
+        raise UnsupportedSpaceError(f"{name}: expected {_KINDS}, got {describe(space)}") from None
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        got = f"{describe(space)}, of which it could not: {error}"
+        raise UnsupportedSpaceError(f"{name}: expected one that a file can hold, got {got}") from error
+    return copy
 
 
 def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
@@ -27,7 +61,9 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
     """
     if isinstance(space, gym.spaces.Box):
         number = float if str(space.dtype) in _FLOATS else int
-        bounds = {name: [repr(number(b)) for b in getattr(space, name).ravel()] for name in ("low", "high")}
+        bounds: dict[str, Any] = {n: [repr(number(b)) for b in getattr(space, n).ravel()] for n in ("low", "high")}
+        if space.low.size > MAX_LISTED:
+            bounds = {name: " ".join(texts) for name, texts in bounds.items()}
         return {"type": "Box", "shape": list(space.shape), "dtype": str(space.dtype), **bounds}
     if isinstance(space, gym.spaces.Discrete):
         return {"type": "Discrete", "n": int(space.n), "start": int(space.start), "dtype": str(space.dtype)}
@@ -67,10 +103,10 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
             shape = [_integer(n) for n in _list(data["shape"])]
             if not is_shape(shape):
                 raise ValueError("not a shape")
-            low, high = (
-                np.array([_bound(b, data["dtype"]) for b in _list(data[name])], dtype=dtype).reshape(shape)
-                for name in ("low", "high")
-            )
+            if math.prod(shape) * np.dtype(dtype).itemsize > MAX_BYTES:
+                raise ValueError(f"bounds of more than {MAX_BYTES} bytes")
+            n = math.prod(shape)
+            low, high = (_bounds(data[name], n, data["dtype"]).reshape(shape) for name in ("low", "high"))
             if (low == np.inf).any() or (high == -np.inf).any():
                 raise ValueError("bounds of an empty interval")
             return gym.spaces.Box(low, high, dtype=dtype)
@@ -126,6 +162,30 @@ def _in_range(number: int, dtype: str) -> int:
     if not low <= number <= high:
         raise ValueError(f"a number outside the range of {dtype}")
     return number
+
+
+def _bounds(texts: Any, n: int, dtype: str) -> npt.NDArray[Any]:
+    """``n`` bounds in a list, or in one text with blanks between them."""
+    if (texts.count(" ") + 1 if isinstance(texts, str) else len(_list(texts))) != n:
+        raise ValueError(f"not {n} bounds")
+    known: dict[Any, float | int] = {}  # most bounds of a Box are alike
+    bounds = np.empty(n, dtype=dtype)
+    for i, text in enumerate(_words(texts) if isinstance(texts, str) else texts):
+        if text not in known:
+            if len(known) == MAX_LISTED:
+                known.clear()
+            known[text] = _bound(text, dtype)
+        bounds[i] = known[text]
+    return bounds
+
+
+def _words(text: str) -> Iterator[str]:
+    """What ``text.split(" ")`` returns, one after the other."""
+    begin = 0
+    while (end := text.find(" ", begin)) >= 0:
+        yield text[begin:end]
+        begin = end + 1
+    yield text[begin:]
 
 
 def _bound(text: Any, dtype: str) -> float | int:
