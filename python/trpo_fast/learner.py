@@ -27,6 +27,7 @@ from trpo_fast.policies.state import ModelState
 from trpo_fast.sampling.sampler import Sampler, SerialSampler
 from trpo_fast.sampling.vine import check_vine
 from trpo_fast.sampling.workers import ParallelSampler, make_parallel_sampler
+from trpo_fast.spaces.as_json import own_copy
 from trpo_fast.spaces.kinds import Spaces, same_spaces
 from trpo_fast.storage.hyperparameters import tuned_arguments
 from trpo_fast.storage.model_file import check_content, model_content, restore
@@ -145,7 +146,7 @@ class TRPO(StepwiseTraining):
         self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0)
         self.n_workers = check_integer("n_workers", n_workers, at_least=0)
         if is_pair_of_spaces(env):
-            env = SpacesOnly(*env, num_envs=1)
+            env = SpacesOnly(own_copy("observation space", env[0]), own_copy("action space", env[1]), num_envs=1)
         if isinstance(env, SpacesOnly):
             self.env: Environments | ParallelSampler | SpacesOnly = env
         elif n_workers:
@@ -448,7 +449,8 @@ class TRPO(StepwiseTraining):
         Parameters
         ----------
         path : path
-            ".safetensors" is appended if it has no suffix (which begins with a letter). Its folder is created if missing.
+            ".safetensors" is appended if it has no suffix, which begins with a letter. Its folder is created if
+            missing.
         previous : path, optional
             Where to keep the file that ``path`` replaces.
 

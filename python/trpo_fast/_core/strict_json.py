@@ -9,6 +9,7 @@ MAX_COST = 6 << 20  # bytes that the values of a text may take, as ``_COSTS`` co
 
 # Bytes that CPython takes for what begins with a character: a dict, a list, a key or text, a further item.
 _COSTS = {"{": 256, "[": 96, '"': 64, ",": 48}
+_DECODER = json.JSONDecoder()
 _MARK = re.compile(r'["{}\[\],]')
 
 
@@ -36,7 +37,7 @@ def check_cost(text: str, max_cost: int = MAX_COST) -> None:
         cost += _COSTS.get(character, 0)
         depth += (character in "[{") - (character in "]}")
         if character == '"':
-            string, position = json.decoder.scanstring(text, position)
+            string, position = _DECODER.raw_decode(text, mark.start())
             cost += 0 if string.isascii() else 4 * len(string)  # bytes of its characters beyond those of ``text``
         if depth > MAX_DEPTH:
             raise ValueError(f"expected at most {MAX_DEPTH} levels, got more")

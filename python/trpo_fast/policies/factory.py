@@ -31,9 +31,7 @@ def plain_kwargs(policy_kwargs: Any) -> dict[str, Any]:
     if not isinstance(policy_kwargs, Mapping | None):
         raise InvalidArgumentError("policy_kwargs", "a dict", describe(policy_kwargs))
     kwargs = dict(policy_kwargs or {})
-    for name, value in kwargs.items():
-        kwargs[check_choice("policy_kwargs", name, POLICY_KWARGS)] = _PLAIN[name](value)
-    return kwargs
+    return {check_choice("policy_kwargs", name, POLICY_KWARGS): _PLAIN[name](kwargs[name]) for name in kwargs}
 
 
 def _plain_widths(net_arch: Any) -> Any:

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -21,6 +22,8 @@ MAX_BYTES = 1 << 21  # of the lower bounds of one Box
 MAX_TEXT = 3 << 20  # bytes of a space in the header of a file
 MAX_LISTED = 1 << 10  # bounds that are a list of texts; more are one text, which takes less memory
 
+_INTEGER = re.compile(r"-?(0|[1-9]\d*)", re.ASCII)
+_FLOAT = re.compile(r"-?(inf|(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?)", re.ASCII)
 _FLOATS = ("float16", "float32", "float64")
 _KINDS = "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict (with text keys) or Tuple of them"
 _DTYPES = (*_FLOATS, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
@@ -43,8 +46,8 @@ def own_copy(name: str, space: Any) -> gym.Space[Any]:
         copy = space_from_json(strict_json.loads(text, strict_json.MAX_COST // 3))
         if not same_spaces((copy,), (space,)):
             raise ValueError("a description of another space")
-    except UnsupportedSpaceError:
-        raise UnsupportedSpaceError(f"{name}: expected {_KINDS}, got {describe(space)}") from None
+    except UnsupportedSpaceError as error:
+        raise UnsupportedSpaceError(f"{name.removesuffix('space')}{error}") from None
     except (AttributeError, TypeError, ValueError, RecursionError) as error:
         got = f"{describe(space)}, of which it could not: {error}"
         raise UnsupportedSpaceError(f"{name}: expected one that a file can hold, got {got}") from error
@@ -57,9 +60,11 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
     Raises
     ------
     UnsupportedSpaceError
-        If the space is of another kind.
+        If the space is of another kind, or too large.
     """
     if isinstance(space, gym.spaces.Box):
+        if space.low.nbytes > MAX_BYTES:
+            raise UnsupportedSpaceError(f"space: expected bounds of at most {MAX_BYTES} bytes, got {describe(space)}")
         number = float if str(space.dtype) in _FLOATS else int
         bounds: dict[str, Any] = {n: [repr(number(b)) for b in getattr(space, n).ravel()] for n in ("low", "high")}
         if space.low.size > MAX_LISTED:
@@ -77,7 +82,7 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
         return {"type": "Dict", "spaces": [[key, space_to_json(part)] for key, part in space.spaces.items()]}
     if isinstance(space, gym.spaces.Tuple):
         return {"type": "Tuple", "spaces": [space_to_json(part) for part in space.spaces]}
-    raise UnsupportedSpaceError(f"space: expected {_KINDS}, got {space}")
+    raise UnsupportedSpaceError(f"space: expected {_KINDS}, got {describe(space)}")
 
 
 def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
@@ -165,18 +170,28 @@ def _in_range(number: int, dtype: str) -> int:
 
 
 def _bounds(texts: Any, n: int, dtype: str) -> npt.NDArray[Any]:
-    """``n`` bounds in a list, or in one text with blanks between them."""
+    """``n`` bounds of a dtype from a list of texts, or from one text with blanks between them.
+
+    They are written as ``space_to_json`` does: numbers of the dtype in JSON's syntax, or "inf".
+    """
     if (texts.count(" ") + 1 if isinstance(texts, str) else len(_list(texts))) != n:
         raise ValueError(f"not {n} bounds")
+    parse = _float if dtype in _FLOATS else partial(_bounded_integer, dtype=dtype)
+    bounds = np.empty(n, dtype=np.float64 if dtype in _FLOATS else dtype)
     known: dict[Any, float | int] = {}  # most bounds of a Box are alike
-    bounds = np.empty(n, dtype=dtype)
     for i, text in enumerate(_words(texts) if isinstance(texts, str) else texts):
         if text not in known:
             if len(known) == MAX_LISTED:
                 known.clear()
-            known[text] = _bound(text, dtype)
+            if not isinstance(text, str) or len(text) > MAX_BOUND:
+                raise ValueError("a bound that is not text, or too long")
+            known[text] = parse(text)
         bounds[i] = known[text]
-    return bounds
+    with np.errstate(over="ignore"):
+        exact = bounds.astype(dtype)
+    if not np.array_equal(exact, bounds):
+        raise ValueError(f"a bound that {dtype} cannot represent")
+    return exact
 
 
 def _words(text: str) -> Iterator[str]:
@@ -188,18 +203,14 @@ def _words(text: str) -> Iterator[str]:
     yield text[begin:]
 
 
-def _bound(text: Any, dtype: str) -> float | int:
-    """Parse a bound as ``space_to_json`` writes it: a number of the dtype in JSON's syntax, or "inf"."""
-    if not isinstance(text, str) or len(text) > MAX_BOUND:
-        raise ValueError("a bound that is not text, or too long")
-    if dtype not in _FLOATS:
-        if not re.fullmatch(r"-?(0|[1-9]\d*)", text, re.ASCII):
-            raise ValueError("a bound that is not an integer")
-        return _in_range(int(text), dtype)
-    if not re.fullmatch(r"-?(inf|(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?)", text, re.ASCII):
+def _bounded_integer(text: str, dtype: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise ValueError("a bound that is not an integer")
+    return _in_range(int(text), dtype)
+
+
+def _float(text: str) -> float:
+    value = float(text) if _FLOAT.fullmatch(text) else math.nan
+    if math.isnan(value) or (math.isinf(value) and "inf" not in text):
         raise ValueError("a bound that is not a number")
-    with np.errstate(over="ignore"):
-        bound = float(np.dtype(dtype).type(float(text)))
-    if bound != float(text) or (np.isinf(bound) and "inf" not in text):
-        raise ValueError(f"a bound that {dtype} cannot represent")
-    return bound
+    return value

@@ -1,0 +1,117 @@
+"""What a model is made of can be stored, or is refused when the model is made; and nobody else can change it."""
+
+import collections
+import types
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from trpo_fast import TRPO, InvalidArgumentError, Policy, UnsupportedSpaceError, load_policy, save_policy
+
+S = gym.spaces
+PLACE = S.Box(-1.0, 1.0, (2,), np.float32)
+MOVE = S.Discrete(3)
+
+
+def content(model, folder):
+    model.save(folder / "content")
+    return (folder / "content.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "arch",
+    [
+        collections.UserList([6, 5]), range(5, 7), collections.deque([7]), np.array([4, 3], np.int16), (), [],
+        types.MappingProxyType({"pi": np.array([5]), "vf": range(6, 8)}), 
+        collections.UserDict(pi=[], vf=(np.int64(9),)),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_layers_in_a_sequence_of_any_type_are_stored(arch, tmp_path):
+    kwargs = types.MappingProxyType({"net_arch": arch, "ortho_init": np.bool_(False), "activation_fn": "elu"})
+    model = TRPO("MlpPolicy", (PLACE, MOVE), policy_kwargs=kwargs, seed=0)
+    model.save(tmp_path / "model")
+    loaded = TRPO.load(tmp_path / "model")
+    assert loaded.policy_kwargs == model.policy_kwargs
+    np.testing.assert_array_equal(loaded.theta, model.theta)
+    assert loaded.value_theta.size == model.value_theta.size
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"net_arch": "64"}, {"net_arch": {64}}, {"net_arch": iter([8])}, {"net_arch": [8.0]}, {"net_arch": [[8]]},
+        {"net_arch": np.array([[8]])}, {"net_arch": {"pi": [8]}}, {"net_arch": {"pi": [8], "vf": None}},
+        {"activation_fn": dict}, {"activation_fn": len}, {"log_std_init": "0"}, {"squash": 1}, {3: 4}, [("squash", 1)],
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_other_policy_kwargs_are_refused_when_the_model_is_made(kwargs):
+    with pytest.raises(InvalidArgumentError):
+        TRPO("MlpPolicy", (PLACE, PLACE), policy_kwargs=kwargs)
+
+
+class Half(S.Space):
+    """A space of somebody else."""
+
+
+def nested(levels):
+    space = MOVE
+    for _ in range(levels):
+        space = S.Tuple([space])
+    return space
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        S.Dict({1: MOVE, 2: MOVE}), S.Tuple([S.Dict({(0, 1): PLACE})]), S.Text(4), S.Sequence(MOVE), Half(), None, 3,
+        S.Discrete((1 << 20) + 1), S.Dict({"k" * 4_000_000: MOVE}), nested(80), S.Tuple([MOVE] * 9000),
+        S.Box(0.0, 1.0, (600_000,), np.float32), S.OneOf([MOVE, PLACE]),
+    ],
+    ids=lambda space: str(space)[:30],
+)  # fmt: skip
+def test_a_space_that_no_file_holds_is_refused_when_the_model_is_made(space):
+    for make in (lambda: TRPO("MlpPolicy", (space, MOVE)), lambda: Policy(space, MOVE, net_arch=[2])):
+        with pytest.raises((UnsupportedSpaceError, InvalidArgumentError)):
+            make()
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        S.Box(np.linspace(-3.0, -1.0, 5000), np.linspace(0.0, 1e300, 5000), dtype=np.float64),
+        S.Box(-np.inf, np.inf, (100, 30), np.float32),
+        S.Box(0, 255, (1025,), np.uint8),
+        S.Dict([("z", S.Tuple([MOVE, PLACE])), ("a", S.MultiDiscrete([2, 3], start=[5, -5])), ("ü\ud800\n", PLACE)]),
+        nested(20),
+    ],
+    ids=lambda space: str(space)[:30],
+)
+def test_other_spaces_are_stored_exactly(space, tmp_path):
+    policy = Policy(space, MOVE, net_arch=[2])
+    save_policy(tmp_path / "policy", policy, policy.initial_parameters(0))
+    loaded, _ = load_policy(tmp_path / "policy")
+    assert loaded.observation_space == policy.observation_space == space
+    if isinstance(space, S.Box):
+        np.testing.assert_array_equal(loaded.observation_space.low, space.low)
+        np.testing.assert_array_equal(loaded.observation_space.high, space.high)
+
+
+def test_what_the_caller_changes_later_does_not_change_the_model(tmp_path):
+    """The bytes of the file stay those of the moment at which the model was made."""
+    place, move = S.Box(-1.0, 1.0, (2,), np.float32), S.Discrete(3)
+    observation_space, arch = S.Dict({"place": place, "way": S.MultiDiscrete([2, 4])}), {"pi": [6], "vf": [5]}
+    kwargs = {"net_arch": arch, "activation_fn": "relu"}
+    model = TRPO("MlpPolicy", (observation_space, move), policy_kwargs=kwargs, seed=0)
+    before = content(model, tmp_path)
+    place.low[:] = -9.0
+    observation_space["way"].nvec[:] = 7
+    observation_space.spaces["more"] = place
+    move.n = move.start = np.int64(5)
+    arch["pi"].append(9)
+    arch["vf"] = "x"
+    kwargs["activation_fn"] = "tanh"
+    assert content(model, tmp_path) == before
+    assert TRPO.load(tmp_path / "content").observation_space["way"].nvec.tolist() == [2, 4]
