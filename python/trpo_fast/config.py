@@ -22,7 +22,7 @@ class TRPOConfig:
     """
 
     n_steps: int = 2048
-    """Steps per environment and iteration; a batch has n_steps * n_envs transitions."""
+    """Steps per environment and iteration; a batch has n_steps * n_envs transitions, at least 2."""
 
     method: Literal["single_path", "vine"] = "single_path"
     """Estimator of the surrogate: one path, or branches from states along it ("vine" restores environments)."""
@@ -158,6 +158,14 @@ class TRPOConfig:
     def rollout_steps(self) -> int:
         """Steps per environment and iteration, without those of a vine's branches."""
         return self.vine_trunk_steps if self.method == "vine" else self.n_steps
+
+    def check_rollout(self, n_envs: int) -> None:
+        """Raise InvalidArgumentError if no update could learn from rollouts of ``n_envs`` environments.
+
+        The advantage of a single transition says nothing: only the entropy bonus could move the policy.
+        """
+        if self.method == "single_path" and self.n_steps * n_envs == 1 and self.ent_coef == 0.0:
+            raise InvalidArgumentError("n_steps", ">= 2 with one environment, since advantages are compared", 1)
 
     def at(self, progress_remaining: float, radius: float | None = None) -> "TRPOConfig":
         """These settings with every schedule evaluated.

@@ -155,6 +155,8 @@ class TRPO(StepwiseTraining):
             )
         else:
             self.env = make_environments(env, n_envs, env_kwargs)
+        if not isinstance(self.env, SpacesOnly):
+            self.config.check_rollout(self.env.num_envs)
         self.verbose = check_integer("verbose", verbose, at_least=0)
         self.sinks: list[Sink] = []
         self.logger = Logger()

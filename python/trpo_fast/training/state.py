@@ -27,6 +27,8 @@ from trpo_fast.training.streams import Streams
 from trpo_fast.update.report import UpdateReport
 from trpo_fast.validation import check_real, float_array
 
+PATIENCE = 10  # updates without a change of the policy before a warning
+
 
 class TrainingState:
     """Mutable training state: the learned state, streams, counters, open episodes.
@@ -86,6 +88,7 @@ class TrainingState:
         self.n_iterations = 0
         self.progress_remaining = 1.0
         self.report: UpdateReport | None = None
+        self._n_in_vain = 0  # updates before the first that changed the policy
         self.metrics: Metrics = {}
         self.lock = threading.RLock()
         self._not_resumed = ""  # why the open episodes of a file, or of the previous session, cannot be continued
@@ -209,6 +212,16 @@ class TrainingState:
             self.n_iterations += 1
             if self._boundary is not None:
                 self.end_rollout()
+
+    def watch_progress(self, report: UpdateReport) -> None:
+        """Warn once if none of the first updates changed the policy: with such settings it may never learn."""
+        if report.committed or self.model.n_updates > self._n_in_vain + 1:
+            self._n_in_vain = PATIENCE
+        elif self._n_in_vain < PATIENCE:
+            self._n_in_vain += 1
+            if self._n_in_vain == PATIENCE:
+                text = f"none of the first {PATIENCE} updates changed the policy, the last one because of"
+                warnings.warn(f"{text} {report.status.value}: {report.status.advice}", RuntimeWarning, stacklevel=5)
 
     def get_state(self) -> dict[str, Any]:
         """Everything that training needs to continue, except parameters, statistics and settings, as plain values.

@@ -19,6 +19,18 @@ class UpdateStatus(Enum):
     SOLVER_FAILED = "solver_failed"  # conjugate gradient returned no finite ascent direction; see its status
     LINE_SEARCH_FAILED = "line_search_failed"  # no step length improved the surrogate within the trust region
 
+    @property
+    def advice(self) -> str:
+        """What to look at when no update is committed."""
+        return _ADVICE.get(self, "look at the report of the update")
+
+
+_ADVICE = {
+    UpdateStatus.NO_SIGNAL: "all advantages of a batch are equal; is n_steps too small, do rewards depend on actions?",
+    UpdateStatus.ZERO_GRADIENT: "the policy has no choice that changes the surrogate; is there more than one action?",
+    UpdateStatus.LINE_SEARCH_FAILED: "is target_kl too small, or log_std_init or kl_penalty extreme?",
+}
+
 
 class UpdateReport(NamedTuple):
     """Result of an update with diagnostics. Fields of stages that were not reached are NaN (``cg``: None).
