@@ -17,7 +17,7 @@ from trpo_fast.environments.interface import Environments
 from trpo_fast.environments.make import EnvLike, is_pair_of_spaces, make_environments
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError, ResumeWarning
 from trpo_fast.monitoring.logger import Logger
-from trpo_fast.monitoring.metrics import Sink
+from trpo_fast.monitoring.metrics import Sink, told_of_interruption
 from trpo_fast.monitoring.progress import progress
 from trpo_fast.monitoring.tensorboard import TensorBoard, free_folder
 from trpo_fast.policies.factory import make_networks, plain_kwargs
@@ -351,7 +351,8 @@ class TRPO(StepwiseTraining):
             target = training.num_timesteps + total_timesteps
             hooks.init_callback(self)
             hooks.on_training_start({**arguments, "total_timesteps": target}, {})
-            with self._open_sinks(tb_log_name, go_on=training.num_timesteps > 0) as sinks:
+            sinks_open = self._open_sinks(tb_log_name, go_on=training.num_timesteps > 0)
+            with sinks_open as sinks, told_of_interruption(sinks):
                 train(
                     training,
                     self.value_function,

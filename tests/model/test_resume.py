@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -112,6 +113,57 @@ def test_checkpoints_come_every_so_many_transitions(tmp_path, monkeypatch):
     assert saved == [150, 300, 450]
     model.learn(100)
     assert saved[3:] == [50]
+
+
+def test_checkpoints_of_an_interrupted_learn_hold_the_last_whole_iteration(tmp_path, monkeypatch):
+    whole = TRPO("MlpPolicy", "CartPole-v1", **FAST).learn(400)
+    model = TRPO("MlpPolicy", "CartPole-v1", **FAST)
+    model.sinks.append(Checkpoints(model, tmp_path, every=150))
+    callback = interrupt_at("a step", model, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        model.learn(400, callback)
+    assert TRPO.load(tmp_path / PREVIOUS).num_timesteps == 150
+    resumed = TRPO.load(latest_checkpoint(tmp_path), "CartPole-v1")
+    assert resumed.num_timesteps == 200 == model.num_saved_timesteps
+    assert everything(resumed.learn(200, reset_num_timesteps=False)) == everything(whole)
+
+
+def test_a_second_ctrl_c_waits_for_the_checkpoint(tmp_path, monkeypatch):
+    """Also one that arrives while an iteration is committed: the sinks get every iteration that is."""
+    rows = []
+
+    class Sink:
+        def write(self, metrics):
+            signal.raise_signal(signal.SIGINT)
+            rows.append(metrics["time/total_timesteps"])
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        model = TRPO("MlpPolicy", "CartPole-v1", **FAST)
+        model.sinks += [Sink(), Checkpoints(model, tmp_path, every=10**6)]
+        save = model.save
+        monkeypatch.setattr(model, "save", lambda *a, **k: (signal.raise_signal(signal.SIGINT), save(*a, **k)))
+        with pytest.raises(KeyboardInterrupt):
+            model.learn(400)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert rows == [50]
+    assert TRPO.load(tmp_path / NAME).num_timesteps == 50
+
+
+def test_a_sink_that_fails_at_the_end_does_not_hide_why_training_ended(tmp_path):
+    class Failing:
+        def write(self, metrics):
+            raise ZeroDivisionError
+
+        def interrupted(self):
+            raise TypeError("late")
+
+    model = TRPO("MlpPolicy", "CartPole-v1", **FAST)
+    model.sinks += [Failing(), Checkpoints(model, tmp_path, every=10**6)]
+    with pytest.raises(ZeroDivisionError), pytest.warns(RuntimeWarning, match="late"):
+        model.learn(100)
+    assert TRPO.load(tmp_path / NAME).num_timesteps == 50
 
 
 @pytest.mark.parametrize(
@@ -408,13 +460,6 @@ def test_a_full_disk_neither_stops_training_nor_loses_a_checkpoint(call, tmp_pat
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(files)
     model.learn(50, reset_num_timesteps=False)
     assert TRPO.load(tmp_path / NAME).num_timesteps == 200
-
-
-def test_temporary_files_of_a_killed_process_are_removed(tmp_path):
-    abandoned = tmp_path / f".{NAME}.123.tmp"
-    abandoned.write_bytes(b"half")
-    Checkpoints(TRPO("MlpPolicy", "CartPole-v1", **FAST), tmp_path, every=50)
-    assert not abandoned.exists()
 
 
 def test_the_file_holds_plain_safetensors(tmp_path):

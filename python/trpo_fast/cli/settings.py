@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from trpo_fast._core.files import replace_file
 from trpo_fast.errors import InvalidArgumentError
 
 SETTINGS = "config.json"
@@ -11,9 +12,7 @@ SETTINGS = "config.json"
 
 def write_settings(folder: Path, settings: dict[str, Any]) -> None:
     """Write the settings of a run atomically."""
-    temporary = folder / f".{SETTINGS}.tmp"
-    temporary.write_text(json.dumps(settings, indent=2) + "\n")
-    temporary.replace(folder / SETTINGS)
+    replace_file(folder / SETTINGS, (json.dumps(settings, indent=2) + "\n").encode())
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

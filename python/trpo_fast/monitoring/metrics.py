@@ -1,10 +1,12 @@
 """Metrics of an iteration: sinks that receive them, a clock, and a table for the terminal."""
 
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from trpo_fast._core.signals import delayed_signals
 from trpo_fast.protocols import Metrics
 from trpo_fast.sampling.rollouts import Seconds
 
@@ -14,6 +16,30 @@ class Sink(Protocol):
 
     def write(self, metrics: Metrics) -> None:
         """Write the metrics of one iteration."""
+
+
+@runtime_checkable
+class InterruptibleSink(Sink, Protocol):
+    """A sink that is told if ``learn`` ends by an exception, such as Ctrl-C."""
+
+    def interrupted(self) -> None:
+        """Write what must not be lost."""
+
+
+@contextmanager
+def told_of_interruption(sinks: Sequence[Sink]) -> Iterator[None]:
+    """Tell the sinks if the block ends by an exception; signals wait until all have been told."""
+    try:
+        yield
+    except BaseException:  # Ctrl-C too
+        with delayed_signals():
+            for sink in sinks:
+                if isinstance(sink, InterruptibleSink):
+                    try:
+                        sink.interrupted()
+                    except Exception as error:  # what ended the block is the error to raise
+                        warnings.warn(f"{type(sink).__name__}.interrupted: {error!r}", RuntimeWarning, stacklevel=2)
+        raise
 
 
 PHASES = ("environments", "policy", "update", "critic")

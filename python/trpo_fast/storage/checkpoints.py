@@ -2,8 +2,10 @@
 
 import os
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
+from trpo_fast._core.files import remove_abandoned
 from trpo_fast.errors import PolicyFileError
 from trpo_fast.protocols import Metrics, Model
 from trpo_fast.storage.policy_file import load_policy_file
@@ -17,7 +19,8 @@ class Checkpoints:
     """A sink that saves the model after an iteration, if ``every`` transitions were collected since the last save.
 
     The previous checkpoint is kept. If a checkpoint cannot be written (disk full), training continues with a warning,
-    and the next iteration tries again.
+    and the next iteration tries again. If ``learn`` ends by an exception, such as Ctrl-C, the last whole iteration is
+    saved, and resuming is bit-identical to an uninterrupted run.
 
     Parameters
     ----------
@@ -39,20 +42,28 @@ class Checkpoints:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._every = check_integer("every", every, at_least=1)
         self._saved_at = model.num_timesteps
-        for abandoned in self._folder.glob(f".{NAME}.*.tmp"):  # left by a process that was killed
-            abandoned.unlink(missing_ok=True)
+        for name in (NAME, PREVIOUS):
+            remove_abandoned(self._folder / name)
 
     def write(self, metrics: Metrics) -> None:
         """Save the model if a checkpoint is due."""
         n = self._model.num_timesteps
-        if self._saved_at <= n < self._saved_at + self._every:  # n is smaller after a learn that resets the count
-            return
+        if not self._saved_at <= n < self._saved_at + self._every:  # n is smaller after a learn that resets the count
+            self._save()
+
+    def interrupted(self) -> None:
+        """Save the last whole iteration, unless the latest checkpoint holds it."""
+        if self._model.num_saved_timesteps != self._saved_at or not (self._folder / NAME).exists():
+            self._save()
+
+    def _save(self) -> None:
+        n = self._model.num_saved_timesteps
         try:
             self._model.save(self._folder / NAME, previous=self._folder / PREVIOUS)
             self._saved_at = n
         except OSError as error:
             text = f"no checkpoint at {n} transitions, the previous one stays: {error}"
-            warnings.warn(text, RuntimeWarning, stacklevel=2)
+            warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
 def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
@@ -63,17 +74,26 @@ def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
     PolicyFileError
         If all checkpoints in the folder are damaged.
     """
-    damage: PolicyFileError | None = None
-    for path in (check_path("folder", folder) / name for name in (NAME, PREVIOUS)):
+    path, damaged = newest_model([check_path("folder", folder) / name for name in (NAME, PREVIOUS)])
+    for error in damaged.values():
+        if path is None:
+            raise error
+        warnings.warn(f"{error}; trying the previous checkpoint", RuntimeWarning, stacklevel=2)
+    return path
+
+
+def newest_model(paths: Iterable[Path]) -> tuple[Path | None, dict[Path, PolicyFileError]]:
+    """The first of the undamaged models with the most transitions, if any, and the errors of damaged ones by path."""
+    counts: dict[Path, int] = {}
+    damaged: dict[Path, PolicyFileError] = {}
+    for path in paths:
         try:
-            load_policy_file(path)
+            _, metadata = load_policy_file(path)
+            if not isinstance(metadata.get("num_timesteps"), int):
+                raise PolicyFileError(f"{path}: expected a model, got a policy without its training")
+            counts[path] = metadata["num_timesteps"]
         except FileNotFoundError:
             continue
         except PolicyFileError as error:
-            damage = error
-            warnings.warn(f"{error}; trying the previous checkpoint", RuntimeWarning, stacklevel=2)
-        else:
-            return path
-    if damage is not None:
-        raise damage
-    return None
+            damaged[path] = error
+    return max(counts, key=lambda path: counts[path], default=None), damaged

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from trpo_fast._core.files import replace_file
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError
 from trpo_fast.validation import check_path, describe, is_shape
 
@@ -36,14 +37,14 @@ Tensors = dict[str, npt.NDArray[Any]]
 def save_policy_file(path: Path, tensors: Tensors, metadata: dict[str, Any], *, previous: Path | None = None) -> None:
     """Write ``tensors`` and ``metadata`` (plain JSON values) so that ``path`` is at any moment the old or the new file.
 
-    With ``previous`` the old file is kept there; a kill at the worst moment leaves nothing but that one.
+    With ``previous`` the old file is kept there.
 
     Raises
     ------
     OSError
         If the file cannot be written; an old one is left as it was.
     """
-    _write_atomically(path, to_bytes(tensors, metadata), previous)
+    replace_file(path, to_bytes(tensors, metadata), previous=previous)
 
 
 def to_bytes(tensors: Tensors, metadata: dict[str, Any]) -> bytes:
@@ -179,26 +180,3 @@ def _signed_metadata(content: bytes, path: Path | None = None) -> tuple[int, dic
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PolicyFileError(f"{path}: expected a policy file with a SHA-256, got one without") from error
     return content.index(needle) + needle.index(digest.encode()), metadata
-
-
-def _write_atomically(path: Path, content: bytes, previous: Path | None) -> None:
-    """Temporary file, fsync, rename, fsync of the directory. Parents are made, and a symbolic link is followed."""
-    path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if previous is not None and path.exists():
-            path.replace(previous)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):  # POSIX: make the rename itself durable
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
