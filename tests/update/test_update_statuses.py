@@ -1,0 +1,138 @@
+"""Each status of an update, and the length of its step, on objectives whose values are known."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from trpo_fast import Policy, TRPOConfig, UpdateStatus, trpo_update
+from trpo_fast.update.line_search import backtracking_line_search
+from trpo_fast.update.objectives import SurrogateValue
+
+POLICY = Policy(gym.spaces.Box(-1.0, 1.0, (2,)), gym.spaces.Discrete(2), net_arch=(3,), dtype="float64")
+P = POLICY.num_params
+THETA = POLICY.initial_parameters(4)
+
+
+class Metric:
+    """A diagonal matrix plus damping."""
+
+    shape = (P, P)
+
+    def __init__(self, diagonal, damping):
+        self.diagonal, self.damping = diagonal, damping
+
+    def matvec(self, v):
+        return (self.diagonal + self.damping) * v
+
+    __matmul__ = matvec
+
+
+class Quadratic:
+    """L(theta') = surrogate + gᵀd and KL = dᵀDd / 2 for d = theta' - theta; as a batch, its own objective."""
+
+    policy, theta, num_rows, scale, largest_advantage = POLICY, THETA, 100, 1.0, 2.0
+    is_finite = has_signal = True
+
+    def __init__(self, gradient, diagonal=None, surrogate=0.0, metric=None):
+        self.g = np.broadcast_to(np.asarray(gradient, dtype=np.float64), (P,))
+        self.diagonal = np.ones(P) if diagonal is None else diagonal
+        self.surrogate = surrogate
+        self.metric = self.diagonal if metric is None else metric
+
+    def objective(self, policy, theta, config):
+        return self
+
+    def gradient(self):
+        return self.g.copy()
+
+    def evaluate(self, theta_new):
+        d = theta_new - THETA
+        kl = float(d @ (self.diagonal * d)) / 2.0
+        return SurrogateValue(self.surrogate + float(self.g @ d), kl, 2.0 * kl, 0.5)
+
+    def fisher_operator(self, damping, every):
+        return Metric(self.metric, damping)
+
+
+def update(batch, **settings):
+    return trpo_update(POLICY, THETA, batch, TRPOConfig(**settings))
+
+
+def one(value):
+    """A gradient of ones, but for one element."""
+    g = np.ones(P)
+    g[P // 2] = value
+    return g
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["gradient", "surrogate"])
+def test_what_overflows_is_a_status(where, value):
+    batch = Quadratic(one(value)) if where == "gradient" else Quadratic(1.0, surrogate=value)
+    with np.errstate(invalid="ignore"):
+        theta, report = update(batch)
+    assert report.status is UpdateStatus.NON_FINITE_GRADIENT
+    assert theta.tobytes() == THETA.tobytes()
+    assert report.cg is None
+    assert report.mean_kl == 0.0
+
+
+def test_a_zero_gradient_is_a_status():
+    theta, report = update(Quadratic(0.0))
+    assert report.status is UpdateStatus.ZERO_GRADIENT
+    assert theta.tobytes() == THETA.tobytes()
+    assert report.cg is None
+
+
+@pytest.mark.parametrize("element", [-1.0, np.nan, np.inf, 1e-320])
+def test_a_matrix_that_is_no_metric_is_a_status(element):
+    theta, report = update(Quadratic(1.0, metric=np.full(P, element)), cg_damping=0.0)
+    assert report.status is UpdateStatus.SOLVER_FAILED
+    assert theta.tobytes() == THETA.tobytes()
+    assert report.cg is not None
+
+
+@pytest.mark.parametrize("smallest", [1e-1, 1e-5, 1e-8])
+def test_the_length_is_that_of_the_metric_without_its_damping(smallest):
+    """Also where damping is nearly all of it: D is down to 1e-7 of the damping."""
+    rng = np.random.default_rng(9)
+    g, diagonal = rng.standard_normal(P), smallest * rng.uniform(1.0, 10.0, P)
+    theta, report = update(Quadratic(g, diagonal), target_kl=0.02, cg_damping=0.1, cg_max_steps=P)
+    x = g / (diagonal + 0.1)
+    step = np.sqrt(2.0 * 0.02 / (x @ (diagonal * x))) * x
+    assert report.committed
+    assert report.n_backtracks <= 1
+    assert np.allclose(theta - THETA, 0.8**report.n_backtracks * step, rtol=1e-5, atol=0.0)
+
+
+def test_theta_that_overflows_is_no_candidate():
+    """Even where an objective calls it the best: the next shorter step is taken."""
+    theta = np.zeros(2, np.float32)
+    start = SurrogateValue(0.0, 0.0, 0.0, 1.0)
+
+    def evaluate(candidate):
+        return SurrogateValue(1.0, 0.0, 0.0, 1.0)
+
+    search = {"start": start, "radius": 0.1, "min_improvement": 0.0, "shrinking_factor": 0.5}
+    with np.errstate(over="ignore"):
+        found = backtracking_line_search(evaluate, theta, np.array([1e39, 1.0]), **search, max_iter=5)
+        lost = backtracking_line_search(evaluate, theta, np.array([1e39, 1.0]), **search, max_iter=1)
+    assert found.accepted
+    assert found.n_backtracks == 2
+    assert np.isfinite(found.theta).all()
+    assert not lost.accepted
+    assert lost.theta is theta
+    assert lost.value is start
+
+
+@pytest.mark.parametrize("field", SurrogateValue._fields)
+def test_a_value_that_is_not_finite_is_no_improvement(field):
+    start = SurrogateValue(0.0, 0.0, 0.0, 1.0)
+    excellent = SurrogateValue(1.0, 0.0, 0.0, 1.0)
+    values = iter([excellent._replace(**{field: np.inf}), excellent._replace(**{field: -np.inf}), excellent])
+    found = backtracking_line_search(
+        lambda candidate: next(values), np.zeros(2), np.ones(2), start=start, radius=0.1, min_improvement=0.0,
+        shrinking_factor=0.5, max_iter=3,
+    )  # fmt: skip
+    assert found.accepted
+    assert found.n_backtracks == 2
