@@ -4,13 +4,30 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from trpo_fast import Policy, TRPOConfig, UpdateStatus, trpo_update
+from trpo_fast import (
+    Batch,
+    InvalidArgumentError,
+    Policy,
+    SurrogateObjective,
+    TRPOConfig,
+    UpdateStatus,
+    VineBatch,
+    VineObjective,
+    trpo_update,
+)
 from trpo_fast.update.line_search import backtracking_line_search
 from trpo_fast.update.objectives import SurrogateValue
 
 POLICY = Policy(gym.spaces.Box(-1.0, 1.0, (2,)), gym.spaces.Discrete(2), net_arch=(3,), dtype="float64")
 P = POLICY.num_params
 THETA = POLICY.initial_parameters(4)
+
+
+def ordinary_batch(n=40):
+    rng = np.random.default_rng(5)
+    return Batch(
+        rng.uniform(-1.0, 1.0, (n, 2)), rng.integers(2, size=n), rng.standard_normal(n), rng.standard_normal(n)
+    )
 
 
 class Metric:
@@ -136,3 +153,98 @@ def test_a_value_that_is_not_finite_is_no_improvement(field):
     )  # fmt: skip
     assert found.accepted
     assert found.n_backtracks == 2
+
+
+def test_a_penalty_counts_in_the_line_search():
+    start = SurrogateValue(0.0, 0.0, 0.0, 1.0)
+    step = {"start": start, "radius": np.inf, "min_improvement": 0.0, "shrinking_factor": 0.5, "max_iter": 4}
+
+    def evaluate(candidate):
+        d = candidate[0]
+        return SurrogateValue(d, d * d, d * d, 1.0)
+
+    taken = {
+        c: backtracking_line_search(evaluate, np.zeros(1), np.ones(1), **step, kl_penalty=c) for c in (0.9, 1.1, 3)
+    }
+    assert {c: search.theta[0] for c, search in taken.items()} == {0.9: 1.0, 1.1: 0.5, 3: 0.25}
+
+
+def test_a_largest_kl_that_overflows_leaves_the_step_to_the_line_search():
+    class Overflowing(Quadratic):
+        def evaluate(self, theta_new):
+            value = super().evaluate(theta_new)
+            return value._replace(max_kl=value.max_kl if value.mean_kl < 1e-3 else np.inf)
+
+    _theta, report = update(Overflowing(1.0), trust_region="max_kl", line_search_max_iter=20)
+    assert report.committed
+    assert 0.0 < report.mean_kl < 1e-3
+
+
+def test_a_fixed_step_that_overflows_theta_is_not_taken():
+    class Always(Quadratic):
+        def evaluate(self, theta_new):
+            return SurrogateValue(0.0, 0.0, 0.0, 1.0)
+
+    assert update(Always(1.0), trust_region="none", step_size=1e308, cg_damping=0.0)[1].committed
+    theta, report = update(Always(10.0), trust_region="none", step_size=1e308, cg_damping=0.0)
+    assert report.status is UpdateStatus.LINE_SEARCH_FAILED
+    assert theta is THETA
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_in_a_batch_or_theta_is_a_status(value, normalize):
+    config = TRPOConfig(normalize_advantage=normalize)
+    batch = ordinary_batch()
+    batch.advantages[11] = value
+    assert trpo_update(POLICY, THETA, batch, config)[1].status is UpdateStatus.NON_FINITE_INPUT
+    broken = THETA.copy()
+    broken[-1] = value
+    theta, report = trpo_update(POLICY, broken, ordinary_batch(), config)
+    assert report.status is UpdateStatus.NON_FINITE_INPUT
+    assert theta.tobytes() == broken.tobytes()
+
+
+def test_an_objective_keeps_the_theta_of_its_construction():
+    batch, theta = ordinary_batch(), THETA.copy()
+    objective = SurrogateObjective(POLICY, theta, batch.observations, batch.actions, batch.advantages)
+    before = objective.fisher_operator(0.1, every=2) @ np.ones(P)
+    theta += 1.0
+    assert np.array_equal(objective.theta, THETA)
+    assert np.array_equal(objective.fisher_operator(0.1, every=2) @ np.ones(P), before)
+
+
+def vine_batch(q_values, actions=None, proposal="policy"):
+    n, k = q_values.shape
+    observations = np.random.default_rng(6).uniform(-1.0, 1.0, (n, 2))
+    return VineBatch(observations, np.tile(np.arange(k), (n, 1)) if actions is None else actions, q_values, proposal)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_differences_of_a_vine_that_are_rounding_are_no_signal(normalize):
+    differences = 1e-5 * np.random.default_rng(7).standard_normal((12, 2))
+    config = TRPOConfig(normalize_advantage=normalize)
+    assert update(vine_batch(1e4 + differences))[1].status is UpdateStatus.NO_SIGNAL
+    assert trpo_update(POLICY, THETA, vine_batch(differences), config)[1].committed
+
+
+def test_weights_of_a_vine_are_relative_to_the_most_probable_action():
+    """Actions that the policy hardly takes: their probabilities are 0 in float64, the ratios of them are not."""
+    policy = Policy(gym.spaces.Box(-1.0, 1.0, (2,)), gym.spaces.Discrete(3), net_arch=(), dtype="float64")
+    theta = np.zeros(policy.num_params)
+    theta[-3:] = [0.0, np.log(3.0), 2000.0]
+    batch = vine_batch(np.array([[1.0, 5.0]]), proposal="uniform")
+    objective = VineObjective(policy, theta, batch.observations, batch.actions, batch.q_values, "uniform")
+    assert objective.is_finite
+    assert objective.largest_advantage == pytest.approx(3.0)  # |1 - (1 + 3 * 5) / 4|
+
+
+def test_a_vine_cannot_hold_an_action_that_its_mask_excludes():
+    policy = Policy(
+        gym.spaces.Box(-1.0, 1.0, (2,)), gym.spaces.Discrete(3), net_arch=(), dtype="float64", use_masking=True
+    )
+    theta, q_values = np.zeros(policy.num_params), np.array([[1.0, 5.0]] * 2)
+    rows = np.array([[0.1, 0.2, 1.0, 1.0, 1.0], [0.1, 0.2, 0.0, 1.0, 1.0]])
+    VineObjective(policy, theta, rows, np.array([[0, 1], [1, 2]]), q_values)
+    with pytest.raises(InvalidArgumentError, match="^actions: .* in row 2"):
+        VineObjective(policy, theta, rows, np.array([[0, 1], [0, 1]]), q_values)

@@ -11,8 +11,8 @@ from trpo_fast.update.trust_regions.local_model import LocalModel, Step
 
 def fixed_step(model: LocalModel) -> Step:
     """The step ``step_size`` x, accepted if theta and the objective stay finite."""
-    full = model.config.step_size * model.x
     with np.errstate(over="ignore"):  # a theta that is not finite is rejected
+        full = model.config.step_size * model.x
         theta = (model.theta + full).astype(model.theta.dtype)
     value = model.evaluate(theta)
     if not (np.isfinite(theta).all() and np.isfinite(value).all()):
