@@ -1,4 +1,4 @@
-"""Arrays that functions refuse, and other layouts of the same values."""
+"""Arrays that functions refuse, other layouts of the same values, and what is the same."""
 
 import numpy as np
 
@@ -15,6 +15,19 @@ def placed(array, offset):
 def copied(arguments):
     """The arguments, with copies of the arrays among them."""
     return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in arguments.items()}
+
+
+def same(a, b):
+    """Whether plain values have equal types and bits."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray | np.generic):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    return repr(a) == repr(b)
 
 
 CORRUPT = {

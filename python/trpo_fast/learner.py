@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.files import replace_file
 from trpo_fast.callbacks.base import BaseCallback, as_callback
 from trpo_fast.config import TRPOConfig
 from trpo_fast.environments.absent import SpacesOnly
@@ -30,9 +31,9 @@ from trpo_fast.sampling.workers import ParallelSampler, make_parallel_sampler
 from trpo_fast.spaces.as_json import own_copy
 from trpo_fast.spaces.kinds import Spaces, same_spaces
 from trpo_fast.storage.hyperparameters import tuned_arguments
-from trpo_fast.storage.model_file import check_content, model_content, restore
+from trpo_fast.storage.model_file import check_content, model_to_bytes, restore
 from trpo_fast.storage.plain_values import from_json
-from trpo_fast.storage.policy_file import existing_path, load_policy_file, save_policy_file, target_path
+from trpo_fast.storage.policy_file import existing_path, load_policy_file, target_path
 from trpo_fast.training.loop import train
 from trpo_fast.training.state import TrainingState
 from trpo_fast.training.stepwise import StepwiseTraining
@@ -449,6 +450,8 @@ class TRPO(StepwiseTraining):
         iteration (in a callback, from another thread, after Ctrl-C) the file holds the last whole iteration. See
         ``trpo_fast.storage.policy_file`` for the format.
 
+        A state of the environments that no file can hold is left out with one warning.
+
         Parameters
         ----------
         path : path
@@ -464,8 +467,9 @@ class TRPO(StepwiseTraining):
         """
         kept = None if previous is None else target_path(previous)
         with self._training.lock:  # another thread may train
-            content = model_content(self)
-        save_policy_file(target_path(path), *content, previous=kept)
+            content, left_out = model_to_bytes(self)
+        replace_file(target_path(path), content, previous=kept)
+        self._training.warn_if_left_out(left_out)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], env: EnvLike | Spaces | None = None, **kwargs: Any) -> "TRPO":

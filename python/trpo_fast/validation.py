@@ -22,7 +22,10 @@ def describe(value: Any) -> str:
     """A short description of a value for an error message."""
     if isinstance(value, np.ndarray):
         return f"a {value.dtype} array of shape {value.shape}"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # of a class that fails here, or of an integer of too many digits
+        text = object.__repr__(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
 
 

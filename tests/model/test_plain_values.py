@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from arrays import same
 
 from trpo_fast import PolicyFileError
 from trpo_fast.storage.plain_values import from_json, to_json
@@ -14,18 +15,6 @@ VALUES = [
     np.empty((0, 3)),
     [], (), {}, [1, (2.0, [None, {"a b": (np.float32(1),)}])], {"float": 1.0, "array": {"list": ()}},
 ]  # fmt: skip
-
-
-def same(a, b):
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, np.ndarray | np.generic):
-        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    return repr(a) == repr(b)
 
 
 def through_json(value):

@@ -2,12 +2,23 @@
 
 import collections
 import types
+import warnings
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from arrays import same
 
-from trpo_fast import TRPO, InvalidArgumentError, Policy, UnsupportedSpaceError, load_policy, save_policy
+from trpo_fast import (
+    TRPO,
+    Checkpoints,
+    InvalidArgumentError,
+    Policy,
+    ResumeWarning,
+    UnsupportedSpaceError,
+    load_policy,
+    save_policy,
+)
 
 S = gym.spaces
 PLACE = S.Box(-1.0, 1.0, (2,), np.float32)
@@ -115,3 +126,98 @@ def test_what_the_caller_changes_later_does_not_change_the_model(tmp_path):
     kwargs["activation_fn"] = "tanh"
     assert content(model, tmp_path) == before
     assert TRPO.load(tmp_path / "content").observation_space["way"].nvec.tolist() == [2, 4]
+
+
+class Stateful(gym.Env):
+    """An environment with a state of any kind."""
+
+    observation_space, action_space = PLACE, MOVE
+
+    def __init__(self, state):
+        self.state = state
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(2, np.float32), float(action), bool(action == 2), False, {}
+
+    def get_state(self):
+        return self.state() if callable(self.state) else self.state
+
+    def set_state(self, state):
+        self.state = state
+
+
+def checkpointed(env, folder):
+    """The warnings of a training with checkpoints, which ends in one."""
+    model = TRPO("MlpPolicy", env, n_steps=8, n_critic_updates=1, policy_kwargs={"net_arch": [2]}, seed=0)
+    model.sinks.append(Checkpoints(model, folder, 8))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.learn(8)
+        model.save(folder / "model")
+    for name in ("checkpoint", "model"):
+        np.testing.assert_array_equal(TRPO.load(folder / name).theta, model.theta)
+    return [warning for warning in caught if warning.category is ResumeWarning]
+
+
+UNSTORABLE = {
+    "numbers": lambda: {"map": [[0.5] * 600 for _ in range(500)]},
+    "short lists": lambda: {"grid": [[[0]] * 4 for _ in range(15_000)]},
+    "more short lists": lambda: [[0] * 7] * 200_000,
+    "arrays": lambda: {f"{i}": np.zeros(2) for i in range(20_000)},
+    "text": lambda: {"text": "ab" * 5_000_000},
+    "digits": lambda: {"big": 10**5000},
+    "keys": lambda: {"keys": {1: 2}},
+    "long double": lambda: {"wide": np.zeros(3, np.longdouble)},
+    "object": lambda: {"object": object()},
+    "raises": lambda: {}["absent"],
+    "raises StopIteration": lambda: next(iter(())),
+}
+
+
+@pytest.mark.parametrize("state", UNSTORABLE.values(), ids=UNSTORABLE)
+def test_a_state_that_no_file_holds_costs_nothing_but_itself(state, tmp_path):
+    (warning,) = checkpointed(Stateful(state), tmp_path)
+    assert "will begin new episodes" in str(warning.message)
+    resumed = TRPO.load(tmp_path / "checkpoint", env=Stateful({}))
+    with pytest.warns(ResumeWarning, match="new episodes"):
+        resumed.learn(8, reset_num_timesteps=False)
+
+
+STORABLE = {
+    "numbers": {"map": [[0.1 * k for k in range(400)] for _ in range(500)]},
+    "integers": [list(range(-9, 9))] * 1000,
+    "NumPy's": {"queue": [np.float32(0.1)] * 100, "big endian": np.arange(3.0), "flags": [True] * 20},
+    "mixed": {"short": [1, 2.0, 3], "wide": [2**70] * 9, "mixed": [1.0, 2] * 9, "tuple": (1e-300,) * 9, "none": []},
+    "picture": {"picture": np.zeros((500, 500, 3), np.uint8)},
+}
+
+
+@pytest.mark.parametrize("state", STORABLE.values(), ids=STORABLE)
+def test_other_states_are_stored_exactly(state, tmp_path):
+    assert checkpointed(Stateful(state), tmp_path) == []
+    env = Stateful({})
+    resumed = TRPO.load(tmp_path / "checkpoint", env=env)
+    assert same(env.state, state)
+    resumed.learn(8, reset_num_timesteps=False)
+
+
+def test_a_set_state_that_fails_costs_nothing_but_the_episodes(tmp_path):
+    class Broken(Stateful):
+        def set_state(self, state):
+            raise IndexError("list index out of range")
+
+    Broken.__module__, Broken.__qualname__ = Stateful.__module__, Stateful.__qualname__
+    checkpointed(Stateful({"a": 1}), tmp_path)
+    resumed = TRPO.load(tmp_path / "checkpoint", env=Broken({}))
+    with pytest.warns(ResumeWarning, match="IndexError"):
+        resumed.learn(8, reset_num_timesteps=False)
+
+
+def test_the_file_is_written_where_warnings_are_errors(tmp_path):
+    model = TRPO("MlpPolicy", Stateful({1}), n_steps=8, n_critic_updates=1, policy_kwargs={"net_arch": [2]}).learn(8)
+    with pytest.raises(ResumeWarning):
+        model.save(tmp_path / "model")
+    np.testing.assert_array_equal(TRPO.load(tmp_path / "model").theta, model.theta)

@@ -26,7 +26,7 @@ from trpo_fast.storage.policy_content import (
     read_statistics,
     statistics_tensors,
 )
-from trpo_fast.storage.policy_file import Tensors
+from trpo_fast.storage.policy_file import Tensors, to_bytes
 from trpo_fast.validation import check_integer, describe
 
 # what a file may set: never what environments are made of
@@ -46,13 +46,29 @@ class ModelContent(NamedTuple):
     functions: set[str]  # settings that were functions, and are numbers now
 
 
-def model_content(model: StoredModel) -> tuple[Tensors, dict[str, Any]]:
+def model_to_bytes(model: StoredModel) -> tuple[bytes, str]:
+    """Content of the file of a model, and why the state of its environments is left out; "" if it is not.
+
+    Whatever that state is, it never costs the policy its file.
+    """
+    state = model.get_training_state()
+    try:
+        return to_bytes(*_content(model, state)), ""
+    except (TypeError, ValueError) as error:  # not plain, or more than the header of a file holds
+        if state["environments"] is None:
+            raise
+        reason = f"the state of the environments cannot be stored: {error}"
+    without = {**state, "rollouts": None, "environments": None, "not_resumable": reason}
+    return to_bytes(*_content(model, without)), reason
+
+
+def _content(model: StoredModel, training_state: dict[str, Any]) -> tuple[Tensors, dict[str, Any]]:
     """Tensors by name ("policy.layers.0.weight", ..., "normalizer.mean", ...) and metadata of a model."""
     tensors = {f"{part}.{name}": a for part, named in model.get_parameters().items() for name, a in named.items()}
     tensors.update(statistics_tensors("normalizer", model.policy.normalizer.statistics))
     tensors.update(acting_tensors(model.policy))
     tensors.update(statistics_tensors("returns", model.return_statistics))
-    training = to_json(model.get_training_state(), tensors, "training")
+    training = to_json(training_state, tensors, "training")
     metadata = {
         **policy_metadata(model.policy),
         "arguments": {

@@ -236,7 +236,7 @@ def read_statistics(tensors: Tensors, part: str, size: int) -> RunningMeanStd:
         read_tensor(tensors, f"{part}.{name}", (n,), np.dtype(np.float64))
         for name, n in (("mean", size), ("var", size), ("count", 1))
     )
-    statistics = RunningMeanStd(mean, var, float(count[0]))
+    statistics = RunningMeanStd(mean.copy(), var.copy(), float(count[0]))  # the tensors hold the whole file in memory
     if not statistics.is_possible:
         raise PolicyFileError(f"policy file: expected variances >= 0 in {part}, got others")
     return statistics

@@ -6,8 +6,8 @@ flipped bit anywhere is found. Other safetensors readers can open the file. docs
 """
 
 import hashlib
-import itertools
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors
 import safetensors.numpy
 
+from trpo_fast._core import strict_json
 from trpo_fast._core.files import replace_file
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError
 from trpo_fast.validation import check_path, describe, is_shape
@@ -27,8 +27,14 @@ FORMAT = "trpo_fast.policy"
 VERSION = 4
 READABLE = (3, 4)  # versions of the file
 MAX_HEADER = 1 << 23  # bytes
-MAX_DEPTH = 128  # of arrays and objects in the header, and in the metadata
-_DTYPES = ("BOOL", "U8", "I8", "U16", "I16", "F16", "U32", "I32", "F32", "U64", "I64", "F64", "C64")
+MAX_UNPLAIN = 1 << 20  # bytes of the header of a version 3 with other characters, which take four times as much
+_DTYPES = {
+    name: np.dtype(code)
+    for name, code in {
+        "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "F16": "<f2", "U32": "<u4", "I32": "<i4",
+        "F32": "<f4", "U64": "<u8", "I64": "<i8", "F64": "<f8", "C64": "<c8",
+    }.items()
+}  # fmt: skip
 _KEY = "trpo_fast"
 _UNSIGNED = "0" * 64
 Tensors = dict[str, npt.NDArray[Any]]
@@ -48,7 +54,13 @@ def save_policy_file(path: Path, tensors: Tensors, metadata: dict[str, Any], *, 
 
 
 def to_bytes(tensors: Tensors, metadata: dict[str, Any]) -> bytes:
-    """The content of the file that ``save_policy_file`` writes."""
+    """The content of the file that ``save_policy_file`` writes.
+
+    Raises
+    ------
+    PolicyFileError
+        If the header would be larger than ``load_policy_file`` reads.
+    """
     text = json.dumps(
         {**metadata, "sha256": _UNSIGNED},
         sort_keys=True,
@@ -57,7 +69,10 @@ def to_bytes(tensors: Tensors, metadata: dict[str, Any]) -> bytes:
         default=np.generic.item,  # NumPy scalars among the settings
     )
     content = safetensors.numpy.save({k: np.require(v, requirements="C") for k, v in tensors.items()}, {_KEY: text})
-    begin, _ = _signed_metadata(content)
+    size = int.from_bytes(content[:8], "little")
+    if size > MAX_HEADER:
+        raise PolicyFileError(f"policy file: expected a header of at most {MAX_HEADER} bytes, got {size}")
+    begin = 8 + _read_header(content[8 : 8 + size], None)[1]
     digest = hashlib.sha256(content).hexdigest().encode()
     return content[:begin] + digest + content[begin + len(digest) :]
 
@@ -65,25 +80,35 @@ def to_bytes(tensors: Tensors, metadata: dict[str, Any]) -> bytes:
 def load_policy_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
     """Tensors and metadata of a file that ``save_policy_file`` wrote.
 
+    What the header says is checked before the rest is read. In memory is then the file, and at most
+    ``strict_json.MAX_COST`` for each of the header and the metadata.
+
     Raises
     ------
     PolicyFileError
         If the file is not one of ours, is damaged, or has a version that cannot be read.
     FileNotFoundError
     """
-    content = path.read_bytes()
-    begin, metadata = _signed_metadata(content, path)
-    _check_version(content, metadata)
-    hasher = hashlib.sha256()
-    for part in (memoryview(content)[:begin], _UNSIGNED.encode(), memoryview(content)[begin + 64 :]):
+    with path.open("rb") as file:
+        length = os.fstat(file.fileno()).st_size
+        head = file.read(8)
+        size = int.from_bytes(head, "little")
+        if len(head) < 8 or size > min(MAX_HEADER, length - 8):
+            raise PolicyFileError(f"{path}: expected a policy file, got one without a readable header")
+        header = file.read(size)
+        entries, begin, metadata = _read_header(header, path)
+        _check_version(header, metadata)
+        data_size = _check_layout(entries, path)
+        if data_size != length - 8 - size:
+            raise PolicyFileError(f"{path}: expected {data_size} bytes of tensors, got {length - 8 - size}")
+        data = bytearray(data_size)  # tensors are views of it
+        is_complete = file.readinto(data) == data_size
+    hasher = hashlib.sha256(head)
+    for part in (memoryview(header)[:begin], _UNSIGNED.encode(), memoryview(header)[begin + 64 :], data):
         hasher.update(part)
-    if hasher.hexdigest().encode() != content[begin : begin + 64]:
+    if not is_complete or hasher.hexdigest() != metadata["sha256"]:
         raise PolicyFileError(f"{path}: expected contents that match their SHA-256, got a damaged or edited file")
-    try:
-        tensors = safetensors.numpy.load(content)
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise PolicyFileError(f"{path}: expected tensors as safetensors has them, got {error!r}") from error
-    return tensors, metadata
+    return {name: _tensor(entry, data) for name, entry in entries.items()}, metadata
 
 
 def existing_path(path: str | os.PathLike[str]) -> Path:
@@ -101,82 +126,77 @@ def target_path(path: str | os.PathLike[str]) -> Path:
     return exact if exact.suffix[1:2].isalpha() else exact.with_name(exact.name + SUFFIX)
 
 
-def _header(content: bytes, path: Path | None) -> dict[str, Any]:
-    """The safetensors header, with the size that it claims checked before anything is read."""
-    size = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or size > min(MAX_HEADER, len(content) - 8):
-        raise PolicyFileError(f"{path}: expected a policy file, got one without a readable header")
+def _read_header(header: bytes, path: Path | None) -> tuple[dict[str, Any], int, dict[str, Any]]:
+    """The tensors' entries by name, where the 64 digits of the digest stand in ``header``, and the metadata.
+
+    Raises
+    ------
+    PolicyFileError
+    """
     try:
-        header = _parse(content[8 : 8 + size].decode())
+        if len(header) > MAX_UNPLAIN and not header.isascii():
+            raise ValueError("other characters than plain text")
+        entries = strict_json.loads(header.decode())
     except (ValueError, RecursionError) as error:
-        raise PolicyFileError(f"{path}: expected a policy file, got a header that is not JSON") from error
-    if not isinstance(header, dict) or not isinstance(header.get("__metadata__"), dict):
+        raise PolicyFileError(f"{path}: expected a policy file, got a header that is not JSON: {error}") from error
+    text = entries.pop("__metadata__", None) if isinstance(entries, dict) else None
+    if not isinstance(text, dict):
         raise PolicyFileError(f"{path}: expected a policy file, got a header without metadata")
-    if header["__metadata__"].keys() != {_KEY}:
+    if text.keys() != {_KEY}:
         raise PolicyFileError(f"{path}: expected a policy file, got metadata of another program")
-    if not all(_is_tensor(entry) for name, entry in header.items() if name != "__metadata__"):
+    if not all(map(_is_tensor, entries.values())):
         raise PolicyFileError(f"{path}: expected tensors as safetensors has them, got others")
-    return header
+    try:
+        metadata: dict[str, Any] = strict_json.loads(text[_KEY])
+        digest = metadata["sha256"]
+        needle = json.dumps(f'"sha256":"{digest}"')[1:-1].encode()
+        if not isinstance(digest, str) or len(digest) != 64 or header.count(needle) != 1:
+            raise ValueError("no digest")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise PolicyFileError(f"{path}: expected a policy file with a SHA-256, got one without: {error}") from error
+    return entries, header.index(needle) + needle.index(digest.encode()), metadata
 
 
-def _check_version(content: bytes, metadata: dict[str, Any]) -> None:
+def _check_version(header: bytes, metadata: dict[str, Any]) -> None:
     """Refuse formats and versions that cannot be read, and since version 4 a header that is more than plain text."""
     version = metadata.get("version")
     if metadata.get("format") != FORMAT or type(version) is not int or version not in READABLE:
         expected = " or ".join(map(str, READABLE))
         got = f"{describe(metadata.get('format'))} version {describe(version)}"
         raise PolicyFileError(f"policy file: expected {FORMAT} version {expected}, got {got}")
-    header = content[8 : 8 + int.from_bytes(content[:8], "little")]
-    is_plain = not re.search(rb"[^ -\[\]-~]", re.sub(rb'\\["\\]', b"", header))
+    is_plain = not re.search(rb"[^ -\[\]-~]", header.replace(b"\\\\", b"").replace(b'\\"', b""))
     if version > 3 and not is_plain:  # so that C++ needs neither UTF-8 nor other escapes
         raise PolicyFileError("policy file: expected a header of printable ASCII, got other characters or escapes")
 
 
 def _is_tensor(entry: Any) -> bool:
-    """Whether an entry of the header describes one; where it lies is for safetensors to check."""
+    """Whether an entry of the header describes one, wherever it lies."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         return False
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not all(isinstance(sizes, list) and all(type(n) is int and n >= 0 for n in sizes) for sizes in (shape, offsets)):
         return False
-    return is_shape(shape) and len(offsets) == 2 and entry["dtype"] in _DTYPES
+    return is_shape(shape) and len(offsets) == 2 and entry["dtype"] in list(_DTYPES)
 
 
-def _parse(text: str) -> Any:
-    """JSON, strictly: a key stands once in an object, no NaN, Infinity or -0, nothing nested deeper than MAX_DEPTH."""
-    brackets = re.findall(r"[\[{\]}]", re.sub(r'"(?:[^"\\]|\\.)*"', "", text))
-    if max(itertools.accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0) > MAX_DEPTH:
-        raise ValueError("nested too deep")
-    return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse, parse_int=_integer)
+def _check_layout(entries: dict[str, Any], path: Path) -> int:
+    """The number of bytes of the tensors, which must lie one after the other.
+
+    Raises
+    ------
+    PolicyFileError
+    """
+    end = 0
+    for entry in sorted(entries.values(), key=lambda entry: entry["data_offsets"]):
+        first, last = entry["data_offsets"]
+        if first != end or last - first != math.prod(entry["shape"]) * _DTYPES[entry["dtype"]].itemsize:
+            raise PolicyFileError(f"{path}: expected tensors one after the other, got {describe(entry)}")
+        end = last
+    return end
 
 
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _integer(text: str) -> int:
-    if text == "-0":
-        raise ValueError("a zero that is negative")
-    return int(text)
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = dict(pairs)
-    if len(keys) != len(pairs):
-        raise ValueError("duplicate key")
-    return keys
-
-
-def _signed_metadata(content: bytes, path: Path | None = None) -> tuple[int, dict[str, Any]]:
-    """Where the 64 digits of the digest stand in the file; and the metadata they are in."""
-    header = _header(content, path)
-    text: Any = header["__metadata__"].get(_KEY)
-    try:
-        metadata: dict[str, Any] = _parse(text)
-        digest = metadata["sha256"]
-        needle = json.dumps(f'"sha256":"{digest}"')[1:-1].encode()
-        if not isinstance(digest, str) or len(digest) != 64 or content.count(needle) != 1:
-            raise ValueError("no digest")
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise PolicyFileError(f"{path}: expected a policy file with a SHA-256, got one without") from error
-    return content.index(needle) + needle.index(digest.encode()), metadata
+def _tensor(entry: dict[str, Any], data: bytearray) -> npt.NDArray[Any]:
+    count, begin = math.prod(entry["shape"]), entry["data_offsets"][0]
+    if count == 0:
+        return np.empty(entry["shape"], _DTYPES[entry["dtype"]])
+    return np.frombuffer(data, _DTYPES[entry["dtype"]], count, begin).reshape(entry["shape"])

@@ -22,7 +22,6 @@ from trpo_fast.sampling.rollouts import Rollout
 from trpo_fast.sampling.sampler import Sampler
 from trpo_fast.sampling.stepping import AfterStep
 from trpo_fast.sampling.vine import VinePlan
-from trpo_fast.storage.plain_values import to_json
 from trpo_fast.training.streams import Streams
 from trpo_fast.update.report import UpdateReport
 from trpo_fast.validation import check_real, float_array
@@ -92,6 +91,8 @@ class TrainingState:
         self.metrics: Metrics = {}
         self.lock = threading.RLock()
         self._not_resumed = ""  # why the open episodes of a file, or of the previous session, cannot be continued
+        self._failure = ""  # of the environments' own get_state
+        self._has_warned = False
         self._sampling = threading.Lock()
         self._footprint = Footprint()
         self._boundary: dict[str, Any] | None = None  # state when the present iteration began; None outside of one
@@ -257,10 +258,20 @@ class TrainingState:
             return {**progress, "not_resumable": self._not_resumed or "it was saved before or during an iteration"}
         try:
             environments = self._environments.get_state()
-            to_json(environments, {}, "environments")
+        except SnapshotError as error:
+            return {**progress, "not_resumable": str(error)}
         except Exception as error:  # a user's get_state may raise anything: the learned state must be saved anyway
-            return {**progress, "not_resumable": str(error) if isinstance(error, SnapshotError) else repr(error)}
+            self._failure = f"get_state of the environments raised {error!r}"
+            return {**progress, "not_resumable": self._failure}
         return {**progress, "rollouts": self.collector.get_state(), "environments": environments, "not_resumable": ""}
+
+    def warn_if_left_out(self, reason: str) -> None:
+        """Warn once why files do not hold a state that the environments have: ``reason``, or a failure to read it."""
+        reason = reason or self._failure
+        if reason and not self._has_warned:
+            self._has_warned = True
+            text = f"a training that is resumed from this model's files will begin new episodes: {reason}"
+            warnings.warn(text, ResumeWarning, stacklevel=3)
 
     def set_state(
         self, state: dict[str, Any], policy: Policy, theta: npt.NDArray[Any], critic: CriticState, num_timesteps: int
@@ -313,5 +324,7 @@ class TrainingState:
             self._environments.set_state(environments)
             self._is_seeded = self.is_between_rollouts = True
             self._not_resumed = ""
-        except (SnapshotError, AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        except SnapshotError as error:
             self._not_resumed = str(error)
+        except Exception as error:  # a user's set_state may raise anything: the learned state must be loaded anyway
+            self._not_resumed = f"set_state of the environments raised {error!r}"
