@@ -1,6 +1,6 @@
 """Train, print metrics, save, load, evaluate."""
 
-from trpo_fast import TRPO, evaluate_policy
+from trpo_fast import TRPO, evaluate
 
 model = TRPO("MlpPolicy", "CartPole-v1", n_steps=1024, seed=0)
 model.learn(total_timesteps=30_000)
@@ -10,5 +10,5 @@ model.save("cartpole")
 
 model = TRPO.load("cartpole")
 action, _ = model.predict([0.0, 0.0, 0.0, 0.0], deterministic=True)
-episodes = evaluate_policy(model, "CartPole-v1", n_eval_episodes=5, seed=1)
-print(f"action {action}, returns {[episode.episode_return for episode in episodes]}")
+result = evaluate(model, "CartPole-v1", n_eval_episodes=5, seed=1)
+print(f"action {action}, {result}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -197,3 +198,116 @@ class MaskedEnv(CountingEnv):
     def set_state(self, state: dict[str, Any]) -> None:
         self.episode, self.t, self.mask = state["episode"], state["t"], state["mask"]
         self.np_random = state["random"]
+
+
+class Monitor(gym.Wrapper):
+    """Counts returns and lengths as Stable-Baselines3's Monitor does; its ``info`` says who solved what."""
+
+    def reset(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
+        self.rewards: list[float] = []
+        return self.env.reset(**arguments)
+
+    def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self.rewards.append(float(reward))
+        info = {**info, "step": len(self.rewards)}
+        if terminated or truncated:
+            info["episode"] = {"r": sum(self.rewards), "l": len(self.rewards), "t": 0.0}
+            info["is_success"] = np.bool_(len(self.rewards) > 2)
+        return observation, reward, terminated, truncated, info
+
+
+class Scaled(gym.RewardWrapper):
+    """Rewards times 0.01, as a wrapper around a Monitor may change them."""
+
+    def reward(self, reward: Any) -> float:
+        return 0.01 * float(reward)
+
+
+class FakeVecEnv:
+    """A ``VecEnv`` of Stable-Baselines3 in shape and manners, and a wrapper of one with ``venv``."""
+
+    def __init__(self, envs: Sequence[gym.Env[Any, Any]] = (), venv: Any = None) -> None:
+        self.venv = venv
+        self.envs = list(envs) if venv is None else venv.envs
+        self.num_envs = len(self.envs)
+        self.observation_space, self.action_space = self.envs[0].observation_space, self.envs[0].action_space
+        self.seeds: list[int | None] = [None] * self.num_envs
+
+    def seed(self, seed: int | None = None) -> None:
+        self.seeds = [None if seed is None else seed + i for i in range(self.num_envs)]
+
+    def reset(self) -> Any:
+        seeds, self.seeds = self.seeds, [None] * self.num_envs
+        return np.stack([env.reset(seed=seed)[0] for env, seed in zip(self.envs, seeds, strict=True)])
+
+    def step_async(self, actions: Any) -> None:
+        self.actions = actions
+
+    def step_wait(self) -> tuple[Any, Any, Any, list[dict[str, Any]]]:
+        steps = [self._step(env, action) for env, action in zip(self.envs, self.actions, strict=True)]
+        observations, rewards, dones, infos = zip(*steps, strict=True)
+        return np.stack(observations), np.array(rewards, np.float32), np.array(dones), list(infos)
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, list[dict[str, Any]]]:
+        self.step_async(actions)
+        return self.step_wait()
+
+    def close(self) -> None:
+        pass
+
+    def _step(self, env: gym.Env[Any, Any], action: Any) -> tuple[Any, float, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = env.step(action)
+        if terminated or truncated:
+            info = {**info, "terminal_observation": observation, "TimeLimit.truncated": truncated and not terminated}
+            observation = env.reset()[0]
+        return observation, float(reward), terminated or truncated, info
+
+
+class Statistics:
+    """Running mean and variance, as Stable-Baselines3 holds them."""
+
+    def __init__(self) -> None:
+        self.mean, self.var, self.count = 0.0, 1.0, 1e-4
+
+    def update(self, values: Any) -> None:
+        total, delta = self.count + np.size(values), np.mean(values) - self.mean
+        self.var = (self.var * self.count + np.var(values) * np.size(values)) / total
+        self.mean, self.count = self.mean + delta * np.size(values) / total, total
+
+
+class VecNormalize(FakeVecEnv):
+    """Stable-Baselines3's VecNormalize in shape; found by its name."""
+
+    def __init__(self, venv: Any, training: bool = True, norm_obs: bool = True, norm_reward: bool = True) -> None:
+        super().__init__(venv=venv)
+        self.training, self.norm_obs, self.norm_reward = training, norm_obs, norm_reward
+        self.norm_obs_keys, self.clip_obs, self.epsilon = None, 10.0, 1e-8
+        self.obs_rms, self.ret_rms = Statistics(), Statistics()
+
+    def seed(self, seed: int | None = None) -> None:
+        self.venv.seed(seed)
+
+    def reset(self) -> Any:
+        return self._normalized(self.venv.reset())
+
+    def step_wait(self) -> tuple[Any, Any, Any, list[dict[str, Any]]]:
+        self.venv.step_async(self.actions)
+        observations, rewards, dones, infos = self.venv.step_wait()
+        for i in np.flatnonzero(dones):
+            infos[i]["terminal_observation"] = self._scaled(infos[i]["terminal_observation"])
+        return self._normalized(observations), (0.01 if self.norm_reward else 1.0) * rewards, dones, infos
+
+    def save(self, path: str) -> None:
+        Path(path).write_text(f"{self.obs_rms.mean} {self.obs_rms.count}", encoding="utf-8")
+
+    def _normalized(self, observations: Any) -> Any:
+        if self.training and self.norm_obs:
+            self.obs_rms.update(observations)
+        return self._scaled(observations)
+
+    def _scaled(self, observations: Any) -> Any:
+        if not self.norm_obs:
+            return observations
+        scaled = (observations - self.obs_rms.mean) / np.sqrt(self.obs_rms.var + self.epsilon)
+        return np.clip(scaled, -self.clip_obs, self.clip_obs).astype(np.float32)

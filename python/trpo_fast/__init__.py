@@ -25,7 +25,7 @@ from trpo_fast.export import export_policy
 from trpo_fast.learner import TRPO
 from trpo_fast.policies.policy import Policy
 from trpo_fast.policies.value_function import CriticState, PendingFit, ValueFit, ValueFitStatus, ValueFunction
-from trpo_fast.sampling.evaluation import evaluate_policy
+from trpo_fast.sampling.evaluation import Evaluation, evaluate, evaluate_policy
 from trpo_fast.sampling.transitions import Transitions
 from trpo_fast.schedules import AdaptiveRadius, LinearSchedule
 from trpo_fast.storage.checkpoints import Checkpoints
@@ -50,6 +50,7 @@ __all__ = [
     "CriticState",
     "EmpiricalFisherOperator",
     "EnvironmentFaultError",
+    "Evaluation",
     "FisherOperator",
     "InvalidArgumentError",
     "KFACPreconditioner",
@@ -77,6 +78,7 @@ __all__ = [
     "__version__",
     "backtracking_line_search",
     "conjugate_gradient",
+    "evaluate",
     "evaluate_policy",
     "export_policy",
     "get_num_threads",

@@ -16,6 +16,7 @@ from trpo_fast.config import TRPOConfig
 from trpo_fast.environments.absent import SpacesOnly
 from trpo_fast.environments.interface import Environments
 from trpo_fast.environments.make import EnvLike, is_pair_of_spaces, make_environments
+from trpo_fast.environments.vec_normalize import find_vec_normalize
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError, ResumeWarning
 from trpo_fast.monitoring.logger import Logger
 from trpo_fast.monitoring.metrics import Sink, told_of_interruption
@@ -283,11 +284,15 @@ class TRPO(StepwiseTraining):
         self._training.reseed(self.seed)
 
     def get_env(self) -> Any:
-        """The environments, or None if the model has only spaces."""
-        return None if isinstance(self.env, SpacesOnly) else self.env
+        """The environments, to play in: a ``VecEnvView``, or the ``VecEnv`` that was passed; None without environments.
 
-    def get_vec_normalize_env(self) -> None:
-        """Return None: observations are normalised inside the policy."""
+        If anybody plays in them, training continues with new episodes.
+        """
+        return self._training.view
+
+    def get_vec_normalize_env(self) -> Any:
+        """The ``VecNormalize`` in which the model is trained, or None: its own statistics are in the policy."""
+        return find_vec_normalize(self._training.view)
 
     def get_parameters(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
         """Copies of the parameters by name: {"policy": {...}, "value_function": {...}}."""
@@ -380,67 +385,6 @@ class TRPO(StepwiseTraining):
             yield [*self.sinks, tensorboard]
         finally:
             tensorboard.close()
-
-    def predict(
-        self,
-        observation: Any,
-        state: None = None,
-        episode_start: Any = None,
-        deterministic: bool = False,
-        action_masks: Any = None,
-    ) -> tuple[Any, None]:
-        """Actions for one observation, or for a batch as vector environments return it.
-
-        Parameters
-        ----------
-        observation : observation, or batch of n observations, of the space
-            A batch of a Box has shape (n, *shape); a batch of a Dict or Tuple has arrays (n, ...) as its parts.
-        state, episode_start
-            Accepted for compatibility with recurrent policies; ignored.
-        deterministic : bool
-            Return the most probable action instead of a sample.
-        action_masks : array-like, optional
-            With ``use_masking``, which actions are possible: one mask, or one for each observation of a batch. All
-            actions by default.
-
-        Returns
-        -------
-        actions
-            An action, or an array of n actions, of the action space and within its bounds.
-        state : None
-
-        Raises
-        ------
-        InvalidArgumentError
-            If the observation is not in the space, has values that are not finite or of magnitude above 1e18, or a mask
-            is not valid.
-        """
-        rows, is_batch = self.policy.rows(observation, action_masks)
-        actions = self.act(rows, deterministic)
-        return (actions if is_batch else actions[0]), None
-
-    def act(self, rows: npt.NDArray[np.float64], deterministic: bool = False) -> Any:
-        """Actions for encoded observations, whose values are not checked.
-
-        Parameters
-        ----------
-        rows : ndarray of float64, shape (n, size)
-            Observations as ``policy.observation_codec`` encodes them.
-        deterministic : bool
-            Return the most probable actions instead of samples.
-
-        Returns
-        -------
-        ndarray, shape (n, ...)
-            Actions of the action space, within its bounds.
-        """
-        actor = self._training.model.actor
-        codec, dtype = actor.policy.codec, actor.policy.dtype
-        size = (len(rows), codec.size)
-        noise = None if deterministic else self._training.streams.prediction.standard_normal(size, dtype=dtype)
-        out = np.empty(size, dtype=dtype)
-        actor.act(rows, noise, out)
-        return codec.to_env(out)
 
     def save(self, path: str | os.PathLike[str], *, previous: str | os.PathLike[str] | None = None) -> None:
         """Write the model, and everything training needs to continue, to one checksummed safetensors file.

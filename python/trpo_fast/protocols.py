@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
 from trpo_fast.policies.normalization import RunningMeanStd
-from trpo_fast.policies.policy import Policy
+from trpo_fast.policies.policy import Actor, Policy
 
 Metrics = dict[str, float | int | str]
 
@@ -30,8 +30,18 @@ class ActingModel(Protocol):
     def action_space(self) -> gym.Space[Any]:
         """Action space of one environment."""
 
+    @property
+    def actor(self) -> Actor:
+        """The committed policy at its theta."""
+
     def act(self, rows: npt.NDArray[np.float64], deterministic: bool = False) -> Any:
         """Actions of the action space, shape (n, ...), for encoded observations, shape (n, size)."""
+
+    def get_env(self) -> Any:
+        """The environments that the model is trained in; None without any."""
+
+    def get_vec_normalize_env(self) -> Any:
+        """The ``VecNormalize`` of Stable-Baselines3 that the model is trained in, or None."""
 
 
 class Model(ActingModel, Protocol):
@@ -58,9 +68,6 @@ class Model(ActingModel, Protocol):
     @property
     def latest_episodes(self) -> Sequence[Any]:
         """Episodes that ended in the latest rollout."""
-
-    def get_env(self) -> Any:
-        """The environments that the model is trained in."""
 
     def save(self, path: str | os.PathLike[str], *, previous: str | os.PathLike[str] | None = None) -> None:
         """Write the model to a file."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from envs import CountingEnv, counting_factories
 
-from trpo_fast import TRPO, InvalidArgumentError, evaluate_policy
+from trpo_fast import TRPO, InvalidArgumentError
 from trpo_fast.callbacks.base import BaseCallback, CallbackList
 from trpo_fast.callbacks.checkpoint import CheckpointCallback
 from trpo_fast.callbacks.evaluation import EvalCallback, StopTrainingOnRewardThreshold
@@ -54,7 +54,7 @@ def test_hooks_in_their_order():
     assert recorder.events == ["init", "training start", *ROLLOUT, *ROLLOUT, "training end"]
     assert (recorder.n_calls, recorder.num_timesteps) == (40, 40)
     assert recorder.model is model
-    assert recorder.training_env is model.env
+    assert recorder.training_env is model.get_env()
 
 
 def test_a_callback_that_stops():
@@ -140,29 +140,6 @@ def test_stop_training_on_reward_threshold():
 def test_an_object_that_is_not_a_callback_is_rejected():
     with pytest.raises(InvalidArgumentError, match="callback"):
         make().learn(20, callback=3)
-
-
-class TestEvaluatePolicy:
-    def test_returns_are_those_of_the_episodes(self):
-        env = CountingEnv(lengths=(3, 5))
-        episodes = evaluate_policy(make(), env, 3, seed=0)
-        assert [e.length for e in episodes] == [3, 5, 3]
-        rewards = iter(t.reward for t in env.history)
-        assert [e.episode_return for e in episodes] == [sum(next(rewards) for _ in range(n)) for n in (3, 5, 3)]
-
-    def test_episodes_are_shared_out_evenly(self):
-        factories = counting_factories(2, lengths=(1,)) + counting_factories(1, lengths=(50,))
-        episodes = evaluate_policy(make(), factories, 5)
-        assert sorted(e.length for e in episodes) == [1, 1, 1, 50, 50]
-
-    def test_deterministic_is_repeatable(self):
-        model = TRPO("MlpPolicy", "CartPole-v1", **FAST)
-        assert evaluate_policy(model, "CartPole-v1", 4, seed=3) == evaluate_policy(model, "CartPole-v1", 4, seed=3)
-
-
-def test_another_environment_than_the_policys_is_refused():
-    with pytest.raises(InvalidArgumentError, match="env: expected environments with spaces"):
-        evaluate_policy(make(), "CartPole-v1", 1)
 
 
 def test_columns_of_a_csv_may_come_later(tmp_path):

@@ -20,7 +20,6 @@ class TestSetEnv:
         model = make().learn(20)
         env = CountingEnv(env_id=5)
         model.set_env(env)
-        assert model.get_env() is model.env
         model.learn(20, reset_num_timesteps=False)
         assert len(env.history) == 20
         assert env.seeds[0] == model.seed

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from envs import MaskedEnv
 
+import trpo_fast
 from trpo_fast import TRPO, PolicyFileError
+from trpo_fast.callbacks import CheckpointCallback, EvalCallback
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:You have specified a mini-batch size", "ignore:Detected pickle protocol"
@@ -42,7 +44,7 @@ def test_a_script_written_for_sb3_contrib(tmp_path):
     model.learn(total_timesteps=128, callback=[callbacks.StopTrainingOnMaxEpisodes(10**6), function])
     assert steps == [(1,)] * 128
     assert (tmp_path / "best_model.safetensors").exists()
-    assert TRPO.load(tmp_path / "rl_model_250_steps").num_timesteps == 250
+    assert TRPO.load(tmp_path / "rl_model_250_steps").num_timesteps == 128  # the last whole iteration
     with np.load(tmp_path / "evaluations.npz") as arrays:
         assert arrays["timesteps"].tolist() == [200, 400]
     model.save(str(tmp_path / "trpo"))
@@ -160,3 +162,97 @@ def test_masks_of_a_vec_env_are_those_of_its_environments():
         for env in (vec_env, [make(0), make(1)])
     ]
     assert (learned[0].theta == learned[1].theta).all()
+
+
+def pendulum(training=True, norm_reward=True):
+    venv = DummyVecEnv([lambda: Monitor(gym.make("Pendulum-v1", max_episode_steps=50))])
+    return VecNormalize(venv, training=training, norm_reward=norm_reward)
+
+
+class TestVecNormalize:
+    """The silent faults: evaluations, returns and environments under VecNormalize are those of SB3 itself."""
+
+    def make(self, env=None):
+        return TRPO("MlpPolicy", env or pendulum(), normalize_observations=False, **FAST)
+
+    @pytest.mark.parametrize("callback", [callbacks.EvalCallback, EvalCallback], ids=["SB3's", "ours"])
+    def test_an_evaluation_is_of_the_policy_that_is_trained(self, callback):
+        model, eval_env = self.make(), pendulum(training=False, norm_reward=False)
+        evaluation = callback(eval_env, n_eval_episodes=3, eval_freq=256, verbose=0)
+        model.learn(256, callback=evaluation)
+        assert (eval_env.obs_rms.mean == model.get_vec_normalize_env().obs_rms.mean).all()
+        assert eval_env.obs_rms.count == model.get_vec_normalize_env().obs_rms.count
+        assert eval_env.ret_rms.var == model.get_vec_normalize_env().ret_rms.var
+        assert evaluation.last_mean_reward < -1
+
+    def test_both_callbacks_say_the_same(self):
+        model = self.make().learn(256)
+        results = []
+        for callback in (callbacks.EvalCallback, EvalCallback):
+            env = pendulum(training=False)
+            env.seed(3)
+            evaluation = callback(env, n_eval_episodes=3, eval_freq=1, verbose=0)
+            evaluation.init_callback(model)
+            evaluation.on_training_start({}, {})
+            evaluation.n_calls = 0
+            assert evaluation.on_step()
+            results.append(evaluation.last_mean_reward)
+        assert results[0] == pytest.approx(results[1], abs=1e-9)
+
+    def test_sb3s_and_our_evaluate_policy_say_the_same(self):
+        model = self.make().learn(256)
+        results = []
+        for evaluate in (evaluate_policy, trpo_fast.evaluate_policy):
+            for lists in (False, True):
+                env = pendulum(training=False)
+                env.obs_rms = model.get_env().obs_rms
+                env.seed(4)
+                results.append(evaluate(model, env, 3, return_episode_rewards=lists))
+        assert results[0] == pytest.approx(results[2])
+        assert results[1] == (pytest.approx(results[3][0]), results[3][1])
+
+    def test_returns_are_the_monitors(self):
+        model = self.make().learn(256)
+        monitor = model.get_env().venv.envs[0]
+        assert [episode["r"] for episode in model.ep_info_buffer] == pytest.approx(
+            monitor.get_episode_rewards(), abs=1e-4
+        )
+        assert model.metrics["rollout/ep_rew_mean"] == pytest.approx(np.mean(monitor.get_episode_rewards()), abs=1e-4)
+
+    @pytest.mark.parametrize("callback", [callbacks.CheckpointCallback, CheckpointCallback], ids=["SB3's", "ours"])
+    def test_a_checkpoint_has_the_statistics(self, callback, tmp_path):
+        model = self.make()
+        model.learn(256, callback=callback(256, str(tmp_path), "run", save_vecnormalize=True))
+        loaded = VecNormalize.load(str(tmp_path / "run_vecnormalize_256_steps.pkl"), pendulum().venv)
+        assert (loaded.obs_rms.mean == model.get_env().obs_rms.mean).all()
+        assert (
+            tmp_path / f"run_256_steps.{'zip' if callback is callbacks.CheckpointCallback else 'safetensors'}"
+        ).exists()
+
+
+@pytest.mark.filterwarnings("ignore:Evaluation environment is not wrapped", "ignore:training continues with new")
+@pytest.mark.parametrize("env", ["CartPole-v1", pendulum], ids=["id", "VecNormalize"])
+def test_what_a_model_gives_out_is_accepted_by_sb3_and_by_us(env, tmp_path):
+    model = TRPO("MlpPolicy", env if isinstance(env, str) else env(), **FAST).learn(256)
+    model.save(tmp_path / "model")
+    for evaluate in (evaluate_policy, trpo_fast.evaluate_policy):
+        assert np.isfinite(evaluate(model, model.get_env(), 2)).all()
+    model.set_env(model.get_env())
+    loaded = TRPO.load(tmp_path / "model", env=model.get_env())
+    assert loaded.learn(128).num_timesteps == 128
+    if isinstance(env, str):
+        wrapped = VecNormalize(model.get_env())
+        assert TRPO("MlpPolicy", wrapped, **FAST).learn(128).get_vec_normalize_env() is wrapped
+
+
+def test_a_callback_of_sb3_sees_infos_and_actions():
+    class Look(callbacks.BaseCallback):
+        def _on_step(self):
+            if self.locals["dones"][0]:
+                self.seen = {name: self.locals[name] for name in ("infos", "actions", "rewards", "new_obs")}
+            return True
+
+    look = Look()
+    TRPO("MlpPolicy", Monitor(gym.make("CartPole-v1", max_episode_steps=16)), **FAST).learn(128, callback=look)
+    assert look.seen["infos"][0]["episode"]["l"] <= 16
+    assert look.seen["actions"].shape == (1,)

@@ -8,7 +8,7 @@ import pytest
 from envs import TAXI, MaskedEnv
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from trpo_fast import TRPO, EnvironmentFaultError, InvalidArgumentError, evaluate_policy
+from trpo_fast import TRPO, EnvironmentFaultError, InvalidArgumentError, evaluate
 
 SPACES = {
     "Discrete": gym.spaces.Discrete(4),
@@ -31,7 +31,7 @@ def model_of(env, **settings):
 def test_no_impossible_action_reaches_an_environment(space, by):
     model = model_of(factories(action_space=space, by=by)).learn(500)
     assert model.report.committed
-    evaluate_policy(model, factories(action_space=space, by=by), 6, deterministic=False)
+    evaluate(model, factories(action_space=space, by=by), 6, deterministic=False)
 
 
 @pytest.mark.parametrize("by", ["info", "method"])

@@ -13,7 +13,7 @@ from trpo_fast import (
     InvalidArgumentError,
     PolicyFileError,
     UnsupportedSpaceError,
-    evaluate_policy,
+    evaluate,
 )
 from trpo_fast.spaces.as_json import space_from_json, space_to_json
 from trpo_fast.spaces.observation_codec import ObservationCodec
@@ -96,7 +96,7 @@ def test_learns_saves_and_loads(space, tmp_path):
     space.seed(0)
     sample = space.sample()
     assert loaded.predict(sample, deterministic=True)[0] == model.predict(sample, deterministic=True)[0]
-    assert len(evaluate_policy(loaded, Sampling(space), 2)) == 2
+    assert len(evaluate(loaded, Sampling(space), 2).episodes) == 2
     assert space_from_json(space_to_json(space)) == space
 
 

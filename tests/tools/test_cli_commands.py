@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 
-from trpo_fast import TRPO, InvalidArgumentError, evaluate_policy, load_policy, save_policy
+from trpo_fast import InvalidArgumentError, evaluate, load_policy, save_policy
 from trpo_fast.cli import main
 from trpo_fast.monitoring.plots import confidence_band, read_run
 from trpo_fast.monitoring.video import make_recorder
@@ -31,10 +31,10 @@ def refused(capsys, *arguments):
 def test_evaluate_prints_the_episodes(run, capsys):
     main(["evaluate", str(run), "CartPole-v1", "--episodes", "3", "--seed", "5"])
     lines = capsys.readouterr().out.splitlines()
-    expected = evaluate_policy(TRPO.load(run / "policy"), "CartPole-v1", 3, seed=5)
-    for i, episode in enumerate(expected):
+    expected = evaluate(run / "policy", "CartPole-v1", 3, seed=5)
+    for i, episode in enumerate(expected.episodes):
         assert lines[i] == f"episode {i}: return {episode.episode_return:.2f}, {episode.length} steps"
-    assert lines[3].startswith(f"return {np.mean([e.episode_return for e in expected]):.2f} +/- ")
+    assert lines[3].startswith(f"return {expected.mean:.2f} +/- ")
 
 
 def test_evaluate_takes_a_file_and_env_kwargs(run, capsys):

@@ -31,7 +31,7 @@ def test_example(name, tmp_path):
 def test_the_script_in_the_readme(tmp_path):
     (code,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     (tmp_path / "script.py").write_text(code)
-    assert re.search(r"action [01], returns \[\d{2,}", run(tmp_path / "script.py", tmp_path))
+    assert re.search(r"action [01], return \d{2,}\.\d\d \+/- ", run(tmp_path / "script.py", tmp_path))
 
 
 def run(script, folder):

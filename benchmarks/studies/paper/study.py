@@ -8,7 +8,7 @@ from benchmarks.studies.paper import sb3_peers
 from benchmarks.studies.paper.derivative_free import Episodes
 from benchmarks.studies.paper.methods import GRADIENTS, SEARCHES, make_model
 from benchmarks.studies.paper.tasks import TASKS, Task, play
-from trpo_fast import evaluate_policy, set_num_threads
+from trpo_fast import evaluate, set_num_threads
 
 EPISODES = 20
 
@@ -41,8 +41,8 @@ def learn_by_gradient(task: Task, method: str, seed: int, n_steps: int) -> tuple
     model, curve = make_model(method, task, seed), Curve()
     model.sinks.append(curve)
     model.learn(n_steps)
-    episodes = evaluate_policy(model, [task.make], EPISODES, seed=1_000_000 + seed)
-    return [episode.episode_return for episode in episodes], curve.points, model.policy.num_params
+    returns = evaluate(model, [task.make], EPISODES, seed=1_000_000 + seed).returns
+    return returns.tolist(), curve.points, model.policy.num_params
 
 
 def search(task: Task, method: str, seed: int, n_steps: int) -> tuple[list[float], Any, int]:

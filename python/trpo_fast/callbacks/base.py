@@ -1,13 +1,16 @@
 """The base class of callbacks, and how ``learn`` calls them."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
+import numpy.typing as npt
 
+from trpo_fast.environments.infos import Infos
 from trpo_fast.environments.interface import Trajectories
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.protocols import Model
+from trpo_fast.spaces.actions import ActionCodec
 from trpo_fast.validation import describe
 
 Function: TypeAlias = Callable[[dict[str, Any], dict[str, Any]], bool | None]
@@ -24,8 +27,10 @@ class BaseCallback:
     num_timesteps : int
         Transitions collected so far.
     locals : dict
-        During a step: "rewards" and "dones" (n,), "new_obs" (n, *shape), "infos" (one dict per environment, with
-        "TimeLimit.truncated" at the end of an episode), and the arguments of ``learn``.
+        During a step: "observations" (those acted on) and "new_obs" (n, *shape), "actions" as the policy sampled them
+        and "clipped_actions" as the environments got them (n, ...), "rewards" and "dones" (n,), "infos" (one dict per
+        environment, with "TimeLimit.truncated" and "terminal_observation" at the end of an episode), and the arguments
+        of ``learn``.
     """
 
     model: Model
@@ -137,7 +142,7 @@ class CallbackList(BaseCallback):
             callback.update_locals(locals_)
 
     def _on_step(self) -> bool:
-        answers = [callback.on_step() for callback in self.callbacks]  # a list: all are called
+        answers = [goes_on(callback) for callback in self.callbacks]  # a list: all are called
         return all(answers)
 
     def _on_rollout_end(self) -> None:
@@ -149,17 +154,33 @@ class CallbackList(BaseCallback):
             callback.on_training_end()
 
 
-def step_locals(trajectories: Trajectories, t: int) -> dict[str, Any]:
-    """The ``locals`` of step t for callbacks, under SB3's names."""
-    dones = trajectories.terminated[t] | trajectories.truncated[t]
-    infos: list[dict[str, Any]] = [{} for _ in dones]
-    for i in np.flatnonzero(dones).tolist():
-        infos[i]["TimeLimit.truncated"] = bool(trajectories.truncated[t, i] and not trajectories.terminated[t, i])
-        if (t, i) in trajectories.final_observations:
-            infos[i]["terminal_observation"] = trajectories.final_observations[t, i]
+def goes_on(callback: Any) -> bool:
+    """Call ``on_step`` of a callback of trpo_fast or SB3, and return whether training goes on."""
+    answer = callback.on_step()
+    if answer is None:
+        name = type(callback).__name__
+        text = f"{name}._on_step returned None, and training goes on: return True, or False to end it"
+        warnings.warn(text, stacklevel=2)
+        return True
+    return bool(answer)
+
+
+def step_locals(
+    trajectories: Trajectories, t: int, encoded: npt.NDArray[Any], codec: ActionCodec, infos: Infos
+) -> dict[str, Any]:
+    """The ``locals`` of step t for callbacks, under SB3's names.
+
+    Parameters
+    ----------
+    encoded : ndarray, shape (n, A)
+        Actions of step t, encoded by ``codec``.
+    """
     return {
+        "observations": trajectories.observations[t],
+        "actions": codec.decode(encoded),
+        "clipped_actions": codec.to_env(encoded),
         "rewards": trajectories.rewards[t],
-        "dones": dones,
+        "dones": trajectories.terminated[t] | trajectories.truncated[t],
         "infos": infos,
         "new_obs": trajectories.observations[t + 1],
     }

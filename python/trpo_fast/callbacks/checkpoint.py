@@ -19,6 +19,10 @@ class CheckpointCallback(BaseCallback):
     save_path : path
         Folder of the files; created if it does not exist.
     name_prefix : str
+    save_replay_buffer : bool
+        Part of SB3's interface; has no effect: TRPO has no replay buffer.
+    save_vecnormalize : bool
+        Also write the ``VecNormalize`` that the model is trained in, as ``name_prefix_vecnormalize_STEPS_steps.pkl``.
     verbose : int
         Part of SB3's interface; has no effect.
 
@@ -29,12 +33,19 @@ class CheckpointCallback(BaseCallback):
     """
 
     def __init__(
-        self, save_freq: int, save_path: str | os.PathLike[str], name_prefix: str = "rl_model", verbose: int = 0
+        self,
+        save_freq: int,
+        save_path: str | os.PathLike[str],
+        name_prefix: str = "rl_model",
+        save_replay_buffer: bool = False,
+        save_vecnormalize: bool = False,
+        verbose: int = 0,
     ) -> None:
         super().__init__(verbose)
         self.save_freq = check_integer("save_freq", save_freq, at_least=1)
         self.save_path = check_path("save_path", save_path)
         self.name_prefix = name_prefix
+        self.save_vecnormalize = save_vecnormalize
 
     def _on_training_start(self) -> None:
         self.n_calls = self.model.num_steps
@@ -45,4 +56,8 @@ class CheckpointCallback(BaseCallback):
     def _on_step(self) -> bool:
         if self.n_calls % self.save_freq == 0:
             self.model.save(self.save_path / f"{self.name_prefix}_{self.num_timesteps}_steps.safetensors")
+            vec_normalize = self.model.get_vec_normalize_env() if self.save_vecnormalize else None
+            if vec_normalize is not None:
+                name = f"{self.name_prefix}_vecnormalize_{self.num_timesteps}_steps.pkl"
+                vec_normalize.save(str(self.save_path / name))
         return True

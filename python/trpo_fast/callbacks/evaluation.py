@@ -1,13 +1,15 @@
 """Callbacks that evaluate the policy during training."""
 
 import os
+from typing import Any
 
 import numpy as np
 
-from trpo_fast.callbacks.base import BaseCallback
+from trpo_fast.callbacks.base import BaseCallback, goes_on
 from trpo_fast.environments.make import EnvLike, make_environments
+from trpo_fast.environments.vec_normalize import check_same_normalization, find_vec_normalize, synchronize
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.sampling.evaluation import evaluate_environments
+from trpo_fast.sampling.evaluation import Evaluation, evaluate_environments
 from trpo_fast.validation import check_integer, check_path, check_real, describe
 
 _EVALUATIONS = "evaluations.npz"
@@ -16,7 +18,8 @@ _EVALUATIONS = "evaluations.npz"
 class EvalCallback(BaseCallback):
     """Evaluates the policy every ``eval_freq`` steps per environment, and saves the best model.
 
-    A resumed training continues the evaluations in ``log_path``.
+    A resumed training continues the evaluations in ``log_path``. If the model is trained in a ``VecNormalize`` of
+    Stable-Baselines3, ``eval_env`` must be in one with the same settings, and has its statistics in every evaluation.
 
     Parameters
     ----------
@@ -29,13 +32,18 @@ class EvalCallback(BaseCallback):
     eval_freq : int
         Steps per environment between two evaluations.
     log_path : path, optional
-        Folder for evaluations.npz: timesteps (k,), results and ep_lengths (k, n_eval_episodes).
+        Folder for evaluations.npz: timesteps (k,), results and ep_lengths (k, n_eval_episodes), and successes of the
+        same shape if the environment reports ``info["is_success"]``.
     best_model_save_path : path, optional
         Folder for best_model.safetensors.
     deterministic : bool
         Take the most probable actions instead of samples.
+    render : bool
+        Render the environment after every step.
     verbose : int
         1 prints every evaluation.
+    warn : bool
+        Warn if returns are sums of normalised rewards.
     seed : int, optional
         Seed of every evaluation: all of them start from the same states.
 
@@ -47,7 +55,8 @@ class EvalCallback(BaseCallback):
     Raises
     ------
     InvalidArgumentError
-        If ``n_eval_episodes`` or ``eval_freq`` is below 1, or ``eval_env`` is not an environment.
+        If ``n_eval_episodes`` or ``eval_freq`` is below 1, or ``eval_env`` is not an environment; when training starts,
+        if ``eval_env`` normalises observations differently from the environments of the model.
     """
 
     def __init__(
@@ -60,7 +69,9 @@ class EvalCallback(BaseCallback):
         log_path: str | os.PathLike[str] | None = None,
         best_model_save_path: str | os.PathLike[str] | None = None,
         deterministic: bool = True,
+        render: bool = False,
         verbose: int = 1,
+        warn: bool = True,
         *,
         seed: int | None = None,
     ) -> None:
@@ -78,13 +89,17 @@ class EvalCallback(BaseCallback):
             None if best_model_save_path is None else check_path("best_model_save_path", best_model_save_path)
         )
         self.deterministic = deterministic
+        self.render = render
+        self.warn = warn
         self.seed = seed
         self.best_mean_reward = self.last_mean_reward = -float("inf")
         self._timesteps: list[int] = []
         self._results: list[list[float]] = []
         self._lengths: list[list[int]] = []
+        self._successes: list[list[float]] = []
 
     def _init_callback(self) -> None:
+        check_same_normalization(self.model.get_vec_normalize_env(), find_vec_normalize(self.eval_env.view()))
         for path in (self.log_path, self.best_model_save_path):
             if path is not None:
                 path.mkdir(parents=True, exist_ok=True)
@@ -102,45 +117,69 @@ class EvalCallback(BaseCallback):
         ):
             with np.load(self.log_path / _EVALUATIONS, allow_pickle=False) as arrays:
                 n = int(np.count_nonzero(arrays["timesteps"] <= self.model.num_timesteps))
-                self._timesteps, self._results, self._lengths = (
-                    arrays[name][:n].tolist() for name in ("timesteps", "results", "ep_lengths")
+                self._timesteps, self._results, self._lengths, self._successes = (
+                    arrays[name][:n].tolist() if name in arrays else []
+                    for name in ("timesteps", "results", "ep_lengths", "successes")
                 )
             self.best_mean_reward = max((sum(r) / len(r) for r in self._results), default=self.best_mean_reward)
         if self.callback_after_eval is not None:
             self.callback_after_eval.on_training_start(self.locals, self.globals)
 
+    def update_locals(self, locals_: dict[str, Any]) -> None:
+        super().update_locals(locals_)
+        for child in (self.callback_on_new_best, self.callback_after_eval):
+            if child is not None:
+                child.update_locals(locals_)
+
     def _on_step(self) -> bool:
         if self.n_calls % self.eval_freq:
             return True
-        episodes = evaluate_environments(
-            self.model, self.eval_env, self.n_eval_episodes, self.deterministic, seed=self.seed
+        view = self.eval_env.view()
+        synchronize(self.model.get_vec_normalize_env(), find_vec_normalize(view))
+        evaluation = evaluate_environments(
+            self.model,
+            self.eval_env,
+            self.n_eval_episodes,
+            self.deterministic,
+            seed=self.seed,
+            after_step=(lambda _: view.render()) if self.render else None,
+            warn=self.warn,
         )
-        returns, lengths = [e.episode_return for e in episodes], [e.length for e in episodes]
-        self.last_mean_reward = sum(returns) / len(returns)
-        self._log(returns, lengths)
+        self.last_mean_reward = evaluation.mean
+        self._log(evaluation)
         go_on = True
         if self.last_mean_reward > self.best_mean_reward:
             self.best_mean_reward = self.last_mean_reward
             if self.best_model_save_path is not None:
                 self.model.save(self.best_model_save_path / "best_model")
             if self.callback_on_new_best is not None:
-                go_on = self.callback_on_new_best.on_step()
+                go_on = goes_on(self.callback_on_new_best)
         if self.callback_after_eval is not None:
-            go_on = self.callback_after_eval.on_step() and go_on
+            go_on = goes_on(self.callback_after_eval) and go_on
         return go_on
 
-    def _log(self, returns: list[float], lengths: list[int]) -> None:
-        self.logger.record("eval/mean_reward", self.last_mean_reward)
-        self.logger.record("eval/mean_ep_length", sum(lengths) / len(lengths))
+    def _log(self, evaluation: Evaluation) -> None:
+        self.logger.record("eval/mean_reward", evaluation.mean)
+        self.logger.record("eval/mean_ep_length", float(evaluation.lengths.mean()))
+        if evaluation.success_rate is not None:
+            self.logger.record("eval/success_rate", evaluation.success_rate)
         if self.verbose:
-            text = f"{self.last_mean_reward:.2f} +/- {np.std(returns):.2f} over {len(returns)} episodes"
-            print(f"Evaluation at {self.num_timesteps} steps: {text}")
+            print(f"Evaluation at {self.num_timesteps} steps: {evaluation}")
         if self.log_path is not None:
             self._timesteps.append(self.num_timesteps)
-            self._results.append(returns)
-            self._lengths.append(lengths)
+            self._results.append(evaluation.returns.tolist())
+            self._lengths.append(evaluation.lengths.tolist())
+            arrays: dict[str, Any] = {
+                "timesteps": self._timesteps,
+                "results": self._results,
+                "ep_lengths": self._lengths,
+            }
+            successes = [e.is_success for e in evaluation.episodes if e.is_success is not None]
+            if len(successes) == len(evaluation.episodes):
+                self._successes.append(successes)
+                arrays["successes"] = self._successes
             temporary = self.log_path / f".tmp.{_EVALUATIONS}"
-            np.savez(temporary, timesteps=self._timesteps, results=self._results, ep_lengths=self._lengths)
+            np.savez(temporary, **arrays)
             temporary.replace(self.log_path / _EVALUATIONS)
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import tyro
 
 from trpo_fast.cli.env_kwargs import parse_env_kwargs
@@ -57,14 +56,12 @@ class Evaluate:
             recorder = make_recorder(make)
             environments = make_environments(recorder, 1)
         try:
-            episodes = evaluate_environments(model, environments, self.episodes, self.deterministic, seed=self.seed)
+            result = evaluate_environments(model, environments, self.episodes, self.deterministic, seed=self.seed)
         finally:
             environments.close()
-        returns, lengths = np.array(episodes).T
-        for i, episode in enumerate(episodes):
+        for i, episode in enumerate(result.episodes):
             print(f"episode {i}: return {episode.episode_return:.2f}, {episode.length} steps")
-        mean, std, length = returns.mean(), returns.std(), lengths.mean()
-        print(f"return {mean:.2f} +/- {std:.2f}, length {length:.1f}, {len(returns)} episodes")
+        print(result)
         if recorder is not None:
             write_video(video, recorder.frames[:-1], recorder.fps)  # the last frame belongs to the next episode
             print(f"wrote {video}")

@@ -47,5 +47,8 @@ class SpacesOnly:
     def fingerprints(self) -> list[Fingerprint]:
         return []
 
+    def view(self) -> None:
+        return None
+
     def close(self) -> None:
         pass

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.environments.fingerprint import Fingerprint
+from trpo_fast.environments.infos import Infos, Outcome
 from trpo_fast.errors import EnvironmentFaultError
 from trpo_fast.spaces.observation_codec import MAX_MAGNITUDE, ObservationCodec
 from trpo_fast.spaces.observations import EncodedArray, ObservationBuffer
@@ -31,6 +32,10 @@ class Trajectories(NamedTuple):
         False where the step was an autoreset and not a transition.
     final_observations : dict
         At (t, i) the true last observation (*shape) of an episode of environment i that was truncated in step t.
+    outcomes : dict
+        At (t, i) what the environment itself says of an episode of environment i that ended in step t, if anything.
+    infos : dict or None
+        At t the n infos of step t, as Stable-Baselines3's vector environments give them; None if nobody reads them.
     """
 
     observations: ObservationBuffer
@@ -39,14 +44,19 @@ class Trajectories(NamedTuple):
     truncated: npt.NDArray[np.bool_]
     valid: npt.NDArray[np.bool_]
     final_observations: dict[tuple[int, int], EncodedArray]
+    outcomes: dict[tuple[int, int], Outcome]
+    infos: dict[int, Infos] | None = None
 
     @classmethod
-    def of_steps(cls, n_steps: int, n_envs: int, codec: ObservationCodec) -> "Trajectories":
+    def of_steps(
+        cls, n_steps: int, n_envs: int, codec: ObservationCodec, *, with_infos: bool = False
+    ) -> "Trajectories":
         """Uninitialised memory for ``n_steps`` steps, all valid and without ends of episodes."""
         size = (n_steps, n_envs)
         terminated, truncated = np.zeros((2, *size), dtype=np.bool_)
         valid = np.ones(size, dtype=np.bool_)
-        return cls(codec.buffer(n_steps, n_envs), np.empty(size), terminated, truncated, valid, {})
+        infos: dict[int, Infos] | None = {} if with_infos else None
+        return cls(codec.buffer(n_steps, n_envs), np.empty(size), terminated, truncated, valid, {}, {}, infos)
 
 
 class Environments(Protocol):
@@ -124,6 +134,9 @@ class Environments(Protocol):
 
     def fingerprints(self) -> list[Fingerprint]:
         """What can be compared to notice that somebody else moved these environments; empty if nobody else can."""
+
+    def view(self) -> Any:
+        """These environments as a user plays in them: a ``VecEnvView``, or the user's own ``VecEnv``."""
 
     def close(self) -> None:
         """Release the resources of the environments."""

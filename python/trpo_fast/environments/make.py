@@ -9,6 +9,7 @@ import gymnasium as gym
 from trpo_fast.environments.interface import Environments
 from trpo_fast.environments.sb3_vec_env import SB3Environments
 from trpo_fast.environments.single import SingleEnvironments
+from trpo_fast.environments.vec_env_view import VecEnvView
 from trpo_fast.environments.vector import VectorEnvironments
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.spaces.kinds import Spaces
@@ -23,6 +24,8 @@ EnvLike = str | gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any] | Sequen
 def make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None = None) -> Environments:
     """Environments from an id, an Env, a list of factories, a VectorEnv, or a VecEnv of Stable-Baselines3.
 
+    Or those of another model: what its ``get_env()`` returns, or its ``env``.
+
     Raises
     ------
     InvalidArgumentError
@@ -31,10 +34,15 @@ def make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None =
     factories = factories_of(env, n_envs, env_kwargs)
     if factories is not None:
         return SingleEnvironments(make_from_factories(factories))
+    if hasattr(env, "check_restorable"):  # Environments
+        env = env.view()
     if n_envs != 1:
         raise InvalidArgumentError("n_envs", "1 unless env is an id", n_envs)
     if is_vector(env):
         return VectorEnvironments(env)
+    if isinstance(env, VecEnvView):
+        environments: Environments = env.environments()
+        return environments
     if all(hasattr(env, name) for name in ("step_async", "step_wait", "num_envs")):
         return SB3Environments(env)
     if isinstance(env, gym.Env):

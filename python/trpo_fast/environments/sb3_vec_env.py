@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.environments.infos import Outcome
 from trpo_fast.environments.interface import Trajectories, take_observation
+from trpo_fast.environments.vec_normalize import find_vec_normalize
 from trpo_fast.environments.vector import UserVectorEnv, check_flags, take_observations, take_rewards
 from trpo_fast.errors import EnvironmentFaultError
 
@@ -15,6 +17,14 @@ class SB3Environments(UserVectorEnv):
 
     def __init__(self, env: Any) -> None:
         super().__init__(env, env.observation_space, env.action_space)
+
+    @property
+    def vec_normalize(self) -> Any:
+        """The ``VecNormalize`` among the wrappers, or None."""
+        return find_vec_normalize(self._env)
+
+    def view(self) -> Any:
+        return self._env
 
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
         if seed is not None:
@@ -41,9 +51,13 @@ class SB3Environments(UserVectorEnv):
         self._take_masks(self._offered_masks(), into.observations[t + 1], range(self.num_envs))
         take_rewards(rewards, into.rewards[t], self._steps)
         dones = check_flags(dones, self.num_envs, self._steps, "terminated")
+        if into.infos is not None:
+            into.infos[t] = list(infos)
         for i in np.flatnonzero(dones).tolist():
             truncated = bool(infos[i].get("TimeLimit.truncated", False))
             into.terminated[t, i], into.truncated[t, i] = not truncated, truncated
+            if (outcome := Outcome.of(infos[i])) is not None:  # of a Monitor, whatever wrappers make of its rewards
+                into.outcomes[t, i] = outcome
             if truncated:
                 out = np.empty_like(into.observations[t + 1][i])
                 final = infos[i].get("terminal_observation")

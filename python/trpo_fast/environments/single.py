@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from trpo_fast.environments import snapshots
 from trpo_fast.environments.fingerprint import Fingerprint, fingerprint
+from trpo_fast.environments.infos import Outcome, with_end
 from trpo_fast.environments.interface import Trajectories, check_flag, check_reward, take_observation
+from trpo_fast.environments.vec_env_view import Player, VecEnvView
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.spaces.masks import ActionMasks
 from trpo_fast.spaces.observation_codec import ObservationCodec
@@ -65,6 +67,7 @@ class SingleEnvironments:
         self._steps += 1
         step, observations, rewards = self._steps, into.observations[t + 1], into.rewards[t]
         codec, self._position[0], number = self._codec, step, self._first_index
+        infos: list[Any] = []
         for i, env in enumerate(self._envs):
             self._position[1] = number
             try:
@@ -80,10 +83,17 @@ class SingleEnvironments:
                 into.terminated[t, i], into.truncated[t, i] = terminated, truncated
                 if truncated:
                     into.final_observations[t, i] = out.copy()
+                if (outcome := Outcome.of(info)) is not None:
+                    into.outcomes[t, i] = outcome
+                info = with_end(info, observation, terminated, truncated) if into.infos is not None else info
                 self._reset_one(i, None, out)
             elif self._masks is not None:
                 self._masks.take_from(env, info, out[codec.num_features :], number, step)
+            if into.infos is not None:
+                infos.append(dict(info) if isinstance(info, dict) else {})
             number += 1
+        if into.infos is not None:
+            into.infos[t] = infos
 
     def check_restorable(self) -> None:
         for env in self._envs:
@@ -118,6 +128,14 @@ class SingleEnvironments:
 
     def fingerprints(self) -> list[Fingerprint]:
         return [fingerprint(env) for env in self._envs]
+
+    def view(self) -> VecEnvView:
+        spaces = self.observation_space, self.action_space
+        return VecEnvView(self.num_envs, *spaces, self.in_each, lambda _: SingleEnvironments(self._envs), self.close)
+
+    def in_each(self, method: str, arguments: dict[int, tuple[Any, ...]]) -> list[Any]:
+        """See ``InEach`` of ``vec_env_view``."""
+        return [getattr(Player(self._envs[i]), method)(*args) for i, args in arguments.items()]
 
     def close(self) -> None:
         for env in self._envs:

@@ -10,7 +10,9 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from trpo_fast.environments.fingerprint import Fingerprint, fingerprint
+from trpo_fast.environments.infos import Outcome, says_something, split_infos, with_end
 from trpo_fast.environments.interface import Trajectories, check_reward, take_observation
+from trpo_fast.environments.vec_env_view import GymnasiumVectorView, VecEnvView
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.spaces.masks import KEY, METHOD, ActionMasks
 from trpo_fast.spaces.observation_codec import ObservationCodec, copy_if_fit
@@ -81,6 +83,9 @@ class VectorEnvironments(UserVectorEnv):
             expected = f"batch_size = num_envs = {self.num_envs} (an asynchronous pool mixes policies within a batch)"
             raise InvalidArgumentError("env", expected, f"batch_size = {batch_size}")
 
+    def view(self) -> VecEnvView:
+        return GymnasiumVectorView(self._env, self._mode, lambda _: VectorEnvironments(self._env))
+
     def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
         self._ended[:] = False
         observations = np.empty((self.num_envs, *self._codec.shape))
@@ -105,9 +110,12 @@ class VectorEnvironments(UserVectorEnv):
         self._ended = terminated | truncated
         is_on = np.flatnonzero(~self._ended) if self._mode is not AutoresetMode.SAME_STEP else range(self.num_envs)
         self._take_masks(self._offered_masks(infos), observations, is_on)
+        if into.infos is not None:
+            into.infos[t] = split_infos(infos, self.num_envs)
         if np.count_nonzero(self._ended):
             into.terminated[t], into.truncated[t] = terminated, truncated
             self._keep_final_observations(observations, infos, t, into)
+            self._keep_ends(raw, infos, t, into)
             if self._mode is AutoresetMode.DISABLED:
                 fresh = np.empty_like(observations)
                 self._reset(fresh, np.flatnonzero(self._ended), options={"reset_mask": self._ended.copy()})
@@ -147,6 +155,22 @@ class VectorEnvironments(UserVectorEnv):
             into.final_observations[t, i] = take_observation(
                 self._codec, finals[i], out, i, self._steps, "final observation"
             )
+
+    def _keep_ends(self, observations: Any, infos: Any, t: int, into: Trajectories) -> None:
+        """Write outcomes of the episodes that ended in step ``t``, and complete their infos."""
+        is_same_step = self._mode is AutoresetMode.SAME_STEP and isinstance(infos, dict)
+        last_infos = infos.get("final_info") if is_same_step else infos
+        if into.infos is None and not says_something(last_infos):
+            return
+        last = split_infos(last_infos, self.num_envs)
+        finals = infos.get("final_obs") if is_same_step else list(self._codec.items(observations, self.num_envs))
+        for i in np.flatnonzero(self._ended).tolist():
+            if (outcome := Outcome.of(last[i])) is not None:
+                into.outcomes[t, i] = outcome
+            if into.infos is not None:
+                final = None if finals is None else finals[i]
+                ends = bool(into.terminated[t, i]), bool(into.truncated[t, i])
+                into.infos[t][i] = with_end(last[i], final, *ends)
 
 
 def take_observations(

@@ -52,6 +52,21 @@ class Actor:
         parts = policy.network, policy.distribution, policy.normalizer.kernel, policy.codec.range
         self.act = kernels(policy.dtype).Actor(*parts, self.theta).act
 
+    def env_actions(self, rows: npt.NDArray[np.float64], random: np.random.Generator | None = None) -> Any:
+        """Actions of the action space, shape (n, ...), for encoded observations (n, size).
+
+        Samples drawn with ``random``, or without it the most probable actions.
+        """
+        codec, dtype = self.policy.codec, self.policy.dtype
+        size = (len(rows), codec.size)
+        noise = None if random is None else random.standard_normal(size, dtype=dtype)
+        out = np.empty(size, dtype=dtype)
+        self.act(rows, noise, out)
+        return codec.to_env(out)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Actor, (self.policy, self.theta)
+
 
 class Policy:
     """pi(a | s; theta): a network followed by a distribution. Immutable; theta is an argument of every method.
@@ -158,6 +173,23 @@ class Policy:
         )
         self.network = self._mlp.network
         self.distribution = self.codec.distribution
+
+    def __copy__(self) -> "Policy":
+        policy = type(self).__new__(type(self))
+        policy.__dict__.update(self.__dict__)
+        return policy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles and deep copies by the arguments: objects of the compiled core cannot be pickled."""
+        options = {"normalize_observations": self._normalizer.enabled, "use_masking": self.action_masks is not None}
+        arguments = {**self.policy_kwargs, **options, "dtype": str(self.dtype)}
+        return _remade, (self.observation_space, self.action_space, arguments, self._normalizer.statistics)
+
+    def __repr__(self) -> str:
+        widths = "-".join(map(str, self.policy_kwargs["net_arch"]))
+        return (
+            f"Policy({self.observation_space} -> {self.action_space}, {widths} {self.policy_kwargs['activation_fn']})"
+        )
 
     @property
     def normalizer(self) -> ObservationNormalizer:
@@ -338,6 +370,23 @@ class Policy:
         """An actor at ``theta``, which is copied."""
         return Actor(self, theta)
 
+    def predict(
+        self, observation: Any, theta: npt.NDArray[Any] | None = None, *, deterministic: bool = True, **unused: Any
+    ) -> tuple[Any, None]:
+        """Action for one observation, or a batch, at ``theta``. For several calls, use what ``load_policy`` returns.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``theta`` is not given: a policy does not hold it; or as ``rows``.
+        """
+        if theta is None:
+            expected = "the policy's parameters, or predict() of what load_policy returned, before it was unpacked"
+            raise InvalidArgumentError("theta", expected, "none")
+        rows, is_batch = self.rows(observation, unused.get("action_masks"))
+        actions = self.actor(theta).env_actions(rows, None if deterministic else np.random.default_rng())
+        return (actions if is_batch else actions[0]), None
+
     def act(
         self,
         theta: npt.NDArray[Any],
@@ -406,3 +455,13 @@ class Policy:
             observations = observations[:1]  # it is the same everywhere
         phi = self.dist_params(theta, observations)
         return float(np.exp(phi[:, self.codec.size :].astype(np.float64)).mean())
+
+
+def _remade(
+    observation_space: gym.Space[Any],
+    action_space: gym.Space[Any],
+    arguments: dict[str, Any],
+    statistics: RunningMeanStd,
+) -> Policy:
+    policy = Policy(observation_space, action_space, **arguments)
+    return policy.with_normalizer(replace(policy.normalizer, statistics=statistics))

@@ -74,12 +74,15 @@ class RolloutCollector:
 
     def get_episodes(self) -> dict[str, Any]:
         """The statistics of finished episodes, as plain values."""
-        latest = np.array(self.episodes, dtype=np.float64).reshape(-1, 2)
+        latest = np.array(self.episodes, dtype=np.float64).reshape(-1, 3)  # NaN where nothing is said of success
         return {"episodes": latest, "num_episodes": self.num_episodes, "steps": self.num_steps}
 
     def set_episodes(self, state: dict[str, Any]) -> None:
         """Restore the statistics that ``get_episodes`` returned."""
-        episodes = [Episode(float(episode_return), int(length)) for episode_return, length in state["episodes"]]
+        episodes = [
+            Episode(float(episode_return), int(length), *(float(s) for s in success if np.isfinite(s)))
+            for episode_return, length, *success in state["episodes"]  # of earlier versions without success
+        ]
         self.num_episodes, self.num_steps = int(state["num_episodes"]), int(state["steps"])
         self.episodes.clear()
         self.episodes.extend(episodes)
@@ -159,7 +162,8 @@ class RolloutCollector:
 
         for t, i in np.argwhere(trajectories.terminated | trajectories.truncated).tolist():
             add(i, t + 1)
-            self.latest_episodes.append(Episode(float(self._returns[i]), int(self._lengths[i])))
+            outcome = trajectories.outcomes.get((t, i))
+            self.latest_episodes.append(Episode.of(self._returns[i], self._lengths[i], outcome))
             self._returns[i] = self._lengths[i] = 0
         for i in range(len(begins)):
             add(i, len(trajectories.rewards))

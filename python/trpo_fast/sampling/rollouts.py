@@ -6,15 +6,32 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.environments.infos import Outcome
 from trpo_fast.environments.interface import Trajectories
 from trpo_fast.spaces.observations import Observations, concatenate
 
 
 class Episode(NamedTuple):
-    """A finished episode: undiscounted return and length in steps."""
+    """A finished episode: undiscounted return, length in steps, and its success where ``info["is_success"]`` says so.
+
+    Return and length are those of ``info["episode"]`` if the environment counts them, as the ``Monitor`` of
+    Stable-Baselines3 does: wrappers around it that change rewards do not change them.
+    """
 
     episode_return: float
     length: int
+    is_success: float | None = None
+
+    @classmethod
+    def of(cls, episode_return: float, length: int, outcome: Outcome | None) -> "Episode":
+        """An episode of these rewards and steps, or as the environment itself counts them."""
+        if outcome is None:
+            return cls(float(episode_return), int(length))
+        return cls(
+            float(episode_return) if outcome.episode_return is None else outcome.episode_return,
+            int(length) if outcome.length is None else outcome.length,
+            outcome.is_success,
+        )
 
 
 class Seconds(NamedTuple):

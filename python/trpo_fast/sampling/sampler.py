@@ -79,7 +79,7 @@ class SerialSampler:
     ) -> Rollout | None:
         """See ``Sampler.collect``."""
         n_steps, n, _ = noise.shape
-        trajectories = Trajectories.of_steps(n_steps, n, self._observation_codec)
+        trajectories = Trajectories.of_steps(n_steps, n, self._observation_codec, with_infos=after_step is not None)
         trajectories.observations[0] = observations
         actions = np.empty_like(noise)
         if plan is None:

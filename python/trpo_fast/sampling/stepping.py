@@ -10,7 +10,8 @@ from trpo_fast.environments.interface import Environments, Trajectories
 from trpo_fast.policies.policy import Actor
 from trpo_fast.sampling.rollouts import Seconds
 
-AfterStep: TypeAlias = Callable[[Trajectories, int], bool]  # (trajectories up to step t, t) -> whether to continue
+# (trajectories up to step t, t, encoded actions (n, A) of step t) -> whether to continue
+AfterStep: TypeAlias = Callable[[Trajectories, int, npt.NDArray[Any]], bool]
 
 
 def step_through(
@@ -32,7 +33,7 @@ def step_through(
     actions : ndarray of the policy's dtype, shape (T, n, A)
         Receives encoded actions.
     after_step : callable or None
-        Called after every step with (trajectories, t).
+        Called after every step with (trajectories, t, actions[t]).
 
     Returns
     -------
@@ -53,7 +54,7 @@ def step_through(
         acting, stepping = acting + (acted - now), stepping + (stepped - acted)
         now = stepped
         if after_step is not None:
-            if not after_step(trajectories, t):
+            if not after_step(trajectories, t, actions[t]):
                 return None
             now = time.perf_counter()
     return Seconds(acting, stepping)

@@ -119,9 +119,9 @@ def sample_vine(
         for i in captured_in.get(t, ()):
             captured[i].append(environments.capture(i))
 
-    def capture_and_go_on(trajectories: Trajectories, t: int) -> bool:
+    def capture_and_go_on(trajectories: Trajectories, t: int, encoded: npt.NDArray[Any]) -> bool:
         capture(t + 1)
-        return after_step is None or after_step(trajectories, t)
+        return after_step is None or after_step(trajectories, t, encoded)
 
     capture(0)
     seconds = step_through(environments, actor, noise, trajectories, actions, capture_and_go_on)

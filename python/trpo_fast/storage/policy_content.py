@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -14,7 +14,9 @@ from trpo_fast.errors import InvalidArgumentError, PolicyFileError
 from trpo_fast.policies.acting_form import acting_form
 from trpo_fast.policies.factory import make_policy
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
-from trpo_fast.policies.policy import Policy
+from trpo_fast.policies.policy import Actor, Policy
+from trpo_fast.policies.predictor import LoadedPolicy, Predictor
+from trpo_fast.protocols import ActingModel
 from trpo_fast.spaces.actions import count_dist_params
 from trpo_fast.spaces.as_json import space_from_json, space_to_json
 from trpo_fast.spaces.kinds import Spaces
@@ -30,9 +32,13 @@ from trpo_fast.storage.policy_file import (
 )
 from trpo_fast.validation import describe
 
+PolicyLike: TypeAlias = str | os.PathLike[str] | ActingModel | Actor | tuple[Policy, npt.NDArray[Any]]
 
-def load_policy(path: str | os.PathLike[str]) -> tuple[Policy, npt.NDArray[Any]]:
-    """The policy in a file that ``TRPO.save`` wrote, and its theta (P,): what acts, and nothing of what learns.
+
+def load_policy(path: str | os.PathLike[str]) -> LoadedPolicy:
+    """The policy in a file that ``TRPO.save`` wrote: what acts, and nothing of what learns.
+
+    The result predicts, and ``policy, theta = load_policy(path)`` gives its parts.
 
     Parameters
     ----------
@@ -47,7 +53,29 @@ def load_policy(path: str | os.PathLike[str]) -> tuple[Policy, npt.NDArray[Any]]
         If it holds one that cannot be.
     FileNotFoundError
     """
-    return read_policy(*load_policy_file(existing_path(path)))
+    return LoadedPolicy(*read_policy(*load_policy_file(existing_path(path))))
+
+
+def as_acting(model: PolicyLike) -> ActingModel:
+    """What acts: a model itself, or the policy in a file, in an actor, or in a pair (policy, theta).
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``model`` is none of these, or a Policy without its theta.
+    PolicyFileError, FileNotFoundError
+        As ``load_policy``.
+    """
+    if isinstance(model, str | os.PathLike):
+        return load_policy(model)
+    if isinstance(model, Actor):
+        return LoadedPolicy(model.policy, model.theta)
+    if isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], Policy):
+        return LoadedPolicy(*model)
+    if isinstance(model, Predictor):
+        return model
+    expected = "a model, a path of one, what load_policy returned, or (policy, theta)"
+    raise InvalidArgumentError("model", expected, describe(model))
 
 
 def save_policy(path: str | os.PathLike[str], policy: Policy, theta: npt.NDArray[Any]) -> None:

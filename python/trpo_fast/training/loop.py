@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from trpo_fast._core.signals import delayed_signals
-from trpo_fast.callbacks.base import step_locals
+from trpo_fast.callbacks.base import goes_on, step_locals
 from trpo_fast.config import TRPOConfig
 from trpo_fast.environments.interface import Trajectories
 from trpo_fast.monitoring.logger import Logger
@@ -20,6 +21,7 @@ from trpo_fast.protocols import Metrics
 from trpo_fast.sampling.stepping import AfterStep
 from trpo_fast.sampling.workers import ParallelSampler
 from trpo_fast.schedules import AdaptiveRadius
+from trpo_fast.spaces.actions import ActionCodec
 from trpo_fast.training.batching import IterationBatch, make_iteration_batch
 from trpo_fast.training.iteration import IterationResult, run_iteration
 from trpo_fast.training.metrics import rollout_metrics
@@ -63,7 +65,7 @@ def train(
         Iterations between two tables on the terminal; None for no tables.
     """
     clock = Clock(training.num_timesteps)
-    after_step = _after_step(callback, bar) if watch_steps else None
+    after_step = _after_step(callback, bar, training.model.policy.codec) if watch_steps else None
     while training.num_timesteps < target:
         training.progress_remaining = 1.0 - training.num_timesteps / target
         callback.on_rollout_start()
@@ -125,10 +127,11 @@ def commit(result: IterationResult, training: TrainingState) -> Metrics:
     return metrics
 
 
-def _after_step(callback: Any, bar: Bar) -> AfterStep:
-    def after_step(trajectories: Trajectories, t: int) -> bool:
+def _after_step(callback: Any, bar: Bar, codec: ActionCodec) -> AfterStep:
+    def after_step(trajectories: Trajectories, t: int, encoded: npt.NDArray[Any]) -> bool:
         bar.update(int(np.count_nonzero(trajectories.valid[t])))
-        callback.update_locals(step_locals(trajectories, t))
-        return bool(callback.on_step())
+        infos = (trajectories.infos or {}).pop(t)  # nobody needs them after this
+        callback.update_locals(step_locals(trajectories, t, encoded, codec, infos))
+        return goes_on(callback)
 
     return after_step

@@ -13,12 +13,17 @@ from trpo_fast.update.report import UpdateReport
 
 
 def rollout_metrics(episodes: Sequence[Episode], num_episodes: int) -> Metrics:
-    """Mean return and length of the latest episodes (NaN before the first end), and the number of finished episodes."""
+    """Mean return and length of the latest episodes (NaN before the first end), and the number of finished episodes.
+
+    With the share of successes if environments report them.
+    """
     nan = float("nan")
+    successes = [episode.is_success for episode in episodes if episode.is_success is not None]
     return {
         "rollout/ep_rew_mean": float(np.mean([e.episode_return for e in episodes])) if episodes else nan,
         "rollout/ep_len_mean": float(np.mean([e.length for e in episodes])) if episodes else nan,
         "rollout/episodes": num_episodes,
+        **({"rollout/success_rate": float(np.mean(successes))} if successes else {}),
     }
 
 

@@ -50,6 +50,8 @@ class TrainingState:
     model : ModelState
         Replaced by one assignment after every update.
     streams : Streams
+    view : VecEnvView, or the user's VecEnv
+        The environments as a user plays in them; None if there are only spaces.
     collector : RolloutCollector
     seed : int
     num_timesteps : int
@@ -82,6 +84,7 @@ class TrainingState:
     ) -> None:
         self.model = model
         self._environments = environments
+        self.view = environments.view()
         self.collector = RolloutCollector(sampler, model.policy.observation_codec, stats_window_size)
         self.num_timesteps = 0
         self.n_iterations = 0
@@ -120,6 +123,7 @@ class TrainingState:
         """Continue in other environments, which start new episodes."""
         self._environments = environments
         self._footprint = Footprint()
+        self.view = environments.view()
         self.collector.sampler = sampler
         self._is_seeded = False
         self._forget_episodes_in_progress()
@@ -185,9 +189,9 @@ class TrainingState:
             plan = VinePlan.draw(self.streams.vine, self.model.policy, self._environments.num_envs, config)
         counted = self.num_timesteps
 
-        def count(trajectories: Any, t: int) -> bool:
+        def count(trajectories: Any, t: int, encoded: npt.NDArray[Any]) -> bool:
             self.num_timesteps += int(np.count_nonzero(trajectories.valid[t]))
-            return after_step is None or after_step(trajectories, t)
+            return after_step is None or after_step(trajectories, t, encoded)
 
         rollout = self.collector.collect(
             self.model.actor,

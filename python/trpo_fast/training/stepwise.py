@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, cast
 
-import gymnasium as gym
+import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
@@ -11,7 +11,8 @@ from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.monitoring.logger import Logger
 from trpo_fast.monitoring.metrics import Clock, Sink
 from trpo_fast.policies.normalization import RunningMeanStd
-from trpo_fast.policies.policy import Actor, Policy
+from trpo_fast.policies.policy import Actor
+from trpo_fast.policies.predictor import Predictor
 from trpo_fast.policies.value_function import ValueFunction
 from trpo_fast.protocols import Metrics
 from trpo_fast.sampling.rollouts import Episode, Rollout
@@ -24,7 +25,7 @@ from trpo_fast.update.report import UpdateReport
 from trpo_fast.validation import describe
 
 
-class StepwiseTraining:
+class StepwiseTraining(Predictor):
     """Training step by step: sample a rollout, make a batch, update.
 
     Attributes
@@ -157,19 +158,13 @@ class StepwiseTraining:
         return result.report
 
     @property
-    def policy(self) -> Policy:
-        """The committed policy with its observation statistics; immutable, and replaced by every update."""
-        return self._training.model.policy
-
-    @property
-    def theta(self) -> npt.NDArray[Any]:
-        """Read-only copy of the policy's parameters, shape (P,)."""
-        return self._training.model.theta.view()
-
-    @property
     def actor(self) -> Actor:
         """Actor of the committed policy: an immutable snapshot; updates replace it, so any thread may use it."""
         return self._training.model.actor
+
+    @property
+    def _prediction_stream(self) -> np.random.Generator:
+        return self._training.streams.prediction
 
     @property
     def value_theta(self) -> npt.NDArray[Any]:
@@ -220,16 +215,6 @@ class StepwiseTraining:
     def n_envs(self) -> int:
         """Number of environments."""
         return self._training.collector.sampler.num_envs
-
-    @property
-    def observation_space(self) -> gym.Space[Any]:
-        """Observation space of one environment."""
-        return self.policy.observation_space
-
-    @property
-    def action_space(self) -> gym.Space[Any]:
-        """Action space of one environment."""
-        return self.policy.action_space
 
     @property
     def ep_info_buffer(self) -> list[dict[str, float]]:

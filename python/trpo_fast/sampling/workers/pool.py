@@ -24,13 +24,22 @@ import numpy.typing as npt
 
 from trpo_fast.environments.fingerprint import Fingerprint
 from trpo_fast.environments.make import EnvFactory, make_from_factories
+from trpo_fast.environments.sb3_vec_env import SB3Environments
+from trpo_fast.environments.vec_env_view import VecEnvView
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.sampling.rollouts import Branches, Rollout, Seconds
 from trpo_fast.sampling.stepping import AfterStep
 from trpo_fast.sampling.vine import VinePlan
 from trpo_fast.sampling.workers.process import Setup
-from trpo_fast.sampling.workers.shared_arrays import TRAJECTORIES, Layout, SharedFile, map_arrays, trajectories_of
+from trpo_fast.sampling.workers.shared_arrays import (
+    TRAJECTORIES,
+    Layout,
+    SharedFile,
+    joined,
+    map_arrays,
+    trajectories_of,
+)
 from trpo_fast.spaces.observations import EncodedArray
 
 TICK = 0.05  # seconds between two checks for hung workers
@@ -143,6 +152,7 @@ class ParallelSampler:
         self._heard: queue.SimpleQueue[tuple[WorkerProcess, Any]] = queue.SimpleQueue()
         self._request = 0
         self._seed = 0
+        self._moves = 0  # calls that move the environments
 
     def start(self, n_steps: int, policy: Policy, make_networks: Callable[[], tuple[Policy, Any]]) -> None:
         """Start the processes.
@@ -184,6 +194,7 @@ class ParallelSampler:
 
     def reset(self, seed: int | None) -> EncodedArray:
         """See ``Environments.reset``; lost workers are restarted."""
+        self._moves += 1
         if seed is not None:
             self._seed = seed
         for w, worker in enumerate(self._workers):
@@ -202,6 +213,7 @@ class ParallelSampler:
         plan: VinePlan | None = None,
     ) -> Rollout | None:
         """See ``Sampler.collect``; ``after_step`` is called for every step once the rollout is complete."""
+        self._moves += 1
         arrays = self._arrays
         arrays["observations"][0] = observations
         arrays["noise"][...] = noise
@@ -210,20 +222,17 @@ class ParallelSampler:
         arrays["mean"][...], arrays["var"][...] = statistics.mean, statistics.var
         lost: list[int] = []
         shares = [slice(*bounds) for bounds in itertools.pairwise(self._bounds)]
-        plans = [(None if plan is None else plan.of(share),) for share in shares]
-        finals, seconds, branches = zip(*self._ask("collect", plans, lost), strict=True)
-        final_observations = {
-            (t, i + first): final
-            for first, found in zip(self._bounds, finals, strict=False)
-            for (t, i), final in found.items()
-        }
-        trajectories = trajectories_of({name: arrays[name].copy() for name in TRAJECTORIES}, final_observations)
-        if after_step is not None and not all(after_step(trajectories, t) for t in range(len(noise))):
+        plans = [(None if plan is None else plan.of(share), after_step is not None) for share in shares]
+        sparse, seconds, branches = zip(*self._ask("collect", plans, lost), strict=True)
+        kept = {name: arrays[name].copy() for name in TRAJECTORIES}
+        trajectories = trajectories_of(kept, **joined(sparse, self._bounds[:-1]))
+        actions = arrays["actions"].copy()
+        if after_step is not None and not all(after_step(trajectories, t, a) for t, a in enumerate(actions)):
             return None
         reset_envs = [i for w in lost for i in range(self._bounds[w], self._bounds[w + 1])]
         mean_seconds = Seconds(*np.mean(seconds, axis=0).tolist())
-        joined = None if plan is None else Branches.joined(branches)
-        return Rollout(trajectories, arrays["actions"].copy(), mean_seconds, joined, reset_envs)
+        all_branches = None if plan is None else Branches.joined(branches)
+        return Rollout(trajectories, actions, mean_seconds, all_branches, reset_envs)
 
     def check_restorable(self) -> None:
         """See ``Environments.check_restorable``."""
@@ -253,8 +262,27 @@ class ParallelSampler:
                 raise SnapshotError(answer)
 
     def fingerprints(self) -> list[Fingerprint]:
-        """See ``Environments.fingerprints``: nobody else reaches environments in workers."""
-        return []
+        """See ``Environments.fingerprints``: only a view of them reaches environments in workers."""
+        return [{("moves",): self._moves}]
+
+    def view(self) -> VecEnvView:
+        """See ``Environments.view``; every step is a message to each worker."""
+        spaces = self.observation_space, self.action_space
+        return VecEnvView(self.num_envs, *spaces, self._in_each, SB3Environments, self.close)
+
+    def _in_each(self, method: str, arguments: dict[int, tuple[Any, ...]]) -> list[Any]:
+        """See ``InEach`` of ``vec_env_view``."""
+        self._moves += method in ("reset", "step", "call")
+        shares = [
+            (method, {i: args for i, args in arguments.items() if begin <= i < end})
+            for begin, end in itertools.pairwise(self._bounds)
+        ]
+        results: dict[int, Any] = {}
+        for share, (answers, error) in zip(shares, self._ask("in_each", shares), strict=True):
+            if error is not None:
+                raise error
+            results.update(zip(share[1], answers, strict=True))
+        return [results[i] for i in arguments]
 
     def close(self) -> None:
         """Close the environments and end the processes, within two seconds."""

@@ -12,9 +12,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeAlias
+from typing import IO, Any, NamedTuple
 
 import cloudpickle
+import numpy.typing as npt
 
 from trpo_fast.environments.interface import Trajectories
 from trpo_fast.environments.make import EnvFactory, make_from_factories
@@ -25,10 +26,7 @@ from trpo_fast.policies.policy import Policy
 from trpo_fast.sampling.rollouts import Branches, Seconds
 from trpo_fast.sampling.stepping import step_through
 from trpo_fast.sampling.vine import VinePlan, sample_vine
-from trpo_fast.sampling.workers.shared_arrays import BY_ENVIRONMENT, Layout, map_arrays, trajectories_of
-from trpo_fast.spaces.observations import EncodedArray
-
-FinalObservations: TypeAlias = dict[tuple[int, int], EncodedArray]  # by step and environment
+from trpo_fast.sampling.workers.shared_arrays import BY_ENVIRONMENT, Layout, Sparse, map_arrays, trajectories_of
 
 
 class Setup(NamedTuple):
@@ -47,6 +45,7 @@ class Worker:
 
     def __init__(self, setup: Setup) -> None:
         arrays = map_arrays(setup.path, setup.layout)
+        self._first = setup.first_index
         share = slice(setup.first_index, setup.first_index + len(setup.factories))
         self._shared = arrays
         self._arrays = {name: arrays[name][:, share] for name in BY_ENVIRONMENT}
@@ -64,13 +63,15 @@ class Worker:
         """Start an episode in every environment; the observations are written to step 0 of the shared arrays."""
         self._arrays["observations"][0] = self._environments.reset(seed)
 
-    def collect(self, request: int, plan: VinePlan | None) -> tuple[FinalObservations, Seconds | None, Branches | None]:
+    def collect(
+        self, request: int, plan: VinePlan | None, with_infos: bool
+    ) -> tuple[Sparse, Seconds | None, Branches | None]:
         """Collect a rollout into the shared arrays.
 
         Returns
         -------
-        final_observations : dict
-            Final observations of truncated episodes, by step and environment.
+        sparse : Sparse
+            What is not in an array, by step and environment.
         seconds : Seconds or None
             None if the request was cancelled.
         branches : Branches or None
@@ -79,19 +80,21 @@ class Worker:
         arrays, shared = self._arrays, self._shared
         arrays["terminated"][...] = arrays["truncated"][...] = False
         arrays["valid"][...] = True
-        trajectories = trajectories_of(arrays, {})
+        trajectories = trajectories_of(arrays, final_observations={}, outcomes={}, infos={} if with_infos else None)
         normalizer = replace(self._policy.normalizer, statistics=RunningMeanStd(shared["mean"], shared["var"]))
         actor = self._policy.with_normalizer(normalizer).actor(shared["theta"])
 
-        def go_on(trajectories: Trajectories, t: int) -> bool:
+        def go_on(trajectories: Trajectories, t: int, encoded: npt.NDArray[Any]) -> bool:
             return bool(shared["cancelled"][0] < request)
 
         noise, actions = arrays["noise"], arrays["actions"]
         arguments = actor, noise, trajectories, actions, go_on
         if plan is None:
-            return trajectories.final_observations, step_through(self._environments, *arguments), None
-        sampled = sample_vine(self._environments, plan, *arguments, lambda: bool(shared["cancelled"][0] >= request))
-        return trajectories.final_observations, *(sampled or (None, None))
+            seconds, branches = step_through(self._environments, *arguments), None
+        else:
+            is_cancelled = lambda: bool(shared["cancelled"][0] >= request)  # noqa: E731
+            seconds, branches = sample_vine(self._environments, plan, *arguments, is_cancelled) or (None, None)
+        return Sparse.of(trajectories), seconds, branches
 
     def check_restorable(self, request: int) -> str | None:
         """The reason why the state of these environments cannot be read or set, or None."""
@@ -115,6 +118,15 @@ class Worker:
         except SnapshotError as error:
             return str(error)
         return None
+
+    def in_each(
+        self, request: int, method: str, arguments: dict[int, tuple[Any, ...]]
+    ) -> tuple[list[Any], Exception | None]:
+        """Run a method of a ``Player`` in environments of this share; returns the results, and an error of theirs."""
+        try:
+            return self._environments.in_each(method, {i - self._first: args for i, args in arguments.items()}), None
+        except Exception as error:
+            return [], error
 
     def close(self, request: int) -> None:
         """Close the environments."""

@@ -1,20 +1,69 @@
 """Arrays shared by processes: a file in memory that each of them maps."""
 
 import os
+import pickle
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cloudpickle
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.environments.infos import Infos, Outcome
 from trpo_fast.environments.interface import Trajectories
 from trpo_fast.spaces.observations import EncodedArray, ObservationBuffer
 
 TRAJECTORIES = ("observations", "rewards", "terminated", "truncated", "valid")
 BY_ENVIRONMENT = (*TRAJECTORIES, "noise", "actions")
 _LINE = 64  # bytes; arrays begin on cache lines
+
+
+class Sparse(NamedTuple):
+    """The fields of ``Trajectories`` that are not arrays, as a worker sends them: ``infos`` pickled."""
+
+    final_observations: dict[tuple[int, int], EncodedArray]
+    outcomes: dict[tuple[int, int], Outcome]
+    infos: bytes | None
+
+    @classmethod
+    def of(cls, trajectories: Trajectories) -> "Sparse":
+        """Those of ``trajectories``. A value in an info that cannot be pickled is sent as its ``repr``."""
+        return cls(trajectories.final_observations, trajectories.outcomes, _pickled(trajectories.infos))
+
+
+def joined(shares: Sequence[Sparse], firsts: Sequence[int]) -> dict[str, Any]:
+    """Fields of the trajectories of all environments, from those of shares whose first environments are ``firsts``."""
+    infos = [pickle.loads(share.infos) for share in shares if share.infos is not None]
+    return {
+        "final_observations": _by_environment([share.final_observations for share in shares], firsts),
+        "outcomes": _by_environment([share.outcomes for share in shares], firsts),
+        "infos": {t: [info for its in infos for info in its[t]] for t in infos[0]} if infos else None,
+    }
+
+
+def _by_environment(shares: Sequence[dict[tuple[int, int], Any]], firsts: Sequence[int]) -> dict[tuple[int, int], Any]:
+    return {(t, i + first): value for first, its in zip(firsts, shares, strict=True) for (t, i), value in its.items()}
+
+
+def _pickled(infos: dict[int, Infos] | None) -> bytes | None:
+    if infos is None:
+        return None
+    try:
+        return bytes(cloudpickle.dumps(infos))
+    except Exception:  # of one value or several
+        sent = {t: [{k: _sendable(v) for k, v in info.items()} for info in its] for t, its in infos.items()}
+        return bytes(cloudpickle.dumps(sent))
+
+
+def _sendable(value: Any) -> Any:
+    try:
+        cloudpickle.dumps(value)
+    except Exception:
+        return repr(value)
+    return value
 
 
 class Layout(NamedTuple):
@@ -59,10 +108,10 @@ def map_arrays(path: Path, layout: Layout) -> dict[str, npt.NDArray[Any]]:
     return arrays
 
 
-def trajectories_of(arrays: dict[str, npt.NDArray[Any]], finals: dict[tuple[int, int], EncodedArray]) -> Trajectories:
-    """The trajectories in the shared arrays, with final observations ``finals`` by step and environment."""
+def trajectories_of(arrays: dict[str, npt.NDArray[Any]], **sparse: Any) -> Trajectories:
+    """The trajectories in the shared arrays, with ``sparse`` as the fields that are not arrays."""
     observations, rewards, terminated, truncated, valid = (arrays[name] for name in TRAJECTORIES)
-    return Trajectories(ObservationBuffer(observations), rewards, terminated, truncated, valid, finals)
+    return Trajectories(ObservationBuffer(observations), rewards, terminated, truncated, valid, **sparse)
 
 
 class SharedFile:
