@@ -86,8 +86,10 @@ class TRPO(StepwiseTraining):
         Folder for TensorBoard's files; needs the ``tensorboard`` extra.
     use_sde : False
         State-dependent exploration is not implemented: True raises InvalidArgumentError.
-    device, _init_setup_model
+    device
         Accepted for compatibility with sb3-contrib; ignored.
+    _init_setup_model : bool
+        False leaves every parameter at 0, for ``load``, which fills them.
     **settings
         Any field of ``TRPOConfig``. ``learning_rate`` and ``target_kl`` may be functions of the fraction of training
         that remains (1 to 0). A file stores a ``LinearSchedule`` as it is, and any other function as its present value.
@@ -179,8 +181,10 @@ class TRPO(StepwiseTraining):
         if use_masking:
             self.env.use_masks()
         streams = Streams(self.seed, self.env.num_envs)
-        theta = first_policy.initial_parameters(streams.policy)
-        critic = self.value_function.initial_state(streams.critic)
+        theta = np.zeros(first_policy.num_params, first_policy.dtype)
+        if _init_setup_model:
+            theta = first_policy.initial_parameters(streams.policy)
+        critic = self.value_function.initial_state(streams.critic if _init_setup_model else None)
         state = ModelState(first_policy.actor(theta), critic, RewardNormalizer.initial(self.env.num_envs))
         if isinstance(self.env, ParallelSampler):
             self.env.start(self.config.rollout_steps, first_policy, networks)
@@ -442,12 +446,12 @@ class TRPO(StepwiseTraining):
         content = check_content(metadata, tensors)
         environments: Any = SpacesOnly(*content.spaces, content.n_envs) if env is None else env
         n_envs = {"n_envs": content.n_envs} if isinstance(env, str) else {}
-        model = cls("MlpPolicy", environments, **{**content.arguments, **n_envs, **kwargs})
+        model = cls("MlpPolicy", environments, **{**content.arguments, **n_envs, "_init_setup_model": False, **kwargs})
         if not same_spaces((model.observation_space, model.action_space), content.spaces):
             expected = "environments with spaces {} and {}".format(*content.spaces)
             got = f"{model.policy.observation_space} and {model.policy.action_space}"
             raise PolicyFileError(f"env: expected {expected}, got {got}")
-        policy, theta, critic = restore(model.policy, model.value_function, tensors)
+        policy, theta, critic = restore(model.policy, model.value_function, tensors, metadata["version"])
         training = from_json(content.training, tensors)
         model._training.set_state(training, policy, theta, critic, content.num_timesteps)
         if "seed" in kwargs:

@@ -6,11 +6,9 @@ It is derived here and nowhere else. Policy files hold it for the C++ runtime, a
 from dataclasses import dataclass
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.errors import UnsupportedSpaceError
 from trpo_fast.policies.normalization import CLIP
 from trpo_fast.policies.policy import Policy
 from trpo_fast.spaces.actions import count_dist_params
@@ -99,8 +97,10 @@ def acting_form(policy: Policy) -> ActingForm:
 
     It is the same on every machine: nothing but sums, roots, quotients and roundings of IEEE 754 goes into it.
     """
-    space, kwargs, codec = policy.action_space, policy.policy_kwargs, policy.codec
-    is_box = isinstance(space, gym.spaces.Box)
+    kwargs, codec = policy.policy_kwargs, policy.codec
+    space: Any = policy.action_space
+    action_kind = "box" if codec.has_log_std else "choices" if codec.num_choices.size else "bits"
+    low, high = (space.low, space.high) if action_kind == "box" else (np.empty(0), np.empty(0))
     n = policy.observation_codec.num_features
     mean, inv_std, clip = np.zeros(n), np.ones(n), float("inf")
     if policy.normalizer.enabled:
@@ -108,9 +108,8 @@ def acting_form(policy: Policy) -> ActingForm:
         mean, inv_std, clip = statistics.mean[:n], 1.0 / statistics.std[:n], CLIP
     mean_high = _to_float(mean)
     num_outputs = count_dist_params(space)
-    if is_box and not kwargs["state_dependent_std"]:
+    if codec.has_log_std and not kwargs["state_dependent_std"]:
         num_outputs //= 2
-    low, high = (space.low, space.high) if isinstance(space, gym.spaces.Box) else (np.empty(0), np.empty(0))
     return ActingForm(
         sizes=[n, *kwargs["net_arch"], num_outputs],
         activation=kwargs["activation_fn"],
@@ -118,7 +117,7 @@ def acting_form(policy: Policy) -> ActingForm:
         mean_low=_to_float(mean - mean_high),
         inv_std=inv_std.astype(np.float32),
         clip=clip,
-        action_kind=_action_kind(space),
+        action_kind=action_kind,
         low=_inside(low, np.inf),
         high=_inside(high, -np.inf),
         squash=kwargs["squash"],
@@ -126,19 +125,6 @@ def acting_form(policy: Policy) -> ActingForm:
         start=codec.start if codec.num_choices.size else np.empty(0, np.int64),
         is_masked=policy.action_masks is not None,
     )
-
-
-def _action_kind(space: gym.Space[Any]) -> str:
-    kinds = {
-        gym.spaces.Box: "box",
-        gym.spaces.Discrete: "choices",
-        gym.spaces.MultiDiscrete: "choices",
-        gym.spaces.MultiBinary: "bits",
-    }
-    for of_space, kind in kinds.items():
-        if isinstance(space, of_space):
-            return kind
-    raise UnsupportedSpaceError(f"action space: expected one of a kind in {ACTION_KINDS}, got {space}")
 
 
 def _to_float(values: npt.NDArray[np.float64]) -> FloatArray:

@@ -100,9 +100,11 @@ class ValueFunction:
         """Length P of theta."""
         return self._mlp.num_params
 
-    def initial_state(self, seed: int | np.random.SeedSequence) -> CriticState:
-        """Initial state: drawn parameters, Adam's moments at 0, no target statistics."""
-        theta = self._mlp.initial_parameters(np.random.default_rng(seed))
+    def initial_state(self, seed: int | np.random.SeedSequence | None) -> CriticState:
+        """Initial state: drawn parameters (0 without a seed), Adam's moments at 0, no target statistics."""
+        theta = np.zeros(self.num_params, self.dtype)
+        if seed is not None:
+            theta = self._mlp.initial_parameters(np.random.default_rng(seed))
         return CriticState(theta, np.zeros_like(theta), np.zeros_like(theta), 0, RunningMeanStd.initial(1))
 
     def unflatten(self, theta: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:

@@ -3,7 +3,6 @@
 from dataclasses import asdict, fields, replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
@@ -16,14 +15,14 @@ from trpo_fast.spaces.kinds import Spaces
 from trpo_fast.storage.plain_values import to_json
 from trpo_fast.storage.policy_content import (
     acting_tensors,
+    check_arguments,
     check_sizes,
     fill,
-    make_stored_policy,
     policy_arguments,
     policy_metadata,
     read_arguments,
-    read_normalizer,
     read_statistics,
+    restore_policy,
     statistics_tensors,
 )
 from trpo_fast.storage.policy_file import Tensors, to_bytes
@@ -121,24 +120,22 @@ def check_content(metadata: dict[str, Any], tensors: Tensors) -> ModelContent:
     if not arguments.keys() <= _ARGUMENTS:
         raise PolicyFileError(f"policy file: expected arguments of a model, got {describe(arguments)}")
     check_sizes(arguments, spaces, tensors, parts=("value_function",))
-    make_stored_policy(arguments, spaces, tensors, metadata["version"])  # refuses one that contradicts its acting form
+    check_arguments(arguments, spaces, tensors)
     return ModelContent(arguments, spaces, n_envs, num_timesteps, training, functions)
 
 
 def restore(
-    policy: Policy, value_function: ValueFunction, tensors: Tensors
+    policy: Policy, value_function: ValueFunction, tensors: Tensors, version: int
 ) -> tuple[Policy, npt.NDArray[Any], CriticState]:
     """The policy with its statistics, its theta, and the critic that ``tensors`` hold for freshly made ones.
 
     Raises
     ------
     PolicyFileError
-        If a tensor is missing, has another shape or dtype than the model's, or is not finite.
+        If a tensor is missing, has another shape or dtype than the model's, or is not finite; or if the policy
+        contradicts the acting form.
     """
-    theta = np.zeros(policy.num_params, policy.dtype)
-    fill(policy.unflatten(theta), tensors, "policy")
-    critic = value_function.initial_state(0)
-    value_theta = np.zeros_like(critic.theta)
-    fill(value_function.unflatten(value_theta), tensors, "value_function")
-    critic = replace(critic, theta=value_theta, target_statistics=read_statistics(tensors, "returns", 1))
-    return policy.with_normalizer(read_normalizer(policy, tensors)), theta, critic
+    policy, theta = restore_policy(policy, tensors, version)
+    critic = value_function.initial_state(None)
+    fill(value_function.unflatten(critic.theta), tensors, "value_function")
+    return policy, theta, replace(critic, target_statistics=read_statistics(tensors, "returns", 1))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from trpo_fast._version import __version__
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError
 from trpo_fast.policies.acting_form import acting_form
-from trpo_fast.policies.factory import make_policy
+from trpo_fast.policies.factory import make_policy, plain_kwargs
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.policies.predictor import LoadedPolicy, Predictor
@@ -152,13 +152,13 @@ def _are_same(some: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
 
 def read_policy(tensors: Tensors, metadata: dict[str, Any]) -> tuple[Policy, npt.NDArray[Any]]:
     """``load_policy`` of what a file holds."""
-    return make_stored_policy(*read_arguments(metadata), tensors, metadata["version"])
+    arguments, spaces = read_arguments(metadata)
+    options = check_arguments(arguments, spaces, tensors)
+    return restore_policy(make_policy(*spaces, **options), tensors, metadata["version"])
 
 
-def make_stored_policy(
-    arguments: dict[str, Any], spaces: Spaces, tensors: Tensors, version: int
-) -> tuple[Policy, npt.NDArray[Any]]:
-    """The policy that arguments and spaces describe, and its theta (P,), checked against its acting form.
+def check_arguments(arguments: dict[str, Any], spaces: Spaces, tensors: Tensors) -> dict[str, Any]:
+    """The arguments of a model that ``make_policy`` takes, of a policy that is as large as its tensors.
 
     Raises
     ------
@@ -166,13 +166,23 @@ def make_stored_policy(
     """
     try:
         options = {name: arguments[name] for name in ("normalize_observations", "use_masking", "dtype")}
-        policy_kwargs = arguments["policy_kwargs"]
+        options["policy_kwargs"] = arguments["policy_kwargs"]
     except KeyError as error:
         raise PolicyFileError(f"policy file: expected the arguments of a policy, got none for {error}") from error
-    if not isinstance(policy_kwargs, dict) or options["dtype"] not in ("float32", "float64"):
+    if not isinstance(options["policy_kwargs"], dict) or options["dtype"] not in ("float32", "float64"):
         raise PolicyFileError(f"policy file: expected the arguments of a policy, got {describe(arguments)}")
+    options["policy_kwargs"] = plain_kwargs(options["policy_kwargs"])
     check_sizes(arguments, spaces, tensors, parts=("policy",))
-    policy = make_policy(*spaces, policy_kwargs, **options)
+    return options
+
+
+def restore_policy(policy: Policy, tensors: Tensors, version: int) -> tuple[Policy, npt.NDArray[Any]]:
+    """A freshly made policy with the statistics of a file, and its theta (P,), checked against its acting form.
+
+    Raises
+    ------
+    PolicyFileError
+    """
     theta = np.zeros(policy.num_params, policy.dtype)
     fill(policy.unflatten(theta), tensors, "policy")
     policy = policy.with_normalizer(read_normalizer(policy, tensors))
