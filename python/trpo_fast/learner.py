@@ -21,6 +21,7 @@ from trpo_fast.errors import InvalidArgumentError, PolicyFileError, ResumeWarnin
 from trpo_fast.monitoring.logger import Logger
 from trpo_fast.monitoring.metrics import Sink, told_of_interruption
 from trpo_fast.monitoring.progress import progress
+from trpo_fast.monitoring.screen import Screen
 from trpo_fast.monitoring.tensorboard import TensorBoard, free_folder
 from trpo_fast.policies.factory import make_networks, plain_kwargs
 from trpo_fast.policies.normalization import RunningMeanStd
@@ -79,7 +80,7 @@ class TRPO(StepwiseTraining):
         Makes training reproducible, except for the random streams inside a VectorEnv or EnvPool that ignores
         ``reset(seed=)``. Drawn from the operating system if not given, and stored in ``seed``.
     verbose : int
-        1 or more prints a table every ``log_interval`` iterations.
+        1 prints eight lines every ``log_interval`` iterations, 2 a table of all metrics.
     stats_window_size : int
         Number of episodes that rollout/ep_rew_mean averages.
     tensorboard_log : path, optional
@@ -321,13 +322,13 @@ class TRPO(StepwiseTraining):
             A function is called after every step of the environments with (locals, globals). If it returns False,
             training stops, and the transitions since the last update are discarded.
         log_interval : int
-            Iterations between two tables on the terminal, with ``verbose``.
+            Iterations between two reports on the terminal, with ``verbose``.
         tb_log_name : str
             Name of the folder in ``tensorboard_log``; a number is appended.
         reset_num_timesteps : bool
             False continues the count and the episodes of an earlier ``learn``.
         progress_bar : bool
-            Show a progress bar; needs the ``cli`` extra.
+            Show a progress bar, or in a file or pipe a line a minute; needs the ``cli`` extra.
 
         Returns
         -------
@@ -371,9 +372,14 @@ class TRPO(StepwiseTraining):
                     callback=hooks,
                     sinks=sinks,
                     logger=self.logger,
-                    bar=bar,
-                    watch_steps=callback is not None or progress_bar,
-                    table_interval=log_interval if self.verbose else None,
+                    screen=Screen(
+                        bar,
+                        target,
+                        interval=log_interval if self.verbose else None,
+                        everything=self.verbose > 1,
+                        keep_alive=progress_bar and not bar.is_shown,
+                    ),
+                    watch_steps=callback is not None or bar.is_shown,
                 )
             hooks.on_training_end()
         return self

@@ -155,7 +155,9 @@ def test_a_reader_that_leaves_is_no_error():
 @pytest.mark.parametrize("words", [["my_env:Mine-v0"], ["Mine-v0", "--env-package", "my_env"]])
 def test_a_module_of_the_present_folder(words, tmp_path):
     entry = "gymnasium.envs.classic_control:CartPoleEnv"
-    (tmp_path / "my_env.py").write_text(f"import gymnasium\ngymnasium.register('Mine-v0', entry_point='{entry}')\n")
+    (tmp_path / "my_env.py").write_text(
+        f"import gymnasium\ngymnasium.register('Mine-v0', entry_point='{entry}', max_episode_steps=30)\n"
+    )
     code = "from trpo_fast.cli import main; main()"
     short = ["-n", "64", "--n-steps", "64", "--no-progress-bar", "--out", "run"]
     train, evaluate = (
@@ -184,12 +186,35 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):
     )
 
 
-def test_progress_bar_and_table(capsys):
-    model = TRPO("MlpPolicy", "CartPole-v1", seed=0, n_steps=64, n_critic_updates=1, verbose=1)
-    model.learn(128, log_interval=2, progress_bar=True)
+def test_the_last_line_says_how_it_ended_and_where_the_files_are(tmp_path, capsys):
+    main([*TRAIN, "--seed", "1", "--out", str(tmp_path / "a")])
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first == f"CartPole-v1: seed 1, writing to {tmp_path / 'a'}"
+    assert last.startswith("CartPole-v1: return ")
+    assert "after 600 steps in " in last
+    assert f"files in {tmp_path / 'a'};" in last
+
+
+def test_settings_other_than_the_defaults_are_printed_once(tmp_path, capsys):
+    (tmp_path / "zoo.yml").write_text("Pendulum-v1: {gae_lambda: 0.8}")
+    short = ["-n", "64", "--n-steps", "64", "--n-critic-updates", "1", "--no-progress-bar", "--net-arch", "8"]
+    lines = []
+    for name, options in (("a", []), ("b", ["--no-tuned"]), ("c", ["--conf", str(tmp_path / "zoo.yml")])):
+        main(["train", "Pendulum-v1", *short, *options, "--out", str(tmp_path / name)])
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("settings other than")]
+        lines.append(line.removeprefix("settings other than the defaults "))
+    given = "net_arch (8,), n_steps 64"
+    assert lines[0] == f"(tuned; --no-tuned gives the defaults): {given}, gamma 0.9, n_critic_updates 1"
+    assert lines[1] == f"(as given): {given}, n_critic_updates 1"
+    assert lines[2].startswith(f"(from {tmp_path / 'zoo.yml'}): normalize_observations False, net_arch (8,), log_std")
+    assert "gae_lambda 0.8, kl_reduction mean" in lines[2]
+
+
+def test_v_reports_everything_and_nothing_that_is_nan(tmp_path, capsys):
+    main([*TRAIN, "--log-interval", "1", "--out", str(tmp_path / "a"), "-v"])
     out = capsys.readouterr().out
-    assert out.count("ep_rew_mean") == 1
-    assert "| train/" in out
+    assert out.count("| train/") == 3
+    assert "nan" not in out
 
 
 def test_ctrl_c_saves_and_exits_with_130(tmp_path, monkeypatch):

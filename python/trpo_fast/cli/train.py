@@ -19,9 +19,11 @@ from trpo_fast.environments.make import factories_of
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.learner import TRPO
 from trpo_fast.monitoring.csv_files import CSVFile, MonitorFile
+from trpo_fast.monitoring.screen import last_line
+from trpo_fast.policies.factory import POLICY_KWARGS
 from trpo_fast.policies.policy import LOG_STD_INIT
 from trpo_fast.storage.checkpoints import Checkpoints
-from trpo_fast.storage.hyperparameters import tuned_hyperparameters
+from trpo_fast.storage.hyperparameters import MODEL, tuned_hyperparameters
 from trpo_fast.validation import check_integer
 
 
@@ -98,10 +100,13 @@ class Train:
     """Precision of parameters and kernels."""
 
     log_interval: int = 10
-    """Iterations between two tables on the terminal; progress.csv has every iteration."""
+    """Iterations between two reports on the terminal; progress.csv has every iteration."""
+
+    verbose: Annotated[bool, tyro.conf.arg(aliases=["-v"])] = False
+    """Report all metrics instead of eight lines."""
 
     stats_window_size: int = 100
-    """Number of latest episodes that the means in the table and in progress.csv are over."""
+    """Number of latest episodes that the means of the reports and of progress.csv are over."""
 
     conf: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A YAML file of RL Baselines3 Zoo, with its meaning; options on the command line override it."""
@@ -130,7 +135,7 @@ class Train:
     """Transitions between two checkpoints, of which the last two are kept; 0: no checkpoints."""
 
     progress_bar: bool = True
-    """Show a progress bar."""
+    """Show a progress bar; in a file or pipe, print a line a minute."""
 
     command_line: tyro.conf.Suppress[str] = ""
     """The command line, for config.json."""
@@ -171,7 +176,7 @@ class Train:
         model = self.make_model()
         out.mkdir(parents=True, exist_ok=True)
         write_settings(out, self._settings(model))
-        print(f"{self.env_id}: seed {model.seed}, writing to {out}")
+        print(f"{self.env_id}: seed {model.seed}, writing to {out}{self._unusual_settings()}")
         self.learn(model, out, self.total_timesteps)
 
     def learn(self, model: TRPO, out: Path, total_timesteps: int) -> None:
@@ -195,7 +200,22 @@ class Train:
             finally:
                 model.save(out / "policy.safetensors")
                 model.env.close()
-        print(f"saved {out / 'policy.safetensors'} after {model.num_timesteps} steps")
+        end = last_line(model.metrics, len(model.ep_info_buffer)) if model.metrics else f"{model.num_timesteps:,} steps"
+        print(f"{self.env_id}: {end}; files in {out}; to play it: trpo-fast evaluate {out}")
+
+    def _unusual_settings(self) -> str:
+        """The settings that differ from the defaults, and where they come from."""
+        default = Train(self.env_id)
+        pairs = [
+            (getattr(self, name), getattr(default, name), name) for name in (*MODEL, *POLICY_KWARGS, "net_arch_vf")
+        ]
+        pairs += [(getattr(self.config, f.name), getattr(default.config, f.name), f.name) for f in fields(self.config)]
+        unusual = [f"{name} {value}" for value, usual, name in pairs if value != usual and name != "seed"]
+        if not unusual:
+            return ""
+        tuned = "tuned; --no-tuned gives the defaults" if self.tuned and tuned_hyperparameters(self.env_id) else ""
+        source = f"from {self.conf}" if self.conf else tuned or "as given"
+        return f"\nsettings other than the defaults ({source}): {', '.join(unusual)}"
 
     def _callbacks(self, out: Path, seed: int) -> list[BaseCallback] | None:
         callbacks: list[BaseCallback] = []
@@ -221,7 +241,7 @@ class Train:
             self.environment,
             n_workers=self.n_workers,
             env_kwargs=env_kwargs,
-            verbose=1,
+            verbose=2 if self.verbose else 1,
             stats_window_size=self.stats_window_size,
             tensorboard_log=self.tensorboard,
         )
@@ -246,7 +266,7 @@ class Train:
             use_masking=self.use_masking,
             dtype=self.dtype,
             seed=self.seed,
-            verbose=1,
+            verbose=2 if self.verbose else 1,
             stats_window_size=self.stats_window_size,
             tensorboard_log=self.tensorboard,
             **{f.name: getattr(self.config, f.name) for f in fields(self.config)},

@@ -77,10 +77,12 @@ class Clock:
 
 
 def format_table(metrics: Metrics) -> str:
-    """Metrics as a text table, with one section for each prefix of their names."""
+    """Metrics as a text table, with one section for each prefix of their names, and without those that are NaN."""
     rows: list[tuple[str, str]] = []
     section = ""
     for name, value in metrics.items():
+        if value != value:  # NaN
+            continue
         group, _, key = name.partition("/")
         if group != section:
             rows.append((f"{group}/", ""))

@@ -14,8 +14,9 @@ from trpo_fast.callbacks.base import goes_on, step_locals
 from trpo_fast.config import TRPOConfig
 from trpo_fast.environments.interface import Trajectories
 from trpo_fast.monitoring.logger import Logger
-from trpo_fast.monitoring.metrics import Clock, Sink, format_table
+from trpo_fast.monitoring.metrics import Clock, Sink
 from trpo_fast.monitoring.progress import Bar
+from trpo_fast.monitoring.screen import Screen
 from trpo_fast.policies.value_function import ValueFunction
 from trpo_fast.protocols import Metrics
 from trpo_fast.sampling.stepping import AfterStep
@@ -37,9 +38,8 @@ def train(
     callback: Any,
     sinks: Sequence[Sink],
     logger: Logger,
-    bar: Bar,
+    screen: Screen,
     watch_steps: bool,
-    table_interval: int | None,
 ) -> None:
     """Run whole iterations until ``target`` transitions are collected in total, or ``callback`` stops training.
 
@@ -57,15 +57,13 @@ def train(
         Receive the metrics of every iteration.
     logger : Logger
         Further metrics that the user has recorded.
-    bar : Bar
-        Progress bar.
+    screen : Screen
+        Shows the progress to a person.
     watch_steps : bool
-        Whether the callback and the bar are called after every step; a rollout is faster without.
-    table_interval : int, optional
-        Iterations between two tables on the terminal; None for no tables.
+        Whether the callback and the progress bar are called after every step; a rollout is faster without.
     """
     clock = Clock(training.num_timesteps)
-    after_step = _after_step(callback, bar, training.model.policy.codec) if watch_steps else None
+    after_step = _after_step(callback, screen.bar, training.model.policy.codec) if watch_steps else None
     while training.num_timesteps < target:
         training.progress_remaining = 1.0 - training.num_timesteps / target
         callback.on_rollout_start()
@@ -76,7 +74,7 @@ def train(
             return
         callback.on_rollout_end()
         if rollout.branches is not None:
-            bar.update(rollout.branches.n_steps)
+            screen.bar.update(rollout.branches.n_steps)
         if rollout.num_transitions == 0:  # all steps were autoresets
             training.end_rollout()
             continue
@@ -89,8 +87,7 @@ def train(
             training.metrics = {**logger.take(), **metrics, **times}
             for sink in sinks:
                 sink.write(training.metrics)
-        if table_interval is not None and training.n_iterations % table_interval == 0:
-            print(format_table(training.metrics))
+        screen.write(training.metrics)
 
 
 def learn_from(
