@@ -1,10 +1,15 @@
 """Worker processes: bit-identical results for any number of workers; faults are reported and never hang."""
 
+import ctypes
+import gc
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import warnings
 from functools import partial
@@ -16,6 +21,7 @@ from conftest import script_environment
 from envs import CountingEnv, counting_factories
 
 from trpo_fast import TRPO, EnvironmentFaultError, InvalidArgumentError
+from trpo_fast.sampling.workers import watch
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 FAST = {"n_steps": 40, "n_critic_updates": 2, "policy_kwargs": {"net_arch": (8,)}, "seed": 3}
@@ -57,7 +63,16 @@ FAULTS = {
     "raise": (lambda: raises(RuntimeError("out of fuel")), "out of fuel"),
     "unpicklable exception": (lambda: raises(UnpicklableError(1, 2)), "1 and 2"),
     "sleep forever": (lambda: time.sleep(1e6), "no answer"),
+    "abort": (
+        lambda: (os.write(2, b"simulator: licence expired\n"), os.abort()),
+        "killed by SIGABRT; it printed 'simulator: licence expired'",
+    ),
+    "exit, survived by a child": (lambda: os._exit(3) if os.fork() else (time.sleep(8.0), os._exit(0)), "exit code 3"),
 }
+
+
+def hold_the_gil():
+    ctypes.PyDLL(None).sleep(1000)
 
 
 def children():
@@ -171,7 +186,7 @@ def test_restarts_are_counted():
 
 def test_close_returns_while_an_environment_hangs():
     model = TRPO("MlpPolicy", [partial(Faulty, i, FAULTS["sleep forever"][0]) for i in range(4)], n_workers=4, **FAST)
-    pids = {p._process.pid for p in model.env._workers}
+    pids = {p.pid for p in model.env._workers}
 
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -192,13 +207,13 @@ def test_close_returns_while_an_environment_hangs():
 
 def test_no_orphans_when_the_parent_is_killed():
     code = """
-        import time
+        import os, signal, time
         from functools import partial
-        from test_workers import FAST, Faulty
+        from test_workers import FAST, Faulty, hold_the_gil
         from trpo_fast import TRPO
-        sleeps = partial(time.sleep, 1e6)
-        model = TRPO("MlpPolicy", [partial(Faulty, i, sleeps) for i in range(4)], n_workers=4, **FAST)
-        print(*(worker._process.pid for worker in model.env._workers), flush=True)
+        ways = partial(time.sleep, 1e6), hold_the_gil, lambda: os.kill(os.getpid(), signal.SIGSTOP)
+        model = TRPO("MlpPolicy", [partial(Faulty, 2, way) for way in ways], n_workers=3, **FAST)
+        print(*(worker.pid for worker in model.env._workers), flush=True)
         model.learn(10_000)
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
@@ -206,7 +221,7 @@ def test_no_orphans_when_the_parent_is_killed():
         command, stdout=subprocess.PIPE, text=True, cwd=os.path.dirname(__file__), env=script_environment()
     ) as parent:
         pids = [int(pid) for pid in parent.stdout.readline().split()]
-        assert len(pids) == 4
+        assert len(pids) == 3
         time.sleep(0.5)
         parent.kill()
     deadline = time.monotonic() + 2.0
@@ -276,8 +291,16 @@ def test_a_factory_that_raises_in_a_worker(tmp_path):
             raise RuntimeError("no licence")
         return CountingEnv()
 
-    with pytest.raises(EnvironmentFaultError, match="worker [01].*no licence"):
+    with pytest.raises(EnvironmentFaultError, match="worker [01].*no licence") as error:
         TRPO("MlpPolicy", [make] * 2, n_workers=2, **FAST)
+    assert not children()
+    assert re.search(r"Traceback .* in make\n.*RuntimeError: no licence", str(error.value.__cause__), re.DOTALL)
+
+
+def test_factories_that_cannot_be_sent():
+    lock = threading.Lock()
+    with pytest.raises(InvalidArgumentError, match="env: expected factories that cloudpickle can send.*lock"):
+        TRPO("MlpPolicy", [lambda: CountingEnv(lock.locked())], n_workers=1, **FAST)
     assert not children()
 
 
@@ -327,3 +350,184 @@ def test_a_lost_worker_does_not_prevent_saving(tmp_path):
     model.save(tmp_path / "model")
     with pytest.raises(InvalidArgumentError, match="closed"):
         model.learn(80)
+
+
+SCRIPT = """
+import json, os, pathlib, sys, warnings
+import gymnasium as gym, numpy as np
+
+FOLDER = pathlib.Path(sys.argv[1])
+sys.path += [FOLDER / "modules", 7]  # of any type
+warnings.simplefilter("error", FutureWarning)
+os.environ["OF_THE_SCRIPT"] = "1"
+os.chdir(FOLDER)
+
+class Reporting(gym.Env):
+    observation_space, action_space = gym.spaces.Box(-1, 1, (2,), np.float32), gym.spaces.Discrete(2)
+    def reset(self, *, seed=None, options=None):
+        import beside  # in FOLDER / modules
+        try:
+            warnings.warn("old", FutureWarning)
+            filters = "none"
+        except FutureWarning:
+            filters = "error"
+        seen = [beside.VALUE, filters, os.environ.get("OF_THE_SCRIPT"), os.environ.get("LATER"), os.getcwd(),
+                np.geterr()["over"], sys.argv[1:], sys.flags.dev_mode, "Other-v0" in gym.registry]
+        pathlib.Path(os.environ["REPORT"]).open("a").write(json.dumps(seen) + "\\n")
+        return np.zeros(2, np.float32), {}
+    def step(self, action):
+        return np.zeros(2, np.float32), float(action), True, False, {}
+
+class Doubling(gym.RewardWrapper):
+    def reward(self, reward):
+        return 2.0 * reward
+
+gym.register("Other-v0", entry_point=Reporting)
+doubling = gym.envs.registration.WrapperSpec("Doubling", "__main__:Doubling", {})
+gym.register("Mine-v0", entry_point="__main__:Reporting", additional_wrappers=(doubling,))
+
+from trpo_fast import TRPO
+np.seterr(over="raise")
+model = TRPO("MlpPolicy", "Mine-v0", n_workers=int(sys.argv[2]), n_steps=8, n_critic_updates=1, seed=0).learn(8)
+os.environ["LATER"] = "2"
+del os.environ["OF_THE_SCRIPT"]
+np.seterr(over="warn")
+os.chdir("modules")
+model.learn(8)
+print(model.ep_info_buffer)
+model.env.close()
+"""
+
+
+def test_workers_carry_what_the_script_is(tmp_path):
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "beside.py").write_text("VALUE = 17")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    reports, outputs = [], []
+    for n_workers in ("0", "1"):
+        report = tmp_path / f"report_{n_workers}"
+        modules = str(tmp_path / "modules") if n_workers == "0" else ""  # Python itself ignores a path as an entry
+        done = subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "ignore", str(tmp_path / "script.py"), str(tmp_path), n_workers],
+            capture_output=True,
+            text=True,
+            env=script_environment(REPORT=str(report), **({"PYTHONPATH": python_path(modules)} if modules else {})),
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        reports.append([json.loads(line) for line in report.read_text().splitlines()])
+        outputs.append(done.stdout)
+    assert reports[0] != []
+    strip = [[[*line[:6], *line[7:]] for line in report] for report in reports]  # without n_workers in argv
+    assert strip[0] == strip[1]
+    assert reports[1][0][6] == [str(tmp_path), "1"]
+    assert outputs[0] == outputs[1]
+
+
+def python_path(folder):
+    return os.pathsep.join([folder, script_environment()["PYTHONPATH"]])
+
+
+def test_workers_outlive_the_thread_that_made_them():
+    made = []
+    thread = threading.Thread(
+        target=lambda: made.append(TRPO("MlpPolicy", counting_factories(2), n_workers=1, **FAST).learn(40))
+    )
+    thread.start()
+    thread.join()
+    time.sleep(0.2)  # Linux would have ended them with it
+    assert made[0].learn(80).num_timesteps == 80
+    made[0].env.close()
+
+
+class Forking(CountingEnv):
+    """In step 3 it forks, and both processes return from the step; in step 5 it ends a program by SIGTERM."""
+
+    n_steps = 0
+
+    def step(self, action):
+        self.n_steps += 1
+        if self.n_steps == 3:
+            os.fork()
+        if self.n_steps == 5:
+            program = subprocess.Popen(["sleep", "1000"])
+            program.terminate()
+            assert program.wait(timeout=5.0) == -signal.SIGTERM
+        return super().step(action)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forks_and_signals_disturb_no_worker(tmp_path):
+    def act_in_child(model):
+        """0 if a forked process can use the model, except for its environments."""
+        with pytest.raises(InvalidArgumentError, match=f"forked from.*make the model again|process {os.getppid()}"):
+            model.learn(40)
+        model.predict(np.zeros(3))
+        model.save(tmp_path / "child")
+        model.env.close()
+        del model
+        gc.collect()
+        return 0
+
+    model = TRPO("MlpPolicy", [Forking], n_workers=1, **FAST).learn(40)
+    (worker,) = model.env._workers
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(worker.pid, number)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = act_in_child(model)
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert TRPO.load(tmp_path / "child").theta.tobytes() == model.theta.tobytes()
+    model.learn(40, reset_num_timesteps=False)
+    reference = TRPO("MlpPolicy", CountingEnv(), **FAST).learn(40).learn(40, reset_num_timesteps=False)
+    assert model.theta.tobytes() == reference.theta.tobytes()
+    assert model.env._workers == [worker]
+    model.env.close()
+    assert not children()
+
+
+# --- what counts as a hang
+
+
+def watched(monkeypatch, looks, timeout=1.0):
+    """Seconds after which a watch reports worker 0; looks are (seconds since the last, state, CPU time)."""
+    clock = [0.0]
+    monkeypatch.setattr(watch.time, "monotonic", lambda: clock[0])
+    observer = watch.Watch(np.zeros((1, 2), dtype=np.int64), timeout)
+    cpu = 0.0
+    for seconds, state, used in looks:
+        clock[0] += seconds
+        cpu += used
+        monkeypatch.setattr(watch, "_state_and_cpu_time", lambda pid, state=state, cpu=cpu: (state, cpu))
+        if observer.hung({0: 1}) is not None:
+            return clock[0]
+    return None
+
+
+TICK = watch.TICK
+
+
+def test_what_counts_as_a_hang(monkeypatch):
+    assert watched(monkeypatch, [(TICK, "S", 0.0)] * 30) == pytest.approx(1.05, abs=0.06)  # it waits
+    assert watched(monkeypatch, [(TICK, "T", 0.0)] * 30) == pytest.approx(1.05, abs=0.06)  # it was stopped
+    assert watched(monkeypatch, [(TICK, "", 0.0)] * 30) == pytest.approx(1.05, abs=0.06)  # no /proc
+    assert watched(monkeypatch, [(TICK, "R", TICK)] * 30) == pytest.approx(1.05, abs=0.06)  # an endless loop
+    assert watched(monkeypatch, [(TICK, "R", TICK / 10)] * 150) is None  # a crowded machine: 0.75 s of work
+    assert watched(monkeypatch, [(TICK, "R", TICK / 10)] * 250) > 9.0
+    assert watched(monkeypatch, [(TICK, "t", 0.0)] * 1000) is None  # in a debugger
+    assert watched(monkeypatch, [(TICK, "S", 0.0), (3600.0, "S", 0.0), (TICK, "S", 0.0)]) is None  # suspended
+
+
+def test_the_state_and_the_time_of_a_process():
+    end = time.process_time() + 0.1
+    while time.process_time() < end:
+        pass
+    state, cpu = watch._state_and_cpu_time(os.getpid())
+    if sys.platform == "linux":
+        assert state == "R"
+        assert abs(cpu - time.process_time()) < 0.1
+    assert watch._state_and_cpu_time(2**22 + 1) == ("", 0.0)  # no such process

@@ -1,9 +1,6 @@
 """Worker processes that step the environments."""
 
-from functools import partial
 from typing import Any
-
-import gymnasium as gym
 
 from trpo_fast.environments.make import factories_of
 from trpo_fast.errors import InvalidArgumentError
@@ -38,9 +35,4 @@ def make_parallel_sampler(
     factories = factories_of(env, n_envs, env_kwargs)
     if factories is None:
         raise InvalidArgumentError("env", "an id or a list of factories with n_workers > 0", describe(env))
-    if isinstance(env, str):  # the id may be registered by the user's script, which workers do not run
-        first = factories[0]()
-        if first.spec is not None:
-            factories = [partial(gym.make, first.spec)] * n_envs
-        first.close()
     return ParallelSampler(factories, n_workers, timeout=timeout, restarts=restarts)

@@ -5,20 +5,14 @@ environment is seeded by its index and has its own noise stream, so results are 
 """
 
 import itertools
-import pickle
+import os
 import queue
-import signal
-import subprocess
-import sys
-import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
-import cloudpickle
 import numpy as np
 import numpy.typing as npt
 
@@ -31,6 +25,8 @@ from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.sampling.rollouts import Branches, Rollout, Seconds
 from trpo_fast.sampling.stepping import AfterStep
 from trpo_fast.sampling.vine import VinePlan
+from trpo_fast.sampling.workers.connection import WorkerOutput, WorkerProcess
+from trpo_fast.sampling.workers.parent import ParentState, Registry
 from trpo_fast.sampling.workers.process import Setup
 from trpo_fast.sampling.workers.shared_arrays import (
     TRAJECTORIES,
@@ -40,77 +36,11 @@ from trpo_fast.sampling.workers.shared_arrays import (
     map_arrays,
     trajectories_of,
 )
+from trpo_fast.sampling.workers.watch import TICK, Watch
 from trpo_fast.spaces.observations import EncodedArray
 
-TICK = 0.05  # seconds between two checks for hung workers
 STARTING = 60.0  # least timeout in seconds for a worker's first answer
 CLOSING = 1.0  # seconds that workers have to close their environments
-
-_START = "import sys; sys.path[:] = {path!r}; from trpo_fast.sampling.workers.process import main; main()"
-
-
-class WorkerProcess:
-    """One worker: a process, a pipe to it, and a thread that receives its answers."""
-
-    def __init__(self, heard: "queue.SimpleQueue[tuple[WorkerProcess, Any]]") -> None:
-        code = _START.format(path=sys.path)
-        self._process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.is_lost = False
-        threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
-
-    def ask(self, request: int, command: str, *arguments: Any) -> None:
-        """Send a command; its answer carries the number ``request``."""
-        message = pickle.dumps((request, command, cloudpickle.dumps(arguments)))
-        self._write(len(message).to_bytes(8, "little") + message)
-
-    def end(self) -> str:
-        """Wait for the process to end, kill it if it does not, and return how it ended, in words."""
-        self.is_lost = True
-        self._close_input()
-        try:
-            code = self._process.wait(timeout=CLOSING)
-        except subprocess.TimeoutExpired:
-            return self.kill()
-        return (
-            f"a process killed by {signal.Signals(-code).name}"
-            if code < 0
-            else f"a process that ended with exit code {code}"
-        )
-
-    def kill(self) -> str:
-        """Kill the process and return that, in words."""
-        self.is_lost = True
-        self._close_input()
-        self._process.kill()
-        self._process.wait()
-        return "no answer, and its process was killed"
-
-    def leave(self, deadline: float) -> None:
-        """Ask the process to exit, and kill it if it has not by ``deadline`` (of ``time.monotonic``)."""
-        self._close_input()
-        try:
-            self._process.wait(timeout=max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-    def _close_input(self) -> None:
-        with suppress(OSError):
-            self._process.stdin.close()  # type: ignore[union-attr]
-
-    def _write(self, message: bytes) -> None:
-        try:
-            self._process.stdin.write(message)  # type: ignore[union-attr]
-            self._process.stdin.flush()  # type: ignore[union-attr]
-        except (OSError, ValueError):
-            pass  # the process ended, which the listening thread reports
-
-    def _listen(self, heard: "queue.SimpleQueue[tuple[WorkerProcess, Any]]") -> None:
-        try:
-            while True:
-                heard.put((self, pickle.load(self._process.stdout)))  # type: ignore[arg-type]
-        except (EOFError, pickle.UnpicklingError, OSError, ValueError):
-            self._process.stdout.close()  # type: ignore[union-attr]
-            heard.put((self, None))
 
 
 class ParallelSampler:
@@ -149,6 +79,8 @@ class ParallelSampler:
         self.observation_space, self.action_space = env.observation_space, env.action_space
         env.close()
         self._workers: list[WorkerProcess] = []
+        self._closed_by = "closed ones"
+        self._shared_state: ParentState | None = None  # the latest that the workers were sent
         self._heard: queue.SimpleQueue[tuple[WorkerProcess, Any]] = queue.SimpleQueue()
         self._request = 0
         self._seed = 0
@@ -182,8 +114,9 @@ class ParallelSampler:
         self._arrays = map_arrays(self._file.path, self._layout)
         self._arrays["positions"][:, 1] = self._bounds[:-1]
         self._closed = weakref.finalize(self, _end, self._workers, self._file)
-        self._workers.extend(WorkerProcess(self._heard) for _ in range(n_workers))
+        _open_samplers.add(self)
         try:
+            self._workers.extend(WorkerProcess(self._heard) for _ in range(n_workers))
             self._ask("setup", self._setups())
         except BaseException:
             self._closed()
@@ -213,6 +146,7 @@ class ParallelSampler:
         plan: VinePlan | None = None,
     ) -> Rollout | None:
         """See ``Sampler.collect``; ``after_step`` is called for every step once the rollout is complete."""
+        self._check_open()
         self._moves += 1
         arrays = self._arrays
         arrays["observations"][0] = observations
@@ -302,9 +236,27 @@ class ParallelSampler:
                     waiting.discard(worker)
             self._closed()
 
+    def forget(self) -> None:
+        """Give up the workers in a fork of the process that they belong to, without disturbing that."""
+        if not self._workers:
+            return
+        self._closed.detach()
+        for worker in self._workers:
+            worker.forget()
+        self._workers.clear()
+        self._file.forget()
+        self._closed_by = (
+            f"those of the process {os.getppid()} that this one was forked from: make the model again here"
+        )
+
+    def _check_open(self) -> None:
+        if not self._workers:
+            raise InvalidArgumentError("env", "open environments", self._closed_by)
+
     def _setups(self) -> list[tuple[Setup]]:
+        shared = self._file.path, self._layout, self._make_networks, Registry.present()
         return [
-            (Setup(w, self._factories[begin:end], begin, self._file.path, self._layout, self._make_networks),)
+            (Setup(w, self._factories[begin:end], begin, *shared),)
             for w, (begin, end) in enumerate(itertools.pairwise(self._bounds))
         ]
 
@@ -314,8 +266,8 @@ class ParallelSampler:
         With ``lost``, a worker that fails is restarted and asked again, as often as ``restarts`` allows; its number is
         appended to ``lost``.
         """
-        if not self._workers:
-            raise InvalidArgumentError("env", "open environments", "closed ones")
+        self._check_open()
+        self._share_state()
         self._request += 1
         for worker, worker_arguments in zip(self._workers, arguments, strict=True):
             worker.ask(self._request, command, *worker_arguments)
@@ -341,14 +293,26 @@ class ParallelSampler:
             raise
         return [answers[w] for w in range(len(self._workers))]
 
+    def _share_state(self) -> None:
+        """Send the state of this process to the workers, if it has changed."""
+        state = ParentState.present()
+        if state != self._shared_state:
+            self._shared_state = state
+            for worker in self._workers:
+                worker.ask(0, "adopt", state)
+
     def _hear(self, watch: "Watch", waiting: list[int]) -> tuple[int, Any]:
         """Wait for an answer to the latest request; returns the worker's number, and its answer or its error."""
+        dead: list[int] = []
         while True:
             try:
                 worker, answer = self._heard.get(timeout=TICK)
             except queue.Empty:
-                hung = watch.hung(waiting)
-                if hung is None:
+                if dead:  # nothing was heard of them since: their pipes are held open by processes that they started
+                    return dead[0], self._fault(dead[0], self._workers[dead[0]].end())
+                dead = [w for w in waiting if not self._workers[w].is_alive()]
+                hung = watch.hung({w: self._workers[w].pid for w in waiting})
+                if hung is None or dead:
                     continue
                 cause = self._workers[hung].kill()
                 return hung, self._fault(hung, f"{cause} after {self._timeout:g} s")
@@ -359,21 +323,27 @@ class ParallelSampler:
                 if not worker.is_lost:
                     return w, self._fault(w, worker.end())
                 continue
-            request, kind, content = answer
+            request, kind, content, trace = answer
             if request != self._request:  # an answer to an earlier, abandoned request
                 continue
+            if kind == "done":
+                return w, content
+            error: Exception = self._fault(w, content)
             if kind == "invalid":
-                argument, expected, got = content
-                return w, InvalidArgumentError(argument, expected, got)
-            if kind == "fault":
+                error = InvalidArgumentError(*content)
+            elif kind == "fault":
                 env_index, step, field, expected, got = content
-                return w, EnvironmentFaultError(env_index, step, field, expected, got, w)
-            return w, content if kind == "done" else self._fault(w, content)
+                error = EnvironmentFaultError(env_index, step, field, expected, got, w)
+            error.__cause__ = WorkerOutput(trace)
+            return w, error
 
     def _fault(self, w: int, cause: str) -> EnvironmentFaultError:
         """The error for a lost worker ``w``, which names the environment that it was stepping."""
         step, i = self._arrays["positions"][w, :2].tolist()
-        return EnvironmentFaultError(i, step, "step" if step else "reset", "an answer", cause, worker=w)
+        fault = EnvironmentFaultError(i, step, "step" if step else "reset", "an answer", cause, worker=w)
+        if printed := self._workers[w].printed:
+            fault.__cause__ = WorkerOutput(printed)
+        return fault
 
     def _restart(self, w: int, fault: EnvironmentFaultError) -> None:
         """Restart worker ``w`` and start new episodes in its environments."""
@@ -386,6 +356,7 @@ class ParallelSampler:
     def _replace(self, w: int) -> None:
         self._workers[w].kill()
         self._workers[w] = WorkerProcess(self._heard)
+        self._workers[w].ask(0, "adopt", ParentState.present())
         self._arrays["positions"][w, :2] = 0, self._bounds[w]
         self._ask_one("setup", w, *self._setups()[w])
 
@@ -397,7 +368,7 @@ class ParallelSampler:
             while True:
                 heard, answer = self._hear(watch, waiting=[w])
                 if heard != w:
-                    early.append((self._workers[heard], (self._request, "done", answer)))
+                    early.append((self._workers[heard], (self._request, "done", answer, "")))
                 elif isinstance(answer, EnvironmentFaultError | InvalidArgumentError):
                     raise answer
                 else:
@@ -415,30 +386,6 @@ class ParallelSampler:
         self._arrays["cancelled"][0] = self._request
 
 
-class Watch:
-    """Finds workers that have made no progress for ``timeout`` seconds."""
-
-    def __init__(self, positions: npt.NDArray[np.int64], timeout: float) -> None:
-        self._positions = positions
-        self._timeout = timeout
-        self._seen: dict[int, tuple[tuple[int, ...], float]] = {}
-
-    def hung(self, waiting: list[int]) -> int | None:
-        """Number of the first of the ``waiting`` workers that has made no progress for too long, or None."""
-        now = time.monotonic()
-        for w in waiting:
-            position = tuple(self._positions[w].tolist())
-            if w not in self._seen or self._seen[w][0] != position:
-                self._seen[w] = position, now
-            elif now - self._seen[w][1] > self._timeout:
-                return w
-        return None
-
-    def forget(self, w: int) -> None:
-        """Restart the timer of worker ``w``."""
-        self._seen.pop(w, None)
-
-
 def _end(workers: list[WorkerProcess], file: SharedFile) -> None:
     """End the processes and free the shared file, when the sampler is closed or garbage-collected."""
     deadline = time.monotonic() + 0.5
@@ -446,3 +393,15 @@ def _end(workers: list[WorkerProcess], file: SharedFile) -> None:
         worker.leave(deadline)
     workers.clear()
     file.close()
+
+
+_open_samplers: "weakref.WeakSet[ParallelSampler]" = weakref.WeakSet()
+
+
+def _forget_in_fork() -> None:
+    for sampler in list(_open_samplers):
+        sampler.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_fork)

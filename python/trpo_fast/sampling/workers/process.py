@@ -1,14 +1,19 @@
 """The program of a worker process, which steps its share of the environments through whole rollouts.
 
 Commands arrive as pickles on standard input, answers leave on standard output; both ends belong to this package. When
-the input ends, because the parent closed it or died, the process exits at once, whatever it is doing.
+the input ends or the parent dies, the process exits at once, whatever it is doing.
 """
 
+import ctypes
+import faulthandler
 import os
 import pickle
 import queue
 import signal
+import sys
 import threading
+import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +31,11 @@ from trpo_fast.policies.policy import Policy
 from trpo_fast.sampling.rollouts import Branches, Seconds
 from trpo_fast.sampling.stepping import step_through
 from trpo_fast.sampling.vine import VinePlan, sample_vine
+from trpo_fast.sampling.workers.parent import ParentState, Registry
 from trpo_fast.sampling.workers.shared_arrays import BY_ENVIRONMENT, Layout, Sparse, map_arrays, trajectories_of
+
+PARENTS_SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
+PR_SET_PDEATHSIG = 1
 
 
 class Setup(NamedTuple):
@@ -38,12 +47,14 @@ class Setup(NamedTuple):
     path: Path
     layout: Layout
     make_networks: Callable[[], tuple[Policy, Any]]
+    registry: Registry
 
 
 class Worker:
     """The environments of one process; its methods are the commands, each with the number of its request."""
 
     def __init__(self, setup: Setup) -> None:
+        setup.registry.adopt()
         arrays = map_arrays(setup.path, setup.layout)
         self._first = setup.first_index
         share = slice(setup.first_index, setup.first_index + len(setup.factories))
@@ -133,33 +144,81 @@ class Worker:
         self._environments.close()
 
 
-def main() -> None:
-    """Execute commands until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+def main(parent: int) -> None:
+    """Execute commands of the process ``parent`` until the input ends."""
+    worker = os.getpid()
+    _leave_signals_to_parent(worker)
+    _end_with(parent)
     commands: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what environments print goes to standard error
+    faulthandler.enable()
     threading.Thread(target=_read, args=(os.fdopen(os.dup(0), "rb"), commands), daemon=True).start()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    worker: Any = None
+    environments: Any = None
     while True:
-        request, name, arguments = 0, "", ()
+        request, name, payload = pickle.loads(commands.get())
         try:
-            request, name, payload = pickle.loads(commands.get())
             arguments = cloudpickle.loads(payload)
+            if name == "adopt":
+                ParentState.adopt(*arguments)
+                continue
             if name == "setup":
-                worker = Worker(*arguments)
+                environments = Worker(*arguments)
                 answer: Any = ("done", None)
             else:
-                answer = ("done", getattr(worker, name)(request, *arguments))
-        except EnvironmentFaultError as error:
-            answer = ("fault", error.args[:-1])
-        except InvalidArgumentError as error:
-            answer = ("invalid", error.args)
+                answer = ("done", getattr(environments, name)(request, *arguments))
+            message = pickle.dumps((request, *answer, ""))
         except BaseException as error:  # SystemExit of an environment too
-            answer = ("error", f"{type(error).__name__}: {error}")
-        pickle.dump((request, *answer), answers)
+            message = pickle.dumps((request, *_described(error), traceback.format_exc()))
+        if os.getpid() != worker:  # an environment forked, and both processes came back
+            os._exit(1)
+        answers.write(message)
         answers.flush()
+
+
+def _described(error: BaseException) -> tuple[str, Any]:
+    if isinstance(error, EnvironmentFaultError):
+        return "fault", error.args[:-1]
+    if isinstance(error, InvalidArgumentError):
+        return "invalid", error.args
+    try:
+        return "error", f"{type(error).__name__}: {error}"
+    except Exception:  # of a class that cannot even be printed
+        return "error", type(error).__name__
+
+
+def _leave_signals_to_parent(worker: int) -> None:
+    """Ignore the signals that a terminal or a batch system sends to all processes: the parent decides.
+
+    Programs that environments start get SIGTERM and SIGHUP as usual, so that environments can end them.
+    """
+
+    def handle(number: int, frame: Any) -> None:
+        if os.getpid() != worker:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    for number in PARENTS_SIGNALS:
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else handle)
+        if hasattr(signal, "siginterrupt"):
+            signal.siginterrupt(number, False)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENTS_SIGNALS)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent ends, even while a call of an environment does not let Python run."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if sys.platform != "win32":
+        threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
+
+
+def _watch_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
 
 
 def _read(stream: IO[bytes], commands: "queue.SimpleQueue[bytes]") -> None:

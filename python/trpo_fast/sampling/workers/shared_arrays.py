@@ -133,6 +133,10 @@ class SharedFile:
             self.path = Path(name)
         os.truncate(self._fd, sum(-(-size // _LINE) * _LINE for size in sizes))
 
+    def forget(self) -> None:
+        """Close the file in this process; it stays valid in the one that made it."""
+        os.close(self._fd)
+
     def close(self) -> None:
         """Close the file, and remove it where it has a name."""
         os.close(self._fd)
