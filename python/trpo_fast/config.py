@@ -1,11 +1,11 @@
 """Every setting of the algorithm: default, range and effect."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.schedules import AdaptiveRadius, check_schedule, value_at
-from trpo_fast.validation import check_choice, check_flag, check_integer, check_real
+from trpo_fast.validation import check_choice, check_flag, check_integer, check_real, plain_number
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,8 @@ class TRPOConfig:
 
         if self.metric == "identity" and self.cg_preconditioner != "none":
             raise InvalidArgumentError("cg_preconditioner", "none with the metric identity", self.cg_preconditioner)
+        for f in fields(self):
+            object.__setattr__(self, f.name, plain_number(getattr(self, f.name)))
 
     @property
     def rollout_steps(self) -> int:

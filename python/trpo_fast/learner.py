@@ -40,7 +40,7 @@ from trpo_fast.training.loop import train
 from trpo_fast.training.state import TrainingState
 from trpo_fast.training.stepwise import StepwiseTraining
 from trpo_fast.training.streams import Streams
-from trpo_fast.validation import check_choice, check_integer, check_path, describe
+from trpo_fast.validation import MAX_SEED, check_choice, check_integer, check_path, describe
 
 
 class TRPO(StepwiseTraining):
@@ -148,7 +148,7 @@ class TRPO(StepwiseTraining):
         if use_sde is not False:
             raise InvalidArgumentError("use_sde", "False (there is no state-dependent exploration)", describe(use_sde))
         self.config = TRPOConfig(**settings)
-        self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0)
+        self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0, at_most=MAX_SEED)
         self.n_workers = check_integer("n_workers", n_workers, at_least=0)
         if is_pair_of_spaces(env):
             env = SpacesOnly(own_copy("observation space", env[0]), own_copy("action space", env[1]), num_envs=1)
@@ -285,7 +285,7 @@ class TRPO(StepwiseTraining):
         InvalidArgumentError
             If ``seed`` is not an integer >= 0.
         """
-        self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0)
+        self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0, at_most=MAX_SEED)
         self._training.reseed(self.seed)
 
     def get_env(self) -> Any:

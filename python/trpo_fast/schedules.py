@@ -4,7 +4,7 @@ The radius of the trust region may also adapt to the updates.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from trpo_fast.errors import InvalidArgumentError
@@ -64,14 +64,14 @@ def check_schedule(name: str, value: Any) -> Any:
     if isinstance(value, dict) and value.keys() == {"first", "lowest", "highest"}:
         value = AdaptiveRadius(**value)
     if isinstance(value, AdaptiveRadius) and name == "target_kl":
-        check_real(f"{name}.lowest", value.lowest, above=0.0)
-        check_real(f"{name}.first", value.first, at_least=value.lowest)
-        check_real(f"{name}.highest", value.highest, at_least=value.first)
-        return value
-    if isinstance(value, LinearSchedule):
-        check_real(f"{name}.first", value.first, above=0.0)
-        check_real(f"{name}.last", value.last, at_least=0.0)
-        return value
+        lowest = check_real(f"{name}.lowest", value.lowest, above=0.0)
+        first = check_real(f"{name}.first", value.first, at_least=value.lowest)
+        return replace(
+            value, first=first, lowest=lowest, highest=check_real(f"{name}.highest", value.highest, at_least=first)
+        )
+    if type(value) is LinearSchedule:  # a subclass is any function: a file holds its present value
+        first = check_real(f"{name}.first", value.first, above=0.0)
+        return LinearSchedule(first, check_real(f"{name}.last", value.last, at_least=0.0))
     if callable(value):
         return value
     if isinstance(value, dict | str | AdaptiveRadius):

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from trpo_fast.errors import InvalidArgumentError
 
 FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
+MAX_INTEGER = (1 << 63) - 1  # of an argument without another limit
+MAX_SEED = (1 << 128) - 1
 MAX_DIMENSIONS = 32
 MAX_SIZE = 1 << 40  # numbers in a tensor or Box of a file
 
@@ -44,7 +46,7 @@ def is_shape(sizes: list[int]) -> bool:
 def check_integer(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
     """``value`` as an int in ``at_least``..``at_most``; InvalidArgumentError for booleans, floats and other values."""
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not (is_integer and at_least <= value and (at_most is None or value <= at_most)):
+    if not (is_integer and at_least <= value <= (MAX_INTEGER if at_most is None else at_most)):
         bounds = f">= {at_least}" if at_most is None else f"in {at_least}..{at_most}"
         raise InvalidArgumentError(name, f"an integer {bounds}", describe(value))
     return int(value)
@@ -63,6 +65,15 @@ def check_real(
         ]
         raise InvalidArgumentError(name, " ".join(["a finite number", *filter(None, bounds)]), describe(value))
     return float(value)
+
+
+def plain_number(value: Any) -> Any:
+    """``value`` as a bool, int or float of Python if it is a number of another type, which no file of ours holds."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) else value
 
 
 def _is_finite(value: Any) -> bool:

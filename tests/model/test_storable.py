@@ -3,6 +3,7 @@
 import collections
 import types
 import warnings
+from fractions import Fraction
 
 import gymnasium as gym
 import numpy as np
@@ -11,14 +12,18 @@ from arrays import same
 
 from trpo_fast import (
     TRPO,
+    AdaptiveRadius,
     Checkpoints,
     InvalidArgumentError,
+    LinearSchedule,
     Policy,
     ResumeWarning,
     UnsupportedSpaceError,
     load_policy,
     save_policy,
 )
+from trpo_fast.environments.make import factories_of
+from trpo_fast.validation import MAX_SEED
 
 S = gym.spaces
 PLACE = S.Box(-1.0, 1.0, (2,), np.float32)
@@ -221,3 +226,44 @@ def test_the_file_is_written_where_warnings_are_errors(tmp_path):
     with pytest.raises(ResumeWarning):
         model.save(tmp_path / "model")
     np.testing.assert_array_equal(TRPO.load(tmp_path / "model").theta, model.theta)
+
+
+class Steps(LinearSchedule):
+    """A function that a file holds as a number only."""
+
+    def __call__(self, progress_remaining):
+        return 0.004 if progress_remaining > 0.5 else 0.002
+
+
+def test_settings_of_any_type_of_number_are_stored(tmp_path):
+    settings = {
+        "gamma": Fraction(9, 10), "n_steps": np.uint16(8), "normalize_advantage": np.bool_(False), "cg_damping": 1,
+        "learning_rate": LinearSchedule(Fraction(1, 100), np.float32(0.5)),
+        "target_kl": AdaptiveRadius(Fraction(1, 64), np.float64(0.001), 1),
+    }  # fmt: skip
+    model = TRPO("MlpPolicy", (PLACE, MOVE), seed=MAX_SEED, **settings)
+    model.save(tmp_path / "model")
+    loaded = TRPO.load(tmp_path / "model")
+    assert loaded.config == model.config
+    assert (loaded.seed, loaded.config.gamma, loaded.config.target_kl.first) == (MAX_SEED, 0.9, 1 / 64)
+
+
+def test_a_function_that_is_more_than_a_line_is_stored_as_its_present_value(tmp_path):
+    model = TRPO("MlpPolicy", (PLACE, MOVE), learning_rate=Steps(1.0, 0.0))
+    model.save(tmp_path / "model")
+    assert TRPO.load(tmp_path / "model").config.learning_rate == 0.004
+
+
+@pytest.mark.parametrize("setting", [{"seed": 10**5000}, {"n_steps": 1 << 63}, {"batch_size": 10**5000}], ids=list)
+def test_integers_that_no_file_holds_are_refused_when_the_model_is_made(setting):
+    with pytest.raises(InvalidArgumentError, match=next(iter(setting))):
+        TRPO("MlpPolicy", (PLACE, MOVE), **setting)
+
+
+def test_env_kwargs_are_those_of_the_moment_at_which_they_were_given():
+    kwargs = {"desc": ["SF", "FG"], "is_slippery": False}
+    (factory,) = factories_of("FrozenLake-v1", 1, kwargs)
+    kwargs["desc"][0] = "SH"
+    kwargs["is_slippery"] = True
+    env = factory().unwrapped
+    assert (env.desc.tolist()[0], len(env.P[0][0])) == ([b"S", b"F"], 1)

@@ -1,10 +1,11 @@
 """The surrogate objective: gradient by finite differences and by the oracle, value and KL by the oracle."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from cases import BATCH_SIZES, all_cases, make_case, relative_error, tolerance
 
-from trpo_fast import SurrogateObjective
+from trpo_fast import Policy, SurrogateObjective
 
 
 def objective(case, ent_coef=0.0):
@@ -68,3 +69,23 @@ def test_ratio_is_clamped_and_non_finite_values_are_passed_on():
     far[0] = np.nan
     assert np.isnan(objective(case).evaluate(far).mean_kl)
     assert np.isnan(objective(case).evaluate(far).max_kl)
+
+
+def test_an_objective_keeps_what_it_was_given():
+    """Whatever the caller does with his arrays afterwards."""
+    rng = np.random.default_rng(0)
+    space = gym.spaces.Box(-1.0, 1.0, (3,))
+    policy = Policy(space, space, net_arch=(4,))
+    given = {
+        "theta": policy.initial_parameters(0), "observations": rng.standard_normal((20, 3)),
+        "actions": rng.standard_normal((20, 3)).astype(np.float32), "advantages": rng.standard_normal(20),
+    }  # fmt: skip
+    objective = SurrogateObjective(policy, **given)
+    copies = {name: array.copy() for name, array in given.items()}
+    for array in given.values():
+        array[...] = -7.0
+    for name in ("theta", "observations", "actions"):
+        np.testing.assert_array_equal(np.asarray(getattr(objective, name)), copies[name])
+    other, v = SurrogateObjective(policy, **copies), rng.standard_normal(policy.num_params)
+    np.testing.assert_array_equal(objective.gradient(), other.gradient())
+    np.testing.assert_array_equal(objective.fisher_operator(0.1, 3) @ v, other.fisher_operator(0.1, 3) @ v)

@@ -1,5 +1,6 @@
 """Makes environments from an id, an Env, factories, a VectorEnv or a VecEnv."""
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeGuard
@@ -62,7 +63,7 @@ def factories_of(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None) -> li
     if env_kwargs is not None and not isinstance(env_kwargs, dict):
         raise InvalidArgumentError("env_kwargs", "a dict", describe(env_kwargs))
     if isinstance(env, str):
-        return [partial(_make_from_id, env, env_kwargs or {})] * n_envs
+        return [partial(_make_from_id, env, _own_copy(env_kwargs or {}))] * n_envs
     if env_kwargs:
         raise InvalidArgumentError("env_kwargs", "None unless env is an id", describe(env_kwargs))
     if not isinstance(env, Sequence) or is_vector(env):
@@ -72,6 +73,14 @@ def factories_of(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None) -> li
     if n_envs not in (1, len(env)):
         raise InvalidArgumentError("n_envs", f"{len(env)}, the number of factories", n_envs)
     return list(env)
+
+
+def _own_copy(env_kwargs: dict[str, Any]) -> dict[str, Any]:
+    """A copy that the caller cannot change: a worker that is restarted makes its environments once more."""
+    try:
+        return copy.deepcopy(env_kwargs)
+    except Exception:  # of an object that cannot be copied
+        return dict(env_kwargs)
 
 
 def is_pair_of_spaces(env: Any) -> TypeGuard[Spaces]:

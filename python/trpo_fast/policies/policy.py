@@ -263,7 +263,7 @@ class Policy:
         return self._mlp.check_theta(theta, name)
 
     def check_observations(self, observations: Any) -> Observations:
-        """Check raw observations, an array of float32 or float64, shape (N, obs_dim).
+        """Check raw observations, an array of float32 or float64, shape (N, obs_dim), and return a copy of them.
 
         An ``Observations`` of the right size is returned unchanged: it has been checked before.
 
@@ -277,7 +277,7 @@ class Policy:
         rows = float_array("observations", observations, (None, self._mlp.num_inputs), np.float64)
         if self.action_masks is not None:
             self.action_masks.check_rows(rows[:, -self.action_masks.size :])
-        return Observations(rows)
+        return Observations(rows.copy() if rows is observations else rows)
 
     def rows(self, observation: Any, action_masks: Any = None) -> tuple[npt.NDArray[np.float64], bool]:
         """Encode one observation, or a batch as vector environments return it.

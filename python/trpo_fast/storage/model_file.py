@@ -88,18 +88,18 @@ def _config_to_json(config: TRPOConfig, progress_remaining: float) -> dict[str, 
     """The settings, with the present value of functions that cannot be written down."""
     values = {f.name: getattr(config, f.name) for f in fields(config)}
     for name, value in values.items():
-        if isinstance(value, LinearSchedule | AdaptiveRadius):
-            values[name] = asdict(value)
-        elif _is_lost(value):
+        if _is_lost(value):
             try:
                 values[name] = value_at(name, value, progress_remaining)
             except Exception:  # a function that fails ends training; what was learned must be saved
                 values[name] = getattr(TRPOConfig(), name)
+        elif isinstance(value, LinearSchedule | AdaptiveRadius):
+            values[name] = asdict(value)
     return values
 
 
 def _is_lost(value: Any) -> bool:
-    return callable(value) and not isinstance(value, LinearSchedule)
+    return callable(value) and type(value) is not LinearSchedule
 
 
 def check_content(metadata: dict[str, Any], tensors: Tensors) -> ModelContent:

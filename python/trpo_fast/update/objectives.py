@@ -59,7 +59,7 @@ class PolicyObjective:
         self.policy = policy
         self.theta = theta
         self.observations = observations
-        self.actions = actions
+        self.actions = actions.copy()
         self.is_finite = observations.is_finite and all(
             bool(np.isfinite(a).all()) for a in (theta, actions, advantages)
         )
