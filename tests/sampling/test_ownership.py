@@ -10,7 +10,15 @@ import pytest
 from envs import CountingEnv, counting_factories
 from gymnasium.vector import SyncVectorEnv
 
-from trpo_fast import TRPO, AlreadyTrainingError, EnvironmentFaultError, ResumeWarning, evaluate_policy
+from trpo_fast import (
+    TRPO,
+    AlreadyTrainingError,
+    EnvironmentFaultError,
+    InvalidArgumentError,
+    ResumeWarning,
+    evaluate_policy,
+)
+from trpo_fast.callbacks import EvalCallback
 
 FAST = {"n_steps": 30, "n_critic_updates": 1, "policy_kwargs": {"net_arch": (8,)}, "seed": 1}
 
@@ -78,6 +86,26 @@ def test_two_models_in_one_environment():
     second.learn(60)
     with pytest.warns(ResumeWarning):
         first.learn(30, reset_num_timesteps=False)
+
+
+@pytest.mark.parametrize("kind", ["bare", "id", "vector", "factories"])
+def test_an_evaluation_during_training_needs_environments_of_its_own(kind):
+    env, other = made(kind)
+    model = TRPO("MlpPolicy", env, **FAST)
+    with pytest.raises(InvalidArgumentError, match="env: expected a separate environment"):
+        model.learn(60, callback=EvalCallback(other, eval_freq=10, n_eval_episodes=1, verbose=0))
+    with pytest.raises(InvalidArgumentError, match="env: expected a separate environment"):
+        model.learn(60, callback=lambda *_: evaluate_policy(model, other, 1) and True)
+    evaluate_policy(model, other, 1)
+    model.learn(60, callback=EvalCallback(made(kind)[0], eval_freq=10, n_eval_episodes=1, verbose=0))
+
+
+def test_another_model_cannot_train_in_the_environment_meanwhile():
+    env = CountingEnv()
+    first, second = (TRPO("MlpPolicy", env, **FAST) for _ in range(2))
+    with pytest.raises(InvalidArgumentError, match="env: expected a separate environment"):
+        first.learn(60, callback=lambda *_: second.learn(60) and True)
+    second.learn(60)
 
 
 def test_rollouts_of_ones_own_loop():

@@ -65,7 +65,9 @@ def test_what_a_model_gives_out_is_accepted_back(model, tmp_path):
         assert np.isfinite([mean, std]).all()
         loaded = TRPO.load(tmp_path / "model", env=env)
         assert loaded.learn(60).num_timesteps >= 60
-        loaded.learn(60, callback=EvalCallback(env, eval_freq=10, n_eval_episodes=1, verbose=0))
+        separate = TRPO("MlpPolicy", counting_factories(N), **FAST)
+        for eval_env in (separate.get_env(), separate.env):
+            loaded.learn(60, callback=EvalCallback(eval_env, eval_freq=10, n_eval_episodes=1, verbose=0))
         if not model.n_workers:
             model.set_env(env)
     made = TRPO("MlpPolicy", model.get_env(), **FAST).learn(60)

@@ -7,6 +7,7 @@ import numpy as np
 
 from trpo_fast.callbacks.base import BaseCallback, goes_on
 from trpo_fast.environments.make import EnvLike, make_environments
+from trpo_fast.environments.ownership import check_free
 from trpo_fast.environments.vec_normalize import check_same_normalization, find_vec_normalize, synchronize
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.sampling.evaluation import Evaluation, evaluate_environments
@@ -99,6 +100,7 @@ class EvalCallback(BaseCallback):
         self._successes: list[list[float]] = []
 
     def _init_callback(self) -> None:
+        check_free(self.eval_env)
         check_same_normalization(self.model.get_vec_normalize_env(), find_vec_normalize(self.eval_env.view()))
         for path in (self.log_path, self.best_model_save_path):
             if path is not None:

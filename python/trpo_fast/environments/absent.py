@@ -47,6 +47,9 @@ class SpacesOnly:
     def fingerprints(self) -> list[Fingerprint]:
         return []
 
+    def bases(self) -> list[Any]:
+        return []
+
     def view(self) -> None:
         return None
 

@@ -135,6 +135,9 @@ class Environments(Protocol):
     def fingerprints(self) -> list[Fingerprint]:
         """What can be compared to notice that somebody else moved these environments; empty if nobody else can."""
 
+    def bases(self) -> list[Any]:
+        """The objects of the user that are stepped, without wrappers."""
+
     def view(self) -> Any:
         """These environments as a user plays in them: a ``VecEnvView``, or the user's own ``VecEnv``."""
 

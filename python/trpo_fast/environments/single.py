@@ -11,6 +11,7 @@ from trpo_fast.environments import snapshots
 from trpo_fast.environments.fingerprint import Fingerprint, fingerprint
 from trpo_fast.environments.infos import Outcome, with_end
 from trpo_fast.environments.interface import Trajectories, check_flag, check_reward, take_observation
+from trpo_fast.environments.ownership import bases
 from trpo_fast.environments.vec_env_view import Player, VecEnvView
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.spaces.masks import ActionMasks
@@ -128,6 +129,9 @@ class SingleEnvironments:
 
     def fingerprints(self) -> list[Fingerprint]:
         return [fingerprint(env) for env in self._envs]
+
+    def bases(self) -> list[Any]:
+        return [base for env in self._envs for base in bases(env)]
 
     def view(self) -> VecEnvView:
         spaces = self.observation_space, self.action_space

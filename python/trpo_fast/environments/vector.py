@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode
 from trpo_fast.environments.fingerprint import Fingerprint, fingerprint
 from trpo_fast.environments.infos import Outcome, says_something, split_infos, with_end
 from trpo_fast.environments.interface import Trajectories, check_reward, take_observation
+from trpo_fast.environments.ownership import bases
 from trpo_fast.environments.vec_env_view import GymnasiumVectorView, VecEnvView
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.spaces.masks import KEY, METHOD, ActionMasks
@@ -47,6 +48,9 @@ class UserVectorEnv:
 
     def fingerprints(self) -> list[Fingerprint]:
         return [fingerprint(self._env)]
+
+    def bases(self) -> list[Any]:
+        return bases(self._env)
 
     def close(self) -> None:
         self._env.close()

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from trpo_fast.environments.interface import Environments, Trajectories
 from trpo_fast.environments.make import EnvLike, make_environments
+from trpo_fast.environments.ownership import check_free
 from trpo_fast.environments.sb3_vec_env import SB3Environments
 from trpo_fast.environments.vec_normalize import check_same_normalization, frozen, has_statistics, synchronize
 from trpo_fast.errors import InvalidArgumentError
@@ -202,6 +203,7 @@ def evaluate_environments(
         Warn if returns are sums of normalised rewards.
     """
     check_integer("n_eval_episodes", n_episodes, at_least=1)
+    check_free(environments)
     spaces = environments.observation_space, environments.action_space
     if not same_spaces(spaces, (model.observation_space, model.action_space)):
         expected = f"environments with spaces {model.observation_space} and {model.action_space}"

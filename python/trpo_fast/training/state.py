@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
 from trpo_fast.environments.fingerprint import Fingerprint, Footprint
+from trpo_fast.environments.ownership import owned
 from trpo_fast.errors import AlreadyTrainingError, PolicyFileError, ResumeWarning, SnapshotError
 from trpo_fast.policies.policy import Policy
 from trpo_fast.policies.state import ModelState
@@ -138,6 +139,8 @@ class TrainingState:
         ------
         AlreadyTrainingError
             Within another session, of this or of another thread.
+        InvalidArgumentError
+            If another model is training in the same environments.
         """
         if not self._sampling.acquire(blocking=False):
             raise AlreadyTrainingError("learn: expected a model that is not learning, got one that is (one at a time)")
@@ -146,8 +149,9 @@ class TrainingState:
             self._notice_others(fingerprints)
             self._footprint.begin(fingerprints)
             try:
-                self._begin(reset=reset)
-                yield
+                with owned(self._environments):
+                    self._begin(reset=reset)
+                    yield
             finally:
                 self._footprint.end(self._environments.fingerprints())
         finally:

@@ -199,6 +199,10 @@ class ParallelSampler:
         """See ``Environments.fingerprints``: only a view of them reaches environments in workers."""
         return [{("moves",): self._moves}]
 
+    def bases(self) -> list[Any]:
+        """See ``Environments.bases``: none in this process."""
+        return []
+
     def view(self) -> VecEnvView:
         """See ``Environments.view``; every step is a message to each worker."""
         spaces = self.observation_space, self.action_space
