@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import uuid
+import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -102,6 +103,15 @@ def set_aside(path: Path) -> Path:
         aside = path.with_name(f"{path.name}.damaged.{number}")
     path.rename(aside)
     return aside
+
+
+@contextmanager
+def tolerated(consequence: str) -> Iterator[None]:
+    """Warn if the disk refuses a file in the block, instead of raising: training does not need it to continue."""
+    try:
+        yield
+    except OSError as error:
+        warnings.warn(f"{consequence}: {error}", RuntimeWarning, stacklevel=3)
 
 
 @contextmanager

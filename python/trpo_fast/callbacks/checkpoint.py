@@ -2,6 +2,7 @@
 
 import os
 
+from trpo_fast._core.files import tolerated
 from trpo_fast.callbacks.base import BaseCallback
 from trpo_fast.validation import check_integer, check_path
 
@@ -10,7 +11,8 @@ class CheckpointCallback(BaseCallback):
     """Saves the model every ``save_freq`` steps per environment as ``name_prefix_STEPS_steps.safetensors``.
 
     A file that is written in the middle of a rollout holds the last whole iteration (``num_saved_timesteps``), from
-    which training resumes bit-identically. The sink ``trpo_fast.Checkpoints`` keeps the last two files only.
+    which training resumes bit-identically. If the disk refuses a file, training continues with a warning. The sink
+    ``trpo_fast.Checkpoints`` keeps the last two files only.
 
     Parameters
     ----------
@@ -55,9 +57,10 @@ class CheckpointCallback(BaseCallback):
 
     def _on_step(self) -> bool:
         if self.n_calls % self.save_freq == 0:
-            self.model.save(self.save_path / f"{self.name_prefix}_{self.num_timesteps}_steps.safetensors")
-            vec_normalize = self.model.get_vec_normalize_env() if self.save_vecnormalize else None
-            if vec_normalize is not None:
-                name = f"{self.name_prefix}_vecnormalize_{self.num_timesteps}_steps.pkl"
-                vec_normalize.save(str(self.save_path / name))
+            stem = f"{self.num_timesteps}_steps"
+            with tolerated(f"no files of {stem}"):
+                self.model.save(self.save_path / f"{self.name_prefix}_{stem}.safetensors")
+                vec_normalize = self.model.get_vec_normalize_env() if self.save_vecnormalize else None
+                if vec_normalize is not None:
+                    vec_normalize.save(str(self.save_path / f"{self.name_prefix}_vecnormalize_{stem}.pkl"))
         return True

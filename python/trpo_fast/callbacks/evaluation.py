@@ -3,9 +3,9 @@
 import os
 from typing import Any
 
-import numpy as np
-
+from trpo_fast._core.files import tolerated
 from trpo_fast.callbacks.base import BaseCallback, goes_on
+from trpo_fast.callbacks.evaluation_file import Evaluations, read_evaluations, write_evaluations
 from trpo_fast.environments.make import EnvLike, make_environments
 from trpo_fast.environments.ownership import check_free
 from trpo_fast.environments.vec_normalize import check_same_normalization, find_vec_normalize, synchronize
@@ -94,10 +94,7 @@ class EvalCallback(BaseCallback):
         self.warn = warn
         self.seed = seed
         self.best_mean_reward = self.last_mean_reward = -float("inf")
-        self._timesteps: list[int] = []
-        self._results: list[list[float]] = []
-        self._lengths: list[list[int]] = []
-        self._successes: list[list[float]] = []
+        self._evaluations = Evaluations([], [], [], [])
 
     def _init_callback(self) -> None:
         check_free(self.eval_env)
@@ -111,19 +108,10 @@ class EvalCallback(BaseCallback):
 
     def _on_training_start(self) -> None:
         self.n_calls = self.model.num_steps
-        if (
-            self.log_path is not None
-            and not self._timesteps
-            and self.n_calls
-            and (self.log_path / _EVALUATIONS).exists()
-        ):
-            with np.load(self.log_path / _EVALUATIONS, allow_pickle=False) as arrays:
-                n = int(np.count_nonzero(arrays["timesteps"] <= self.model.num_timesteps))
-                self._timesteps, self._results, self._lengths, self._successes = (
-                    arrays[name][:n].tolist() if name in arrays else []
-                    for name in ("timesteps", "results", "ep_lengths", "successes")
-                )
-            self.best_mean_reward = max((sum(r) / len(r) for r in self._results), default=self.best_mean_reward)
+        if self.log_path is not None and self.n_calls and not self._evaluations.timesteps:
+            self._evaluations = read_evaluations(self.log_path / _EVALUATIONS, self.model.num_timesteps)
+            means = (sum(returns) / len(returns) for returns in self._evaluations.results)
+            self.best_mean_reward = max(means, default=self.best_mean_reward)
         if self.callback_after_eval is not None:
             self.callback_after_eval.on_training_start(self.locals, self.globals)
 
@@ -153,7 +141,8 @@ class EvalCallback(BaseCallback):
         if self.last_mean_reward > self.best_mean_reward:
             self.best_mean_reward = self.last_mean_reward
             if self.best_model_save_path is not None:
-                self.model.save(self.best_model_save_path / "best_model")
+                with tolerated("the best model is not saved"):
+                    self.model.save(self.best_model_save_path / "best_model")
             if self.callback_on_new_best is not None:
                 go_on = goes_on(self.callback_on_new_best)
         if self.callback_after_eval is not None:
@@ -168,21 +157,14 @@ class EvalCallback(BaseCallback):
         if self.verbose:
             print(f"Evaluation at {self.num_timesteps} steps: {evaluation}")
         if self.log_path is not None:
-            self._timesteps.append(self.num_timesteps)
-            self._results.append(evaluation.returns.tolist())
-            self._lengths.append(evaluation.lengths.tolist())
-            arrays: dict[str, Any] = {
-                "timesteps": self._timesteps,
-                "results": self._results,
-                "ep_lengths": self._lengths,
-            }
+            self._evaluations.timesteps.append(self.num_timesteps)
+            self._evaluations.results.append(evaluation.returns.tolist())
+            self._evaluations.ep_lengths.append(evaluation.lengths.tolist())
             successes = [e.is_success for e in evaluation.episodes if e.is_success is not None]
             if len(successes) == len(evaluation.episodes):
-                self._successes.append(successes)
-                arrays["successes"] = self._successes
-            temporary = self.log_path / f".tmp.{_EVALUATIONS}"
-            np.savez(temporary, **arrays)
-            temporary.replace(self.log_path / _EVALUATIONS)
+                self._evaluations.successes.append(successes)
+            with tolerated(f"{_EVALUATIONS} is written again after the next evaluation"):
+                write_evaluations(self.log_path / _EVALUATIONS, self._evaluations)
 
 
 class StopTrainingOnRewardThreshold(BaseCallback):

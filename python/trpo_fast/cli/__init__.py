@@ -6,7 +6,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -25,25 +25,42 @@ def main(arguments: list[str] | None = None) -> None:
     """Run ``trpo-fast`` with ``arguments`` (the process's own by default).
 
     Exit status: 2 for misuse and 1 if an environment or a file fails, each with one line on standard error; 130 after
-    Ctrl-C, with the training saved; 141 if the reader of the output has gone.
+    Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, and 141 if the reader of the output has gone, with the training saved.
     """
     words = sys.argv[1:] if arguments is None else arguments
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started the process
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # MODULE:ID finds modules of the present folder
     try:
         with _warnings_in_one_line():
             try:
                 _parse(words).run()
-            finally:
+            except SystemExit:  # --help
                 sys.stdout.flush()
-    except KeyboardInterrupt:
-        sys.exit(130)
+                raise
+            sys.stdout.flush()
+    except KeyboardInterrupt as stop:
+        _discard_unwritable_output()
+        sys.exit(getattr(stop, "exit_code", 130))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit is silent too
+        _discard_unwritable_output()
         sys.exit(141)
     except (TRPOFastError, OSError) as error:
-        print(f"trpo-fast: {error}", file=sys.stderr)
+        _discard_unwritable_output()
+        with suppress(OSError):
+            print(f"trpo-fast: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ValueError | ImportError) else 1)
+
+
+def _discard_unwritable_output() -> None:
+    """Let the flushes at exit be silent if the reader of the output has gone, or its disk is full."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parse(words: list[str]) -> Any:

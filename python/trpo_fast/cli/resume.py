@@ -1,21 +1,23 @@
 """``trpo-fast resume RUN_DIR``: resume an interrupted training."""
 
+import warnings
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from trpo_fast.cli.run_folders import find_run
-from trpo_fast.cli.settings import SETTINGS, read_settings
+from trpo_fast._core.files import locked, set_aside
+from trpo_fast.cli.run_folders import POLICY, find_run
+from trpo_fast.cli.settings import SETTINGS, read_or_restore_settings, read_settings
 from trpo_fast.cli.train import Settings, Train
-from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.storage.checkpoints import latest_checkpoint
+from trpo_fast.errors import InvalidArgumentError, ResumeWarning
+from trpo_fast.storage.checkpoints import NAME, PREVIOUS, newest_model
 
 
 @dataclass
 class Resume:
-    """Resume an interrupted training from its latest checkpoint.
+    """Resume an interrupted training from its newest checkpoint or policy.
 
     If the state of the environments can be restored, the result is bit-identical to an uninterrupted run; otherwise a
     warning says why not.
@@ -33,13 +35,31 @@ class Resume:
     def run(self) -> None:
         """Continue training, and write the folder."""
         run_dir = find_run(self.run_dir)
-        train = _train_of(read_settings(run_dir), self.progress_bar)
-        total = train.total_timesteps if self.total_timesteps is None else self.total_timesteps
-        policy = run_dir / "policy.safetensors"
-        checkpoint = latest_checkpoint(run_dir) or (policy if policy.exists() else None)
-        model = train.make_model() if checkpoint is None else train.load_model(checkpoint)
-        print(f"{train.env_id}: from {checkpoint or 'the beginning'}, {model.num_timesteps} of {total} steps")
-        train.learn(model, run_dir, total)
+        if not (run_dir / SETTINGS).exists():
+            read_settings(run_dir)  # raises
+        with locked("run_dir", run_dir):
+            train = _train_of(read_or_restore_settings(run_dir), self.progress_bar)
+            total = train.total_timesteps if self.total_timesteps is None else self.total_timesteps
+            newest = _newest_model(run_dir)
+            model = train.make_model() if newest is None else train.load_model(newest)
+            beginning = f"from {newest or 'the beginning'}, {model.num_timesteps} of {total} steps"
+            train.learn(model, run_dir, total, beginning)
+
+
+def _newest_model(run_dir: Path) -> Path | None:
+    """The newest undamaged checkpoint or policy of a run; damaged ones are renamed, with a warning.
+
+    Raises
+    ------
+    PolicyFileError
+        If all are damaged.
+    """
+    newest = newest_model([run_dir / name for name in (NAME, PREVIOUS, POLICY)])
+    for path, error in newest.damaged.items():
+        if newest.path is None:
+            raise error
+        warnings.warn(f"{error}; it is {set_aside(path).name} now", ResumeWarning, stacklevel=2)
+    return newest.path
 
 
 def _train_of(settings: dict[str, Any], progress_bar: bool) -> Train:

@@ -1,6 +1,7 @@
 """``trpo-fast train ENV_ID``: train, and write policy, progress and settings to a folder."""
 
-from contextlib import closing
+import itertools
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,11 +9,14 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from trpo_fast._core.diagnostics import versions
+from trpo_fast._core.files import locked
 from trpo_fast.callbacks.base import BaseCallback
 from trpo_fast.callbacks.checkpoint import CheckpointCallback
 from trpo_fast.callbacks.evaluation import EvalCallback
+from trpo_fast.cli.ending import saved_at_the_end
 from trpo_fast.cli.env_kwargs import parse_env_kwargs
 from trpo_fast.cli.hyperparameters import parse_params, read_hyperparameters
+from trpo_fast.cli.run_folders import RUNS
 from trpo_fast.cli.settings import SETTINGS, write_settings
 from trpo_fast.config import TRPOConfig
 from trpo_fast.environments.make import factories_of
@@ -24,7 +28,7 @@ from trpo_fast.policies.factory import POLICY_KWARGS
 from trpo_fast.policies.policy import LOG_STD_INIT
 from trpo_fast.storage.checkpoints import Checkpoints
 from trpo_fast.storage.hyperparameters import MODEL, tuned_hyperparameters
-from trpo_fast.validation import check_integer
+from trpo_fast.validation import check_integer, check_path
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ class Settings(TRPOConfig):
 class Train:
     """Train a policy with TRPO.
 
-    Writes policy.safetensors, progress.csv, monitor.csv, config.json and checkpoints to the output folder. Ctrl-C stops
-    and saves; trpo-fast resume continues.
+    Writes policy.safetensors, progress.csv, monitor.csv, config.json and checkpoints to the output folder. Ctrl-C and
+    other signals stop and save; trpo-fast resume continues.
     """
 
     env_id: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV_ID")]
@@ -170,36 +174,42 @@ class Train:
         check_integer("total_timesteps", self.total_timesteps, at_least=1)  # before anything is written
         check_integer("log_interval", self.log_interval, at_least=1)
         check_integer("checkpoint_every", self.checkpoint_every, at_least=0)
-        out = self.out or _free_folder(Path("runs"), self.env_id)
-        if (out / SETTINGS).exists():
-            raise InvalidArgumentError("out", "a folder without a run (trpo-fast resume continues one)", str(out))
+        if self.out is not None:
+            _check_without_run(check_path("out", self.out))
         model = self.make_model()
-        out.mkdir(parents=True, exist_ok=True)
-        write_settings(out, self._settings(model))
-        print(f"{self.env_id}: seed {model.seed}, writing to {out}{self._unusual_settings()}")
-        self.learn(model, out, self.total_timesteps)
+        out = _new_folder(RUNS, self.env_id) if self.out is None else check_path("out", self.out)
+        with locked("out", out):
+            _check_without_run(out)
+            write_settings(out, self._settings(model))
+            self.learn(
+                model, out, self.total_timesteps, f"seed {model.seed}, writing to {out}{self._unusual_settings()}"
+            )
 
-    def learn(self, model: TRPO, out: Path, total_timesteps: int) -> None:
-        """Train up to a total of ``total_timesteps`` transitions, and save."""
+    def learn(self, model: TRPO, out: Path, total_timesteps: int, beginning: str) -> None:
+        """Train up to a total of ``total_timesteps`` transitions, and save, whatever ends the training.
+
+        Raises
+        ------
+        OSError
+            If policy.safetensors cannot be written at the end.
+        """
         with (
+            saved_at_the_end(model, out),
             closing(CSVFile(out / "progress.csv", after=model.num_timesteps)) as progress,
             closing(MonitorFile(model, out / "monitor.csv", self.env_id)) as monitor,
         ):
+            print(f"{self.env_id}: {beginning}")
             model.sinks += [progress, monitor]
             if self.checkpoint_every:
                 model.sinks.append(Checkpoints(model, out, self.checkpoint_every))
-            try:
-                if model.num_timesteps < total_timesteps:
-                    model.learn(
-                        total_timesteps - model.num_timesteps,
-                        log_interval=self.log_interval,
-                        reset_num_timesteps=False,
-                        progress_bar=self.progress_bar,
-                        callback=self._callbacks(out, model.seed),
-                    )
-            finally:
-                model.save(out / "policy.safetensors")
-                model.env.close()
+            if model.num_timesteps < total_timesteps:
+                model.learn(
+                    total_timesteps - model.num_timesteps,
+                    log_interval=self.log_interval,
+                    reset_num_timesteps=False,
+                    progress_bar=self.progress_bar,
+                    callback=self._callbacks(out, model.seed),
+                )
         end = last_line(model.metrics, len(model.ep_info_buffer)) if model.metrics else f"{model.num_timesteps:,} steps"
         print(f"{self.env_id}: {end}; files in {out}; to play it: trpo-fast evaluate {out}")
 
@@ -286,9 +296,17 @@ class Train:
         return {"out": self.out, "conf": self.conf, "tensorboard": self.tensorboard}
 
 
-def _free_folder(parent: Path, env_id: str) -> Path:
-    """The first of parent/env_id_1, parent/env_id_2, ... that does not exist."""
-    number = 1
-    while (folder := parent / f"{env_id.replace('/', '-').replace(':', '-')}_{number}").exists():
-        number += 1
+def _check_without_run(out: Path) -> None:
+    if (out / SETTINGS).exists():
+        raise InvalidArgumentError("out", "a folder without a run (trpo-fast resume continues one)", str(out))
+
+
+def _new_folder(parent: Path, env_id: str) -> Path:
+    """Make the first of parent/env_id_1, parent/env_id_2, ... that does not exist."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        folder = parent / f"{env_id.replace('/', '-').replace(':', '-')}_{number}"
+        with suppress(FileExistsError):  # two runs may start at the same time
+            folder.mkdir()
+            break
     return folder

@@ -4,8 +4,9 @@ import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from trpo_fast._core.files import remove_abandoned
+from trpo_fast._core.files import remove_abandoned, tolerated
 from trpo_fast.errors import PolicyFileError
 from trpo_fast.protocols import Metrics, Model
 from trpo_fast.storage.policy_file import load_policy_file
@@ -58,12 +59,9 @@ class Checkpoints:
 
     def _save(self) -> None:
         n = self._model.num_saved_timesteps
-        try:
+        with tolerated(f"no checkpoint at {n} transitions, the previous one stays"):
             self._model.save(self._folder / NAME, previous=self._folder / PREVIOUS)
             self._saved_at = n
-        except OSError as error:
-            text = f"no checkpoint at {n} transitions, the previous one stays: {error}"
-            warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
 def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
@@ -74,7 +72,7 @@ def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
     PolicyFileError
         If all checkpoints in the folder are damaged.
     """
-    path, damaged = newest_model([check_path("folder", folder) / name for name in (NAME, PREVIOUS)])
+    path, _, damaged = newest_model([check_path("folder", folder) / name for name in (NAME, PREVIOUS)])
     for error in damaged.values():
         if path is None:
             raise error
@@ -82,18 +80,28 @@ def latest_checkpoint(folder: str | os.PathLike[str]) -> Path | None:
     return path
 
 
-def newest_model(paths: Iterable[Path]) -> tuple[Path | None, dict[Path, PolicyFileError]]:
-    """The first of the undamaged models with the most transitions, if any, and the errors of damaged ones by path."""
-    counts: dict[Path, int] = {}
-    damaged: dict[Path, PolicyFileError] = {}
+class Newest(NamedTuple):
+    """The first of the undamaged models with the most transitions, and the errors of damaged ones by path."""
+
+    path: Path | None
+    num_timesteps: int
+    damaged: dict[Path, PolicyFileError]
+
+
+def newest_model(paths: Iterable[Path]) -> Newest:
+    """Find the newest of several files of models; those that do not exist count as none."""
+    newest = Newest(None, 0, {})
     for path in paths:
         try:
             _, metadata = load_policy_file(path)
-            if not isinstance(metadata.get("num_timesteps"), int):
+            n = metadata.get("num_timesteps")
+            if not isinstance(n, int):
                 raise PolicyFileError(f"{path}: expected a model, got a policy without its training")
-            counts[path] = metadata["num_timesteps"]
         except FileNotFoundError:
             continue
         except PolicyFileError as error:
-            damaged[path] = error
-    return max(counts, key=lambda path: counts[path], default=None), damaged
+            newest.damaged[path] = error
+        else:
+            if newest.path is None or n > newest.num_timesteps:
+                newest = newest._replace(path=path, num_timesteps=n)
+    return newest
