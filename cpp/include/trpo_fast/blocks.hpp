@@ -33,19 +33,19 @@ class RowBlocks {
       : n_rows_(n_rows),
         block_rows_(block_rows),
         slot_rows_(std::clamp(round_up((n_rows + kGroupSlots - 1) / kGroupSlots, block_rows), block_rows,
-                              std::max(block_rows, kMaxSlotRows / block_rows * block_rows))) {}
+                              (std::max)(block_rows, kMaxSlotRows / block_rows * block_rows))) {}
 
   Index num_rows() const { return n_rows_; }
   Index block_rows() const { return block_rows_; }  // of every block but the last, which may have fewer
 
   Index num_slots() const { return (n_rows_ + slot_rows_ - 1) / slot_rows_; }
-  Rows slot(Index i) const { return {i * slot_rows_, std::min((i + 1) * slot_rows_, n_rows_)}; }
+  Rows slot(Index i) const { return {i * slot_rows_, (std::min)((i + 1) * slot_rows_, n_rows_)}; }
 
   // f(Rows) for each block of a slot, in order
   template <class Function>
   void for_each_block(Rows slot, Function&& f) const {
     for (Index begin = slot.begin; begin < slot.end; begin += block_rows_) {
-      f(Rows{begin, std::min(begin + block_rows_, slot.end)});
+      f(Rows{begin, (std::min)(begin + block_rows_, slot.end)});
     }
   }
 
@@ -60,7 +60,7 @@ class RowBlocks {
 template <class Function>
 void for_each_piece(Rows rows, Function&& f) {
   for (Index begin = rows.begin; begin < rows.end; begin += kBlockRows) {
-    f(Rows{begin, std::min(begin + kBlockRows, rows.end)});
+    f(Rows{begin, (std::min)(begin + kBlockRows, rows.end)});
   }
 }
 

@@ -1,6 +1,15 @@
 // The runtime and the kernels side by side: what a file's policy does, and a network's forward pass.
+// The headers come after the macros of windows.h, and after the standard headers that would not survive these.
+#include <algorithm>
+#include <chrono>
+#include <complex>
 #include <cstdio>
+#include <functional>
 #include <memory>
+#include <sstream>
+#include <thread>
+#define min(a, b) (((a) < (b)) ? (a) : (b))
+#define max(a, b) (((a) > (b)) ? (a) : (b))
 
 #include "trpo_fast/actor.hpp"
 #include "trpo_fast/distributions/diag_gaussian.hpp"

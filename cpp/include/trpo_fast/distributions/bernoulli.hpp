@@ -117,12 +117,12 @@ class Bernoulli final : public Distribution<Scalar> {
 
     LogitShift(double z_p, double z_q) {
       const double d = z_q - z_p;
-      const double w_1 = std::exp(std::min(z_p, 0.0));
-      const double w_0 = std::exp(std::min(-z_p, 0.0));
+      const double w_1 = std::exp((std::min)(z_p, 0.0));
+      const double w_0 = std::exp((std::min)(-z_p, 0.0));
       const double w = w_1 + w_0;
       e_1 = w_0 / w * d;
       e_0 = -w_1 / w * d;
-      const double sum = exp_kl_term(std::min(z_p, 0.0), w_1, e_1) + exp_kl_term(std::min(-z_p, 0.0), w_0, e_0);
+      const double sum = exp_kl_term((std::min)(z_p, 0.0), w_1, e_1) + exp_kl_term((std::min)(-z_p, 0.0), w_0, e_0);
       // If exp overflows, the difference is so large that nothing cancels.
       kl = std::isinf(sum) ? softplus(z_q) - softplus(z_p) + e_0 : std::log1p(sum / w);
     }

@@ -161,7 +161,7 @@ class Categorical final : public Distribution<Scalar> {
 
   double largest(ConstPanel<Scalar> phi, Index n) const {
     Scalar z = phi(n, 0);
-    for (Index i = 1; i < n_choices_; ++i) z = std::max(z, phi(n, i));
+    for (Index i = 1; i < n_choices_; ++i) z = (std::max)(z, phi(n, i));
     return z;
   }
 

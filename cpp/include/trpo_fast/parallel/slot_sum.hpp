@@ -13,7 +13,7 @@ class SlotSum {
  public:
   SlotSum(Index size, const RowBlocks& blocks)
       : blocks_(blocks),
-        partial_(std::min(blocks.num_slots(), kGroupSlots), size),
+        partial_((std::min)(blocks.num_slots(), kGroupSlots), size),
         stack_(static_cast<std::size_t>(slot_stack_size(blocks.num_slots())), Vector<double>(size)) {}
 
   // The sum of what add(Rows, thread, partial) adds to partial, block by block; valid until the next run.
@@ -36,7 +36,7 @@ class SlotSum {
     const Index size = stack_.front().size();
     const Index n_tasks = (size + kRangeSize - 1) / kRangeSize;
     ThreadPool::instance().run(n_tasks, n_threads, [&](Index task, int /*thread*/) {
-      const Index begin = task * kRangeSize, n = std::min(kRangeSize, size - begin);
+      const Index begin = task * kRangeSize, n = (std::min)(kRangeSize, size - begin);
       double* sum = place(top) + begin;
       std::fill_n(sum, n, 0.0);
       for (Index slot = 0; slot < n_slots; ++slot) add_to(sum, partial_.panel(slot, 1).data() + begin, n);

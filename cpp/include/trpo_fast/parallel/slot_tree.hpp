@@ -19,7 +19,7 @@ template <class Function>
 void for_each_group(Index n_slots, Function&& f) {
   Index size = 0;  // of the stack
   for (Index group = 0, first = 0; first < n_slots; ++group, first += kGroupSlots) {
-    const Index end = std::min(first + kGroupSlots, n_slots);
+    const Index end = (std::min)(first + kGroupSlots, n_slots);
     Index n_merges = 0;
     for (Index bits = group; bits % 2 == 1; bits /= 2) ++n_merges;  // the group completes a node per trailing one
     if (end == n_slots) n_merges = size;                            // the last group completes all

@@ -36,14 +36,14 @@ constexpr int kMaxThreads = 256;
 inline int available_processors() {
 #if defined(__linux__)
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return (std::max)(1, CPU_COUNT(&set));
 #endif
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return (std::max)(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 // Default number of threads of a long call, including the caller's.
 inline std::atomic<int>& default_threads() {
-  static std::atomic<int> threads{std::min(available_processors(), kMaxThreads)};
+  static std::atomic<int> threads{(std::min)(available_processors(), kMaxThreads)};
   return threads;
 }
 
@@ -133,7 +133,7 @@ class ThreadPool {
   void start_workers(int wanted) {
     if (n_workers_.load(std::memory_order_acquire) >= wanted) return;
     const std::lock_guard<std::mutex> lock(start_mutex_);
-    while (n_workers_.load() < std::min(wanted, kMaxThreads - 1)) {
+    while (n_workers_.load() < (std::min)(wanted, kMaxThreads - 1)) {
       const int thread = n_workers_.load() + 1;
       try {
         std::thread([this, thread] { live(thread); }).detach();

@@ -33,7 +33,7 @@ class ValueFit {
         x_(x),
         targets_(targets),
         order_(order),
-        batch_size_(std::min(batch_size, x.rows())),
+        batch_size_((std::min)(batch_size, x.rows())),
         options_(options),
         n_steps_(state.n_steps),
         at_(network, RowBlocks(kBlockRows)),
@@ -53,7 +53,7 @@ class ValueFit {
       loss_ = 0.0;
       for (Index begin = 0; begin < x_.rows(); begin += batch_size_) {
         poll();
-        step(order_.row(epoch).data() + begin, std::min(batch_size_, x_.rows() - begin));
+        step(order_.row(epoch).data() + begin, (std::min)(batch_size_, x_.rows() - begin));
       }
       loss_ /= double(x_.rows());
     }
