@@ -1,16 +1,22 @@
 """The C++ runtime as a program that tests ask, and the compilers that build it."""
 
+import functools
 import io
 import shutil
 import struct
 import subprocess
+import tempfile
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 from conftest import ROOT
+
+from trpo_fast import TRPOFastError
+from trpo_fast.export.deployment import Deployment
 
 VERSION_3 = ROOT / "tests" / "deploy" / "files"
 INCLUDE = ROOT / "cpp" / "runtime" / "include"
@@ -31,11 +37,56 @@ def compile_program(source: Path, program: Path, *flags: str) -> Path:
     return program
 
 
+SOURCES = ROOT / "tests" / "cpp"
+PROBE = SOURCES / "runtime" / "probe.cpp"
+BUILDS = {
+    "careful": [PROBE, "-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+    "fast": [PROBE, "-O3", "-march=native"],
+    "plain": [PROBE, "-O2"],
+    "scalar": [PROBE, "-O2", "-DTRPO_FAST_RUNTIME_SCALAR"],
+    "counter": [SOURCES / "runtime" / "allocations.cpp", "-O0", str(SOURCES / "counted_new.cpp")],
+}
+_folder = tempfile.TemporaryDirectory()
+_compilers = ThreadPoolExecutor(2)
+
+
+@functools.cache
+def building(build: str) -> "Future[Path]":
+    """The program ``build`` of ``BUILDS``, compiled once in a session; two compilers run at a time."""
+    source, *flags = BUILDS[build]
+    return _compilers.submit(compile_program, source, Path(_folder.name) / build, *flags)
+
+
 class Acted(NamedTuple):
     """What a policy did with n observations: the status (n,) and the actions (n, A)."""
 
     status: np.ndarray
     actions: np.ndarray
+
+
+class Loaded(NamedTuple):
+    """What loading a file came to."""
+
+    status: str
+    peak: int  # bytes, the most that the process had; 0 where the system does not say
+    message: str
+
+
+def load(probe: Path, path: Path) -> Loaded:
+    """What the runtime makes of the file ``path``."""
+    status, peak, message = run([probe, "load", path]).decode().split(" ", 2)
+    return Loaded(LOAD_STATUS[int(status)], 1024 * int(peak), message)
+
+
+def python_verdict(path: Path, content: bytes) -> bool:
+    """Whether ``content``, in the file ``path``, is a policy that can leave Python."""
+    path.unlink(missing_ok=True)  # ext4 waits for the disk when a file is truncated and written again
+    path.write_bytes(content)
+    try:
+        Deployment.load(path)
+    except TRPOFastError:
+        return False
+    return True
 
 
 def verdicts(probe: Path, contents: Iterable[bytes]) -> list[str]:

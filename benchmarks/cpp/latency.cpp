@@ -35,9 +35,12 @@ class ByEigen {
     }
     x_.push_back(mean_);
     for (const DenseParts& layer : form.layers) {
-      using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-      weight_.emplace_back(Eigen::Map<const RowMajor>(layer.weight.data(), layer.num_outputs, layer.num_inputs));
-      bias_.emplace_back(Eigen::Map<const Eigen::VectorXf>(layer.bias.data(), layer.num_outputs));
+      const auto cols = static_cast<std::size_t>(layer.num_inputs);
+      weight_.emplace_back(Eigen::MatrixXf::NullaryExpr(layer.num_outputs, layer.num_inputs, [&](auto i, auto k) {
+        return layer.weight[static_cast<std::size_t>(i) * cols + static_cast<std::size_t>(k)];
+      }));
+      bias_.emplace_back(Eigen::VectorXf::NullaryExpr(layer.num_outputs,
+                                                      [&](auto i) { return layer.bias[static_cast<std::size_t>(i)]; }));
       x_.push_back(bias_.back());
     }
   }

@@ -1,8 +1,5 @@
 """The C++ runtime: it does what Python does, acts by every file that Python exports, and refuses what cannot act."""
 
-import functools
-from concurrent.futures import ThreadPoolExecutor
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -15,56 +12,38 @@ from runtime import (
     LOAD_STATUS,
     NON_FINITE_OUTPUT,
     OK,
-    ROOT,
     VERSION_3,
     act,
-    compile_program,
+    building,
+    load,
+    python_verdict,
     run,
     verdicts,
 )
 
-from trpo_fast import TRPO, InvalidArgumentError, Policy, TRPOFastError, load_policy, save_policy
+from trpo_fast import TRPO, InvalidArgumentError, Policy, load_policy, save_policy
 from trpo_fast.export.deployment import Deployment
 from trpo_fast.storage.policy_file import load_policy_file, save_policy_file
 
 pytestmark = pytest.mark.compiler
 slow = pytest.mark.slow
 
-SOURCES = ROOT / "tests" / "cpp"
-PROBE = SOURCES / "runtime" / "probe.cpp"
-BUILDS = {
-    "careful": [PROBE, "-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
-    "fast": [PROBE, "-O3", "-march=native"],
-    "plain": [PROBE, "-O2"],
-    "scalar": [PROBE, "-O2", "-DTRPO_FAST_RUNTIME_SCALAR"],
-    "counter": [SOURCES / "runtime" / "allocations.cpp", "-O0", str(SOURCES / "counted_new.cpp")],
-}
 
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory):
-    """A function that returns a program of ``BUILDS``, compiled once; two compilers run at a time."""
-    folder = tmp_path_factory.mktemp("programs")
-    with ThreadPoolExecutor(2) as compilers:
-
-        @functools.cache
-        def building(build):
-            source, *flags = BUILDS[build]
-            return compilers.submit(compile_program, source, folder / build, *flags)
-
-        for build in ("fast", "careful", "counter"):  # in the order of the tests
-            building(build)
-        yield lambda build: building(build).result()
+@pytest.fixture(scope="module", autouse=True)
+def compilers():
+    """Start them before their programs are needed, in the order of the tests."""
+    for build in ("fast", "careful", "counter"):
+        building(build)
 
 
 @pytest.fixture
-def careful_probe(programs):
-    return programs("careful")
+def careful_probe():
+    return building("careful").result()
 
 
 @pytest.fixture
-def counter(programs):
-    return programs("counter")
+def counter():
+    return building("counter").result()
 
 
 @pytest.mark.parametrize(
@@ -77,12 +56,12 @@ def counter(programs):
     ],
 )
 @pytest.mark.parametrize("name", CASES)
-def test_acts_as_python_does(name, build, dtype, programs, tmp_path):
+def test_acts_as_python_does(name, build, dtype, tmp_path):
     policy, theta = made(name, dtype, tmp_path / "policy.safetensors")
     rng = np.random.default_rng(1)
     observations = observed(policy, N, rng)
     noise = rng.standard_normal((N, policy.codec.size)).astype(np.float32)
-    acted, sampled = act(programs(build), (tmp_path / "policy.safetensors").read_bytes(), observations, noise)
+    acted, sampled = act(building(build).result(), (tmp_path / "policy.safetensors").read_bytes(), observations, noise)
     assert (acted.status == OK).all()
     assert (sampled.status == OK).all()
     assert_agrees(policy, theta, observations, acted.actions)
@@ -185,17 +164,6 @@ def test_noise_that_overflows_holds_the_whole_of_the_last_action(name, bad, care
 def test_acting_allocates_nothing(name, counter, tmp_path):
     made(name, "float32", tmp_path / "policy.safetensors")
     assert run([counter, tmp_path / "policy.safetensors"]) == b"0 allocations, 99 of 100 ok\n"
-
-
-def python_verdict(path, content):
-    """Whether a file holds a policy that can leave Python."""
-    path.unlink(missing_ok=True)  # ext4 waits for the disk when a file is truncated and written again
-    path.write_bytes(content)
-    try:
-        Deployment.load(path)
-    except TRPOFastError:
-        return False
-    return True
 
 
 def assert_same_verdicts(probe, path, labels, files):
@@ -310,12 +278,6 @@ def test_what_float32_cannot_hold_is_for_python_alone(space, careful_probe, tmp_
         Deployment.load(path)
 
 
-def loaded(probe, path):
-    """Status and message of loading a file."""
-    number, message = run([probe, "load", path]).decode().split(" ", 1)
-    return LOAD_STATUS[int(number)], message
-
-
 @pytest.mark.parametrize("status", LOAD_STATUS)
 def test_a_load_says_what_is_wrong(status, careful_probe, tmp_path):
     path = tmp_path / "policy.safetensors"
@@ -323,7 +285,7 @@ def test_a_load_says_what_is_wrong(status, careful_probe, tmp_path):
     content = path.read_bytes()
     if status == "unreadable":
         path.unlink()
-        assert loaded(careful_probe, tmp_path)[0] == status  # a folder
+        assert load(careful_probe, tmp_path).status == status  # a folder
     elif status == "malformed":
         path.write_bytes(content[:100])
     elif status == "damaged":
@@ -334,7 +296,7 @@ def test_a_load_says_what_is_wrong(status, careful_probe, tmp_path):
     elif status == "unfit":
         tensors, metadata = load_policy_file(path)
         save_policy_file(path, {**tensors, "acting.clip": np.float32(-1.0)}, metadata)
-    assert loaded(careful_probe, path)[0] == status
+    assert load(careful_probe, path).status == status
 
 
 def test_version_3_is_unsupported(careful_probe, tmp_path):
@@ -345,6 +307,6 @@ def test_version_3_is_unsupported(careful_probe, tmp_path):
     paths = [named, *VERSION_3.glob("*_v3.safetensors")]
     assert len(paths) == 9
     for path in paths:
-        status, message = loaded(careful_probe, path)
+        status, _, message = load(careful_probe, path)
         assert status == "unsupported"
         assert message.startswith('expected "trpo_fast.policy" version 4, got "trpo_fast.policy" version 3')

@@ -2,7 +2,7 @@
 //
 //   probe              of contents, as below; policies fall back on the last action
 //   probe zero         the same, and they fall back on zero
-//   probe load PATH    the status of loading a file, as a number, and the message
+//   probe load PATH    the status of loading a file, as a number, the most memory used, in kB, and the message
 //
 // Standard input, again and again: size and bytes of a file, number of observations, and for each its numbers and its
 // noise, if the file is a policy. Standard output: the load's status; of a policy its sizes, and for each observation
@@ -34,12 +34,24 @@ void write_result(ActStatus status, const float* action, std::size_t action_size
   write(action, action_size);
 }
 
+// The most memory that this process ever had, in kB; 0 where the system does not say.
+int peak_memory() {
+  int peak = 0;
+  char line[256];
+  std::FILE* status = std::fopen("/proc/self/status", "r");
+  while (status != nullptr && std::fgets(line, sizeof line, status) != nullptr) {
+    if (std::sscanf(line, "VmHWM: %d", &peak) == 1) break;
+  }
+  if (status != nullptr) std::fclose(status);
+  return peak;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc == 3) {
     const LoadProblem problem = load_policy(argv[2]).problem;
-    std::printf("%d %s\n", static_cast<int>(problem.status), problem.message.c_str());
+    std::printf("%d %d %s\n", static_cast<int>(problem.status), peak_memory(), problem.message.c_str());
     return 0;
   }
   const Fallback fallback = argc == 2 && std::strcmp(argv[1], "zero") == 0 ? Fallback::zero : Fallback::hold_last;

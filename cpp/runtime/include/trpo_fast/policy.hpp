@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <optional>
 #include <string>
 #include <utility>
@@ -25,6 +24,7 @@
 #include "runtime/load_status.hpp"
 #include "runtime/nonblocking.hpp"
 #include "runtime/policy_file.hpp"
+#include "runtime/read_content.hpp"
 
 namespace trpo_fast::runtime {
 
@@ -32,7 +32,7 @@ namespace trpo_fast::runtime {
 // comes out is finite and in the action space. One thread at a time; copies are independent of each other.
 class Policy {
  public:
-  Policy(const ActingForm& form, Fallback fallback);
+  Policy(ActingForm form, Fallback fallback);
 
   int observation_size() const { return num_features_ + mask_size_; }  // numbers in an observation, with a mask
   int mask_size() const { return mask_size_; }                         // of them, at the end, the mask
@@ -113,8 +113,6 @@ class Policy {
   std::vector<float> row_;    // the latest action row
 };
 
-constexpr std::uint64_t kMaxFile = std::uint64_t{1} << 32;  // bytes
-
 struct LoadedPolicy {
   std::optional<Policy> policy;  // nothing if there is a problem
   LoadProblem problem;
@@ -127,57 +125,45 @@ inline LoadedPolicy load_policy(const void* content, std::size_t size, Fallback 
   ActingForm form;
   if (read_policy_file({static_cast<const char*>(content), size}, file, loaded.problem) &&
       read_acting_form(file, form, loaded.problem)) {
-    loaded.policy.emplace(form, fallback);
+    loaded.policy.emplace(std::move(form), fallback);
   }
   return loaded;
 }
 
 // The policy in the file `path`, which trpo_fast saved.
 inline LoadedPolicy load_policy(const std::string& path, Fallback fallback = Fallback::hold_last) {
+  LoadedPolicy loaded;
   std::string content;
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  bool is_read = file != nullptr;
-  char chunk[1 << 14];
-  for (std::size_t n = sizeof chunk; is_read && n == sizeof chunk && content.size() <= kMaxFile;) {
-    n = std::fread(chunk, 1, sizeof chunk, file);
-    content.append(chunk, n);
-    is_read = std::ferror(file) == 0;
-  }
-  if (file != nullptr) std::fclose(file);
-  if (!is_read || content.size() > kMaxFile) {
-    LoadedPolicy loaded;
-    loaded.problem.is(LoadStatus::unreadable, path + ": expected a file that can be read, of up to 4 GiB");
-    return loaded;
-  }
-  return load_policy(content.data(), content.size(), fallback);
+  if (read_content(path, content, loaded.problem)) return load_policy(content.data(), content.size(), fallback);
+  return loaded;
 }
 
-inline Policy::Policy(const ActingForm& form, Fallback fallback)
+inline Policy::Policy(ActingForm form, Fallback fallback)
     : num_features_(form.num_features()),
       mask_size_(form.mask_size),
       kind_(form.action_kind),
       squash_(form.squash),
       fallback_(fallback),
       clip_(form.clip),
-      mean_high_(form.mean_high.begin(), form.mean_high.end()),
-      mean_low_(form.mean_low.begin(), form.mean_low.end()),
-      inv_std_(form.inv_std.begin(), form.inv_std.end()),
-      low_(form.low),
-      high_(form.high),
-      std_(form.std),
-      num_choices_(form.num_choices),
-      first_(form.first),
+      mean_high_(std::move(form.mean_high)),
+      mean_low_(std::move(form.mean_low)),
+      inv_std_(std::move(form.inv_std)),
+      low_(std::move(form.low)),
+      high_(std::move(form.high)),
+      std_(std::move(form.std)),
+      num_choices_(std::move(form.num_choices)),
+      first_(std::move(form.first)),
+      input_(mean_high_.size()),
       row_(static_cast<std::size_t>(form.action_size)) {
-  const auto room = static_cast<std::size_t>(padded(num_features_));
-  for (auto* vector : {&mean_high_, &mean_low_, &inv_std_, &input_}) vector->resize(room);
   int widest = 0;
+  layers_.reserve(form.layers.size());
   for (const DenseParts& from : form.layers) {
     const bool is_last = &from == &form.layers.back();
     Layer layer{is_last ? Activation::identity : form.activation, from.num_inputs, from.num_outputs, {}};
     layer.parameters.resize(static_cast<std::size_t>(num_parameters(from.num_inputs, from.num_outputs)));
-    pack(from.weight.data(), from.bias.data(), from.num_inputs, from.num_outputs, layer.parameters.data());
+    pack(from.weight, from.bias, from.num_inputs, from.num_outputs, layer.parameters.data());
     layers_.push_back(std::move(layer));
-    widest = std::max(widest, padded(from.num_outputs));
+    widest = (std::max)(widest, padded(from.num_outputs));
   }
   for (auto& values : values_) values.resize(static_cast<std::size_t>(widest));
   zero_action(space(), row_.data());

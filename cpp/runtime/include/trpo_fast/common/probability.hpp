@@ -7,7 +7,7 @@ namespace trpo_fast {
 
 // 1 / (1 + exp(-x)), with all its digits in both tails
 inline double sigmoid(double x) {
-  const double tail = std::exp(-std::abs(x));
+  const double tail = std::exp(-(std::abs)(x));
   return (x >= 0.0 ? 1.0 : tail) / (1.0 + tail);
 }
 

@@ -33,7 +33,7 @@ ActStatus decide_row(const Acting& policy, const float* observation, const float
   if (!normalize(policy.normalizer, input, policy.num_features, input)) return ActStatus::bad_observation;
   float* phi = forward(input);
   const int n = num_dist_params(policy.space);
-  if (!std::all_of(phi, phi + n, [](float x) { return std::isfinite(x); })) return ActStatus::non_finite_output;
+  if (!std::all_of(phi, phi + n, [](float x) { return (std::isfinite)(x); })) return ActStatus::non_finite_output;
   for (int i = 0; i < n && mask != nullptr; ++i) {
     if (mask[i] == 0.0f) phi[i] = -std::numeric_limits<float>::infinity();
   }

@@ -84,7 +84,7 @@ inline bool decide_box(const ActionSpace& space, float* phi, const float* noise,
     const float std = space.std != nullptr ? space.std[j] : std::exp(clamp(phi[space.size + j], kLow, kHigh));
     phi[j] += std * noise[j];
   }
-  if (!std::all_of(phi, phi + space.size, [](float z) { return std::isfinite(z); })) return false;
+  if (!std::all_of(phi, phi + space.size, [](float z) { return (std::isfinite)(z); })) return false;
   for (int j = 0; j < space.size; ++j) {
     const float low = space.low[j], high = space.high[j];
     const float middle = 0.5f * low + 0.5f * high, half = 0.5f * high - 0.5f * low;
@@ -113,7 +113,7 @@ inline void decide_bits(const ActionSpace& space, const float* logits, const flo
 // The action row of distribution parameters, finite but for logits of what is impossible: the most probable, or with
 // noise (A), standard normal, a sample. False, and the row as it was, if that would not be finite.
 inline bool decide(const ActionSpace& space, float* phi, const float* noise, float* row) {
-  if (noise != nullptr && !std::all_of(noise, noise + space.size, [](float z) { return std::isfinite(z); })) {
+  if (noise != nullptr && !std::all_of(noise, noise + space.size, [](float z) { return (std::isfinite)(z); })) {
     return false;
   }
   switch (space.kind) {

@@ -7,16 +7,16 @@
 
 namespace trpo_fast::runtime {
 
-template <class T>
+template <class Value>
 struct AlignedAllocator {
-  using value_type = T;
+  using value_type = Value;
 
   AlignedAllocator() = default;
   template <class Other>
   AlignedAllocator(const AlignedAllocator<Other>&) {}
 
-  T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), kLine)); }
-  void deallocate(T* memory, std::size_t) { ::operator delete(memory, kLine); }
+  Value* allocate(std::size_t n) { return static_cast<Value*>(::operator new(n * sizeof(Value), kLine)); }
+  void deallocate(Value* memory, std::size_t) { ::operator delete(memory, kLine); }
 
   template <class Other>
   bool operator==(const AlignedAllocator<Other>&) const {

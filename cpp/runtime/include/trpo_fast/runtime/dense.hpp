@@ -43,7 +43,7 @@ template <Activation kActivation, int kWidth>
 void multiply_panel(const float* parameters,  // (num_inputs + 1, kWidth)
                     const float* x, int num_inputs, float* y) {
   constexpr int kMost = 8;
-  constexpr int kRegisters = std::min(kWidth / kLanes, kMost);
+  constexpr int kRegisters = (std::min)(kWidth / kLanes, kMost);
   constexpr int kParts = kMost / kRegisters;
   for (int begin = 0; begin < kWidth; begin += kRegisters * kLanes) {
     const auto row = [&](std::ptrdiff_t k, int r) { return load(parameters + k * kWidth + begin + r * kLanes); };
@@ -85,13 +85,16 @@ void multiply(const float* parameters,  // (num_parameters(num_inputs, num_outpu
 }
 
 // weight (outputs, inputs), row-major, and bias (outputs) into panels; padding is left alone: 0
-inline void pack(const float* weight, const float* bias, int num_inputs, int num_outputs, float* parameters) {
+template <class Numbers>
+void pack(const Numbers& weight, const Numbers& bias, int num_inputs, int num_outputs, float* parameters) {
   for_each_panel(num_outputs, [&](int begin, auto width) {
     float* panel = parameters + num_parameters(num_inputs, begin);
-    for (int o = begin; o < std::min(begin + width, num_outputs); ++o) {
-      const float* row = weight + std::ptrdiff_t{o} * num_inputs;
-      for (std::ptrdiff_t k = 0; k < num_inputs; ++k) panel[k * width + o - begin] = row[k];
-      panel[std::ptrdiff_t{num_inputs} * width + o - begin] = bias[o];
+    for (int o = begin; o < (std::min)(begin + width, num_outputs); ++o) {
+      const auto row = static_cast<std::size_t>(o) * static_cast<std::size_t>(num_inputs);
+      for (std::ptrdiff_t k = 0; k < num_inputs; ++k) {
+        panel[k * width + o - begin] = weight[row + static_cast<std::size_t>(k)];
+      }
+      panel[std::ptrdiff_t{num_inputs} * width + o - begin] = bias[static_cast<std::size_t>(o)];
     }
   });
 }

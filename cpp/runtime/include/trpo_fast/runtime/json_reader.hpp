@@ -9,7 +9,6 @@
 #include <limits>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace trpo_fast::runtime {
 
@@ -30,17 +29,17 @@ class JsonReader {
     return at_ == text_.size();
   }
 
-  bool take_string(std::string& to) {
-    to.clear();
+  // What is between the quotation marks, as it is written: equal strings are written alike.
+  bool take_string(std::string_view& to) {
     if (!take('"')) return false;
+    const std::size_t first = at_;
     for (; peek() != '"'; ++at_) {
       const bool is_escaped = peek() == '\\';
       if (is_escaped) ++at_;
       const char c = peek();
       if (c < ' ' || c > '~' || (is_escaped && c != '"' && c != '\\')) return false;
-      to += c;
     }
-    ++at_;
+    to = text_.substr(first, at_++ - first);
     return true;
   }
 
@@ -49,20 +48,10 @@ class JsonReader {
     const std::size_t first = at_;
     for (to = 0; peek() >= '0' && peek() <= '9'; ++at_) {
       const int digit = peek() - '0';
-      if (to > (std::numeric_limits<std::int64_t>::max() - digit) / 10) return false;
+      if (to > ((std::numeric_limits<std::int64_t>::max)() - digit) / 10) return false;
       to = 10 * to + digit;
     }
     return at_ == first + 1 || (at_ > first && text_[first] != '0');
-  }
-
-  bool take_integers(std::vector<std::int64_t>& to) {
-    to.clear();
-    if (!take('[')) return false;
-    if (take(']')) return true;
-    do {
-      if (!take_integer(to.emplace_back())) return false;
-    } while (take(','));
-    return take(']');
   }
 
   // The text of any value, of which only quotation marks and brackets are looked at.
@@ -89,18 +78,29 @@ class JsonReader {
     return !to.empty();
   }
 
+  // take_item() reads an item, again and again.
+  template <class TakeItem>
+  bool take_list(TakeItem&& take_item) {
+    return take_items('[', take_item, ']');
+  }
+
   // take_member() reads a key, its colon and its value, again and again.
   template <class TakeMember>
   bool take_object(TakeMember&& take_member) {
-    if (!take('{')) return false;
-    if (take('}')) return true;
-    do {
-      if (!take_member()) return false;
-    } while (take(','));
-    return take('}');
+    return take_items('{', take_member, '}');
   }
 
  private:
+  template <class TakeItem>
+  bool take_items(char first, TakeItem&& take_item, char last) {
+    if (!take(first)) return false;
+    if (take(last)) return true;
+    do {
+      if (!take_item()) return false;
+    } while (take(','));
+    return take(last);
+  }
+
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
 
   void skip_spaces() {
@@ -110,5 +110,16 @@ class JsonReader {
   std::string_view text_;
   std::size_t at_ = 0;
 };
+
+// A string as take_string() has it, without its escapes.
+inline std::string without_escapes(std::string_view written) {
+  std::string text;
+  text.reserve(written.size());
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    if (written[i] == '\\') ++i;
+    text += written[i];
+  }
+  return text;
+}
 
 }  // namespace trpo_fast::runtime

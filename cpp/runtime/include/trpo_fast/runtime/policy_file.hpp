@@ -5,12 +5,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
-#include <optional>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "json_reader.hpp"
 #include "load_status.hpp"
@@ -22,91 +20,131 @@
 
 namespace trpo_fast::runtime {
 
-using Shape = std::vector<std::int64_t>;
+// Sizes of a tensor. Of more than two dimensions only the number is kept: no tensor that acting needs has more.
+struct Shape {
+  int num_dimensions = 0;
+  std::int64_t sizes[2] = {0, 0};
+
+  bool operator==(const Shape& other) const {
+    return num_dimensions == other.num_dimensions && sizes[0] == other.sizes[0] && sizes[1] == other.sizes[1];
+  }
+};
 
 struct Tensor {
-  std::string dtype;  // as safetensors has it: "F32"
+  std::string_view name, dtype;  // as the header has them
   Shape shape;
-  Shape offsets;  // where in the data it begins and ends
+  std::int64_t offsets[2] = {0, 0};  // where in the data it begins and ends
+};
+
+// What stands before the data, in the content that was read.
+struct Header {
+  std::deque<Tensor> tensors;   // in the order of their names
+  std::string digest;           // 64 digits; empty if there are more or fewer
+  std::uint64_t size = 0;       // bytes, with the 8 that say so
+  std::uint64_t data_size = 0;  // bytes
 };
 
 struct PolicyFile {
-  std::map<std::string, Tensor> tensors;
-  std::string_view data;  // in the content that was read
+  Header header;
+  std::string_view data;
+
+  // The tensor `name`; null if there is none.
+  const Tensor* find(std::string_view name) const {
+    const auto is_before = [](const Tensor& tensor, std::string_view other) { return tensor.name < other; };
+    const auto found = std::lower_bound(header.tensors.begin(), header.tensors.end(), name, is_before);
+    return found != header.tensors.end() && found->name == name ? &*found : nullptr;
+  }
 };
 
 namespace detail {
 
 constexpr std::uint64_t kMaxHeader = std::uint64_t{1} << 23;
-constexpr std::size_t kMaxDimensions = 32;
+constexpr int kMaxDimensions = 32;
 constexpr std::int64_t kMaxSize = std::int64_t{1} << 40;  // of a tensor; of an empty one, of its other sizes
 
-inline std::int64_t item_size(const std::string& dtype) {
-  static const std::map<std::string, std::int64_t> kSizes{{"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"U16", 2}, {"I16", 2},
-                                                          {"F16", 2},  {"U32", 4}, {"I32", 4}, {"F32", 4}, {"U64", 8},
-                                                          {"I64", 8},  {"F64", 8}, {"C64", 8}};
-  const auto found = kSizes.find(dtype);
-  return found == kSizes.end() ? 0 : found->second;
-}
-
-// The product of sizes; nullopt if there are too many, or it is too large.
-inline std::optional<std::int64_t> product(const Shape& shape) {
-  if (shape.size() > kMaxDimensions) return std::nullopt;
-  std::int64_t of_others = 1;
-  for (const std::int64_t size : shape) {
-    const std::int64_t n = std::max<std::int64_t>(size, 1);
-    if (n > kMaxSize / of_others) return std::nullopt;
-    of_others *= n;
+inline std::int64_t item_size(std::string_view dtype) {
+  constexpr std::pair<std::string_view, std::int64_t> kSizes[] = {
+      {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"U16", 2}, {"I16", 2}, {"F16", 2}, {"U32", 4},
+      {"I32", 4},  {"F32", 4}, {"U64", 8}, {"I64", 8}, {"F64", 8}, {"C64", 8}};
+  for (const auto& [name, size] : kSizes) {
+    if (name == dtype) return size;
   }
-  return std::count(shape.begin(), shape.end(), 0) > 0 ? 0 : of_others;
+  return 0;
 }
 
-// A tensor's entry in the header: each member once, in any order.
+// A list of sizes, and their product; false as well if there are too many, or the product is too large.
+inline bool take_shape(JsonReader& header, Shape& shape, std::int64_t& num_items) {
+  std::int64_t of_others = 1;  // the product of those that are not 0
+  bool has_zero = false;
+  const bool is_list = header.take_list([&] {
+    std::int64_t size = 0;
+    if (shape.num_dimensions == kMaxDimensions || !header.take_integer(size)) return false;
+    if (shape.num_dimensions < 2) shape.sizes[shape.num_dimensions] = size;
+    ++shape.num_dimensions;
+    has_zero = has_zero || size == 0;
+    if (size > kMaxSize / of_others) return false;
+    of_others *= size == 0 ? 1 : size;
+    return true;
+  });
+  num_items = has_zero ? 0 : of_others;
+  return is_list;
+}
+
+// A tensor's entry in the header: each member once, in any order, and as many bytes as its shape needs.
 inline bool take_tensor(JsonReader& header, Tensor& tensor) {
-  int num_dtypes = 0, num_shapes = 0, num_offsets = 0;
-  std::string key;
+  int num_dtypes = 0, num_shapes = 0, num_offsets = 0, num_bounds = 0;
+  std::int64_t num_items = 0;
+  std::string_view key;
+  const auto take_bound = [&] { return num_bounds < 2 && header.take_integer(tensor.offsets[num_bounds++]); };
   const bool is_object = header.take_object([&] {
     if (!header.take_string(key) || !header.take(':')) return false;
-    if (key == "dtype") return ++num_dtypes, header.take_string(tensor.dtype);
-    if (key == "shape") return ++num_shapes, header.take_integers(tensor.shape);
-    return key == "data_offsets" && (++num_offsets, header.take_integers(tensor.offsets));
+    if (key == "dtype") return ++num_dtypes == 1 && header.take_string(tensor.dtype);
+    if (key == "shape") return ++num_shapes == 1 && take_shape(header, tensor.shape, num_items);
+    return key == "data_offsets" && ++num_offsets == 1 && header.take_list(take_bound);
   });
-  return is_object && num_dtypes == 1 && num_shapes == 1 && num_offsets == 1 && tensor.offsets.size() == 2;
+  const std::int64_t size = item_size(tensor.dtype);
+  return is_object && num_dtypes == 1 && num_shapes == 1 && num_bounds == 2 && size > 0 &&
+         tensor.offsets[0] <= tensor.offsets[1] && tensor.offsets[1] - tensor.offsets[0] == num_items * size;
 }
 
-// The header: tensors by name, and the metadata that trpo_fast wrote.
-inline bool take_header(JsonReader& header, std::map<std::string, Tensor>& tensors, std::string& metadata) {
+// The header: tensors, and the metadata that trpo_fast wrote.
+inline bool take_header(JsonReader& header, std::deque<Tensor>& tensors, std::string& metadata) {
   int num_metadata = 0;
-  std::string key;
+  std::string_view key, written;
   const bool is_object = header.take_object([&] {
     if (!header.take_string(key) || !header.take(':')) return false;
     if (key != "__metadata__") {
-      const auto [place, is_new] = tensors.emplace(key, Tensor{});
-      return is_new && take_tensor(header, place->second);
+      tensors.emplace_back().name = key;
+      return take_tensor(header, tensors.back());
     }
-    ++num_metadata;
-    return header.take('{') && header.take_string(key) && key == "trpo_fast" && header.take(':') &&
-           header.take_string(metadata) && header.take('}');
+    if (++num_metadata > 1 || !header.take('{') || !header.take_string(key) || key != "trpo_fast" ||
+        !header.take(':') || !header.take_string(written)) {
+      return false;
+    }
+    metadata = without_escapes(written);
+    return header.take('}');
   });
   return is_object && num_metadata == 1 && header.take_end();
 }
 
-// Whether the tensors fill the data, one after another.
-inline bool fills(const std::map<std::string, Tensor>& tensors, std::string_view data) {
-  std::vector<std::pair<std::int64_t, std::int64_t>> spans;
-  for (const auto& [name, tensor] : tensors) {
-    const std::int64_t begin = tensor.offsets[0], end = tensor.offsets[1], size = item_size(tensor.dtype);
-    const auto num_items = product(tensor.shape);
-    if (size == 0 || !num_items || begin > end || end - begin != *num_items * size) return false;
-    spans.emplace_back(begin, end);
-  }
-  std::sort(spans.begin(), spans.end());
+// Whether the tensors lie in the data one after another, without gaps and overlaps, and where the data then end.
+inline bool is_contiguous(std::deque<Tensor>& tensors, std::uint64_t& data_size) {
+  const auto place = [](const Tensor& tensor) { return std::make_pair(tensor.offsets[0], tensor.offsets[1]); };
+  std::sort(tensors.begin(), tensors.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
   std::int64_t filled = 0;
-  for (const auto& [begin, end] : spans) {
-    if (begin != filled) return false;
-    filled = end;
+  for (const Tensor& tensor : tensors) {
+    if (tensor.offsets[0] != filled) return false;
+    filled = tensor.offsets[1];
   }
-  return static_cast<std::uint64_t>(filled) == data.size();
+  data_size = static_cast<std::uint64_t>(filled);
+  return true;
+}
+
+// Puts the tensors in the order of their names; whether no name stands twice.
+inline bool sort_names(std::deque<Tensor>& tensors) {
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  const auto are_same = [](const auto& a, const auto& b) { return a.name == b.name; };
+  return std::adjacent_find(tensors.begin(), tensors.end(), are_same) == tensors.end();
 }
 
 // The members of the metadata that every reader needs, as text of JSON values; the others are for Python.
@@ -127,13 +165,18 @@ inline bool read_stamp(std::string_view metadata, Stamp& stamp) {
   return is_object && reader.take_end();
 }
 
-// Whether `digest`, 64 digits in quotation marks, is the SHA-256 of the content with these digits set to "0".
-inline bool verify(std::string_view content, std::string_view digest, LoadProblem& problem) {
-  const std::string digits(digest.size() == 66 ? digest.substr(1, 64) : "");
+inline bool is_malformed(LoadProblem& problem, const char* got) {
+  return problem.is(LoadStatus::malformed, std::string("expected a policy file, got ") + got);
+}
+
+// Whether the digest in the header is the SHA-256 of the content with its digits set to "0".
+inline bool is_intact(std::string_view content, const Header& header, LoadProblem& problem) {
+  const std::string& digits = header.digest;
+  const std::string_view text = content.substr(0, static_cast<std::size_t>(header.size));
   const std::string quoted = "\\\"sha256\\\":\\\"" + digits + "\\\"";  // as it is written in the header
-  const std::size_t found = content.find(quoted);
-  if (digits.empty() || found == std::string_view::npos || content.find(quoted, found + 1) != std::string_view::npos) {
-    return problem.is(LoadStatus::malformed, "expected a policy file with a SHA-256, got one without");
+  const std::size_t found = text.find(quoted);
+  if (digits.empty() || found == std::string_view::npos || text.find(quoted, found + 1) != std::string_view::npos) {
+    return is_malformed(problem, "one without a SHA-256");
   }
   const std::size_t begin = found + quoted.find(digits), end = begin + digits.size();
   const auto* bytes = reinterpret_cast<const unsigned char*>(content.data());
@@ -148,23 +191,24 @@ inline bool verify(std::string_view content, std::string_view digest, LoadProble
 
 }  // namespace detail
 
-// The tensors in `content`, once its checksum is verified.
-inline bool read_policy_file(std::string_view content, PolicyFile& file, LoadProblem& problem) {
-  const auto malformed = [&](const char* what) {
-    return problem.is(LoadStatus::malformed, std::string("expected a policy file, got ") + what);
-  };
-  std::uint64_t header_size = 0;
-  if (content.size() < 8) return malformed("one without a readable header");
-  for (std::size_t i = 8; i-- > 0;) header_size = header_size << 8 | static_cast<unsigned char>(content[i]);
-  if (header_size > std::min<std::uint64_t>(detail::kMaxHeader, content.size() - 8)) {
-    return malformed("one without a readable header");
-  }
-  const std::string_view text = content.substr(8, static_cast<std::size_t>(header_size));
-  file.data = content.substr(8 + text.size());
-  JsonReader header(text);
+// The size of the header at the beginning of a file, with the 8 bytes that say so; these are all that is read.
+inline bool read_header_size(std::string_view content, std::uint64_t& size, LoadProblem& problem) {
+  size = 0;
+  if (content.size() < 8) return detail::is_malformed(problem, "one without a readable header");
+  for (std::size_t i = 8; i-- > 0;) size = size << 8 | static_cast<unsigned char>(content[i]);
+  if (size > detail::kMaxHeader) return detail::is_malformed(problem, "one without a readable header");
+  size += 8;
+  return true;
+}
+
+// The header at the beginning of `content`, which need not hold the data yet.
+inline bool read_header(std::string_view content, Header& header, LoadProblem& problem) {
+  if (!read_header_size(content, header.size, problem)) return false;
+  if (header.size > content.size()) return detail::is_malformed(problem, "one without a readable header");
+  JsonReader reader(content.substr(8, static_cast<std::size_t>(header.size) - 8));
   std::string metadata;
   detail::Stamp stamp;
-  const bool is_header = detail::take_header(header, file.tensors, metadata);
+  const bool is_header = detail::take_header(reader, header.tensors, metadata);
   const bool is_stamped = detail::read_stamp(metadata, stamp);  // the header of another version may be another
   if (is_stamped && (stamp.format != "\"trpo_fast.policy\"" || stamp.version != "4")) {
     const auto shortened = [](std::string_view value) { return std::string(value.substr(0, 40)); };
@@ -172,9 +216,19 @@ inline bool read_policy_file(std::string_view content, PolicyFile& file, LoadPro
                                                    shortened(stamp.format) + " version " + shortened(stamp.version) +
                                                    " (Python loads version 3, and saves version 4)");
   }
-  if (!is_header || !is_stamped) return malformed("a header of another form");
-  return detail::verify(content, stamp.digest, problem) &&
-         (detail::fills(file.tensors, file.data) || malformed("tensors that do not fill its data"));
+  if (stamp.digest.size() == 66) header.digest = stamp.digest.substr(1, 64);  // in quotation marks
+  if (!is_header || !is_stamped) return detail::is_malformed(problem, "a header of another form");
+  return (detail::is_contiguous(header.tensors, header.data_size) && detail::sort_names(header.tensors)) ||
+         detail::is_malformed(problem, "tensors that do not fill its data, one after another");
+}
+
+// The tensors in `content`, once its checksum is verified.
+inline bool read_policy_file(std::string_view content, PolicyFile& file, LoadProblem& problem) {
+  if (!read_header(content, file.header, problem) || !detail::is_intact(content, file.header, problem)) {
+    return false;
+  }
+  file.data = content.substr(static_cast<std::size_t>(file.header.size));
+  return file.data.size() == file.header.data_size || detail::is_malformed(problem, "data of another size");
 }
 
 }  // namespace trpo_fast::runtime

@@ -14,7 +14,7 @@ class Sha256 {
   void add(const unsigned char* bytes, std::size_t size) {
     while (size > 0) {
       const std::size_t used = num_bytes_ % block_.size();
-      const std::size_t n = std::min(size, block_.size() - used);
+      const std::size_t n = (std::min)(size, block_.size() - used);
       std::copy(bytes, bytes + n, block_.begin() + static_cast<std::ptrdiff_t>(used));
       num_bytes_ += n, bytes += n, size -= n;
       if (used + n == block_.size()) compress();

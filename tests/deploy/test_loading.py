@@ -1,0 +1,193 @@
+"""The C++ loader takes no more memory than a file deserves, reads no more than it must, and says what is wrong."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from forged_files import forged, whole
+from hostile_files import with_header
+from runtime import building, load, python_verdict
+
+from trpo_fast import Policy, save_policy
+from trpo_fast.storage.policy_file import MAX_HEADER, load_policy_file, to_bytes
+
+pytestmark = pytest.mark.compiler
+
+ALLOWED = 16 << 20  # bytes, beyond twice the file
+EMPTY = '{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+
+
+@pytest.fixture
+def probe():
+    return building("fast").result()
+
+
+@pytest.fixture
+def loaded(probe, tmp_path):
+    """A function that loads a file, checks the memory that this took, and returns the status."""
+
+    def load_bytes(content):
+        path = tmp_path / "file.safetensors"
+        path.write_bytes(content)
+        result = load(probe, path)
+        assert result.peak <= 2 * len(content) + ALLOWED
+        return result.status
+
+    return load_bytes
+
+
+def parts(folder):
+    """The text of the header, and the data, of a small policy file."""
+    policy = Policy(gym.spaces.Box(-1.0, 1.0, (2,)), gym.spaces.Box(-1.0, 1.0, (2,)), net_arch=[2])
+    save_policy(folder / "small", policy, policy.initial_parameters(0))
+    content = (folder / "small.safetensors").read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    return content[8 : 8 + size].decode().rstrip(), content[8 + size :]
+
+
+def policy_of(folder, space, sizes, **acting):
+    """The file of a policy whose layers have these sizes, and parameters of 0, in the acting form alone."""
+    policy = Policy(gym.spaces.Box(-1.0, 1.0, (2,)), space, net_arch=[2])
+    save_policy(folder / "form", policy, policy.initial_parameters(0))
+    tensors, metadata = load_policy_file(folder / "form.safetensors")
+    dtype = acting.pop("dtype", np.float32)
+    tensors = {name: tensor for name, tensor in tensors.items() if name.startswith(("acting.", "policy.log_std"))}
+    if "policy.log_std" in tensors:
+        tensors["policy.log_std"] = np.zeros(sizes[-1], dtype)
+    tensors["acting.sizes"] = np.array(sizes)
+    for name in ("mean_high", "mean_low", "inv_std"):
+        tensors[f"acting.{name}"] = np.zeros(sizes[0], np.float32)
+    for i in range(len(sizes) - 1):
+        tensors[f"policy.layers.{i}.weight"] = np.zeros((sizes[i + 1], sizes[i]), dtype)
+        tensors[f"policy.layers.{i}.bias"] = np.zeros(sizes[i + 1], dtype)
+    tensors.update({f"acting.{name}": np.asarray(value) for name, value in acting.items()})
+    return to_bytes(tensors, metadata)
+
+
+BOX = gym.spaces.Box(-1.0, 1.0, (2,))
+PARTS = gym.spaces.MultiDiscrete([2])
+
+
+@pytest.mark.parametrize(
+    ("space", "sizes", "more", "status"),
+    [
+        (BOX, [1024, 2048, 1024, 2], {}, "ok"),
+        (BOX, [1000, 2000, 2], {"dtype": np.float64}, "ok"),
+        (BOX, [200_000, 16, 2], {}, "ok"),
+        (BOX, [1 << 20, 2], {}, "unsupported"),
+        (BOX, [2, 1 << 19, 1, 2], {}, "unsupported"),
+        (BOX, [1] * 2000 + [2], {}, "ok"),
+        (BOX, [4, 1 << 17], {"low": -np.ones(1 << 17, np.float32), "high": np.ones(1 << 17, np.float32)}, "ok"),
+        (PARTS, [4, 1 << 17], {"num_choices": np.ones(1 << 17, int), "start": np.zeros(1 << 17, int)}, "ok"),
+        (PARTS, [1, 1 << 20], {"num_choices": np.ones(1 << 20, int), "start": np.zeros(1 << 20, int)}, "unsupported"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_large_policies_take_twice_their_file(space, sizes, more, status, loaded, tmp_path):
+    assert loaded(policy_of(tmp_path, space, sizes, **more)) == status
+
+
+LONG = MAX_HEADER - 10_000  # characters, which the header has room for
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [
+        ("{", "{" + "".join(f'"{i:x}":{EMPTY},' for i in range(LONG // 60)), "ok"),
+        ("{", "{" + "".join(f'"{i:x}":{EMPTY},' for i in range(LONG // 60)) + f'"0":{EMPTY},', "malformed"),
+        ("{", f'{{"{"n" * (LONG // 2)}":{EMPTY},', "ok"),
+        ('"F32"', f'"{"F" * LONG}"', "malformed"),
+        ('"shape":[2]', f'"shape":[{"1," * (LONG // 2)}2]', "malformed"),
+        ('"data_offsets":[', f'"data_offsets":[{"0," * (LONG // 2)}', "malformed"),
+        ('{\\"', f'{{\\"n\\":[{"0," * (LONG // 2)}0],\\"', "ok"),
+        ('{\\"', f'{{\\"n\\":\\"{"a" * LONG}\\",\\"', "ok"),
+        ('{\\"', f'{{\\"n\\":\\"{chr(92) * 4 * (LONG // 4)}\\",\\"', "ok"),
+        ('{\\"', f'{{\\"n\\":{"[" * (LONG // 2)}{"]" * (LONG // 2)},\\"', "ok"),
+        ('{\\"', f'{{\\"n\\":{"[" * LONG},\\"', "malformed"),
+        ('{\\"', f'{{\\"n\\":\\"{"a" * LONG},\\"', "malformed"),
+        ('\\"version\\":4', f'\\"version\\":{"4" * LONG}', "unsupported"),
+        ('\\"sha256\\":\\"', f'\\"sha256\\":\\"{"0" * LONG}', "malformed"),
+    ],
+    ids=[
+        "tensors", "a tensor twice", "name", "dtype", "shape", "offsets", "list", "text", "escapes", "nested",
+        "open list", "open text", "version", "digest",
+    ],
+)  # fmt: skip
+def test_long_headers_take_twice_their_file(old, new, status, loaded, tmp_path):
+    header, data = parts(tmp_path)
+    assert header.count(old) > 0
+    assert loaded(with_header(header.replace(old, new, 1).encode(), data)) == status
+
+
+def test_a_header_may_have_its_greatest_size_and_no_more(loaded, tmp_path):
+    header, data = parts(tmp_path)
+    for more, is_policy in ((0, True), (1, False)):
+        content = with_header(header.encode().ljust(MAX_HEADER + more), data)
+        assert loaded(content) == ("ok" if is_policy else "malformed")
+        assert python_verdict(tmp_path / "padded", content) == is_policy
+
+
+@pytest.mark.parametrize(
+    ("begin", "status"),
+    [
+        (bytes(8), "malformed"),
+        (bytes([255] * 8), "malformed"),
+        ((MAX_HEADER + 1).to_bytes(8, "little"), "malformed"),
+        (MAX_HEADER.to_bytes(8, "little"), "malformed"),
+        (b"PK\3\4\0\0\0\0", "malformed"),
+        (None, "damaged"),
+    ],
+    ids=["zeros", "ones", "above the limit", "the limit", "a zip file", "a policy, lengthened"],
+)
+def test_a_file_of_3_gb_is_read_no_further_than_its_header(begin, status, probe, tmp_path):
+    path = tmp_path / "sparse.safetensors"
+    policy = Policy(BOX, BOX, net_arch=[2])
+    save_policy(path, policy, policy.initial_parameters(0))
+    with path.open("r+b") as file:
+        file.write(begin or b"")
+        file.truncate(3 << 30)
+    result = load(probe, path)
+    assert result.status == status
+    assert result.peak <= 2 * MAX_HEADER + ALLOWED
+
+
+def test_data_that_are_promised_and_not_there_cost_nothing(loaded, probe, tmp_path):
+    header, data = parts(tmp_path)
+    for promised, status in ((3 << 30, "malformed"), (1 << 32, "unreadable"), (1 << 40, "unreadable")):
+        size = promised - len(data)
+        more = f'{{"more":{{"dtype":"U8","shape":[{size}],"data_offsets":[{len(data)},{promised}]}},'
+        assert loaded(with_header(header.replace("{", more, 1).encode(), data)) == status
+
+
+@pytest.mark.parametrize(
+    ("tensors", "size", "is_policy"),
+    [  # name -> begin, end, and number of bytes if that is another; all counted from where the policy's data end
+        ({"a": (0, 4)}, 4, True),
+        ({"a": (4, 8), "b": (0, 4)}, 8, True),
+        ({"a": (0, 0), "b": (0, 0), "c": (0, 4), "d": (4, 4)}, 4, True),
+        ({}, 1, False),
+        ({"a": (0, 4)}, 5, False),
+        ({"a": (0, 4)}, 3, False),
+        ({"a": (1, 5)}, 5, False),
+        ({"a": (0, 4), "b": (5, 8)}, 8, False),
+        ({"a": (0, 4), "b": (3, 8)}, 8, False),
+        ({"a": (0, 4), "b": (0, 4)}, 4, False),
+        ({"a": (0, 8), "b": (2, 4)}, 8, False),
+        ({"a": (-1, 4)}, 4, False),
+        ({"a": (2, 2)}, 0, False),
+        ({"a": (0, 4, 3)}, 4, False),
+        ({"a": (0, 4, 5)}, 4, False),
+        ({"a": (4, 0, 4)}, 4, False),
+        ({"a": (4, 0, 0)}, 4, False),
+    ],
+    ids=str,
+)
+def test_tensors_fill_the_data_without_gaps_and_overlaps(tensors, size, is_policy, loaded, tmp_path):
+    header, metadata, data = whole(tmp_path)
+    n = len(data)
+    more = {
+        name: {"dtype": "U8", "shape": [*length] or [end - begin], "data_offsets": [n + begin, n + end]}
+        for name, (begin, end, *length) in tensors.items()
+    }
+    content = forged({**header, **more}, metadata, data + bytes(size))
+    assert loaded(content) == ("ok" if is_policy else "malformed")
+    assert python_verdict(tmp_path / "forged", content) == is_policy
