@@ -147,7 +147,7 @@ def test_the_self_test_is_a_function_for_a_program_of_ones_own(kind, tmp_path):
     made("Discrete", "float32", tmp_path / "policy.safetensors")
     *others, test = export_policy(tmp_path / "policy", format=kind)
     own = tmp_path / f"own.{kind}"
-    own.write_text("int policy_self_test(void);\nint main(void) { return policy_self_test(); }\n")
+    own.write_text(f'#include "{others[-1].name}"\nint main(void) {{ return policy_self_test(); }}\n')
     sources = [str(path) for path in (test, *others) if path.suffix == f".{kind}"]
     run(compile_program(own, tmp_path / "own", "-I", str(tmp_path), "-DPOLICY_NO_MAIN", *sources))
 
@@ -221,8 +221,8 @@ def test_misuse_is_named(tmp_path):
         export_policy(tmp_path / "policy", format="pt")
     with pytest.raises(InvalidArgumentError, match="observation_names: expected 17 names"):
         export_policy(tmp_path / "policy", observation_names=["a"])
-    with pytest.raises(InvalidArgumentError, match="path: expected a file whose stem is a name in C, got '1-2'"):
-        export_policy(tmp_path / "policy", tmp_path / "1-2.c", format="c")
+    with pytest.raises(InvalidArgumentError, match="path: expected a file that ends with .c, got 'robot.cpp'"):
+        export_policy(tmp_path / "policy", tmp_path / "robot.cpp", format="c")
     with pytest.raises(FileNotFoundError):
         export_policy(tmp_path / "nothing")
     assert {path.name for path in tmp_path.iterdir()} == {"policy.safetensors"}

@@ -1,9 +1,13 @@
-"""The text of exported C and C++; ``$`` marks what ``sources`` fills in."""
+"""The text of exported C and C++; ``$`` marks what ``sources`` fills in.
+
+Several policies may be in one program, and even in one translation unit: what is not local to a function has the
+policy's name. Names are lower-case, which platforms leave alone in their macros, but for those of our own macros.
+"""
 
 C_HEADER = """\
 /* $name: a policy that trpo_fast $version trained for $steps steps. */
-#ifndef ${NAME}_H
-#define ${NAME}_H
+#ifndef TRPO_FAST_${name}_H
+#define TRPO_FAST_${name}_H
 
 #define ${NAME}_OBSERVATION_SIZE $observation_size /* the last $mask_size of them an action mask */
 #define ${NAME}_ACTION_SIZE $action_size
@@ -16,6 +20,9 @@ extern "C" {
    1 if an observation is not finite or of magnitude above 1e18, 2 if a mask is none, 3 if the network overflows. */
 int ${name}_act(const float observation[${NAME}_OBSERVATION_SIZE], float action[${NAME}_ACTION_SIZE]);
 
+/* How many golden vectors fail on this machine. It is in $test. */
+int ${name}_self_test(void);
+
 #ifdef __cplusplus
 }
 #endif
@@ -25,7 +32,7 @@ int ${name}_act(const float observation[${NAME}_OBSERVATION_SIZE], float action[
 
 C_SOURCE = """\
 /* $name: a policy that trpo_fast $version trained for $steps steps. C99; needs tanhf and expf alone. */
-#include "$name.h"
+#include "$stem.h"
 
 #include <float.h>
 #include <math.h>
@@ -34,22 +41,11 @@ C_SOURCE = """\
 #error "-ffast-math and -ffinite-math-only remove the checks that keep actions safe: compile without them"
 #endif
 
-#define NUM_FEATURES $num_features
-#define MASK_SIZE $mask_size
-#define NUM_OUTPUTS $num_outputs
-#define ACTION_SIZE $action_size
-#define WIDEST $widest
-
-static const float mean_high[] = $mean_high; /* the mean is the sum of two parts */
-static const float mean_low[] = $mean_low;
-static const float inv_std[] = $inv_std;
-$layers
-
 ${activate}
-static float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
+static float ${name}_clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
 
 /* y = b + W x */
-static void dense(const float *weight, const float *bias, const float *x, int inputs, int outputs, float *y) {
+static void ${name}_dense(const float *weight, const float *bias, const float *x, int inputs, int outputs, float *y) {
   int i, k;
   for (i = 0; i < outputs; ++i) {
     float sum = bias[i];
@@ -59,16 +55,21 @@ static void dense(const float *weight, const float *bias, const float *x, int in
 }
 
 int ${name}_act(const float observation[${NAME}_OBSERVATION_SIZE], float action[${NAME}_ACTION_SIZE]) {
-  float a[WIDEST], b[WIDEST];
+  enum { num_features = $num_features, num_outputs = $num_outputs, action_size = $action_size, widest = $widest };
+  static const float mean_high[] = $mean_high; /* the mean is the sum of two parts */
+  static const float mean_low[] = $mean_low;
+  static const float inv_std[] = $inv_std;
+$layers
+  float a[widest], b[widest];
   const float *phi = $phi;
   int i;
-  for (i = 0; i < NUM_FEATURES; ++i) {
+  for (i = 0; i < num_features; ++i) {
     const float x = observation[i];
     if (!(x >= -1e18f && x <= 1e18f)) return 1;
-    a[i] = clamp(((x - mean_high[i]) - mean_low[i]) * inv_std[i], -$clip, $clip);
+    a[i] = ${name}_clamp(((x - mean_high[i]) - mean_low[i]) * inv_std[i], -$clip, $clip);
   }
 $calls
-  for (i = 0; i < NUM_OUTPUTS; ++i) {
+  for (i = 0; i < num_outputs; ++i) {
     if (!(phi[i] >= -FLT_MAX && phi[i] <= FLT_MAX)) return 3;
   }
 $decide
@@ -80,50 +81,48 @@ DECIDE = {
     "box": """\
   {
     static const float low[] = $low, high[] = $high;
-    for (i = 0; i < ACTION_SIZE; ++i) action[i] = clamp(phi[i], low[i], high[i]);
+    for (i = 0; i < action_size; ++i) action[i] = ${name}_clamp(phi[i], low[i], high[i]);
   }""",
     "box_squashed": """\
   {
     static const float low[] = $low, high[] = $high;
-    for (i = 0; i < ACTION_SIZE; ++i) {
+    for (i = 0; i < action_size; ++i) {
       const float middle = 0.5f * low[i] + 0.5f * high[i], half = 0.5f * high[i] - 0.5f * low[i];
-      action[i] = clamp(middle + half * tanhf(phi[i]), low[i], high[i]);
+      action[i] = ${name}_clamp(middle + half * tanhf(phi[i]), low[i], high[i]);
     }
   }""",
     "choices": """\
   {
+    enum { mask_size = $mask_size };
     static const int choices[] = $choices, first[] = $first;
-    const float *mask = observation + NUM_FEATURES;
-    int best[ACTION_SIZE], j, begin = 0;
-    for (i = 0; i < ACTION_SIZE; begin += choices[i++]) {
+    const float *mask = observation + num_features;
+    int best[action_size], j, begin = 0;
+    for (i = 0; i < action_size; begin += choices[i++]) {
       best[i] = -1;
       for (j = 0; j < choices[i]; ++j) {
-        if (MASK_SIZE > 0 && mask[begin + j] != 0.0f && mask[begin + j] != 1.0f) return 2;
-        if (MASK_SIZE > 0 && mask[begin + j] == 0.0f) continue;
+        if (mask_size > 0 && mask[begin + j] != 0.0f && mask[begin + j] != 1.0f) return 2;
+        if (mask_size > 0 && mask[begin + j] == 0.0f) continue;
         if (best[i] < 0 || phi[begin + j] > phi[begin + best[i]]) best[i] = j;
       }
       if (best[i] < 0) return 2;
     }
-    for (i = 0; i < ACTION_SIZE; ++i) action[i] = (float)(first[i] + best[i]);
+    for (i = 0; i < action_size; ++i) action[i] = (float)(first[i] + best[i]);
   }""",
     "bits": """\
-  for (i = 0; i < ACTION_SIZE; ++i) action[i] = phi[i] > 0.0f ? 1.0f : 0.0f;""",
+  for (i = 0; i < action_size; ++i) action[i] = phi[i] > 0.0f ? 1.0f : 0.0f;""",
 }
 
 C_TEST = """\
 /* Golden vectors of $name: ${name}_self_test() is how many of them fail on this machine. */
-#include "$name.h"
+#include "$stem.h"
 
 #include <math.h>
 
-#define COUNT $count
-
-static const float observations[] = $observations;
-static const float actions[] = $actions;
-
 int ${name}_self_test(void) {
+  static const float observations[] = $observations;
+  static const float actions[] = $actions;
   int n, i, num_failures = 0;
-  for (n = 0; n < COUNT; ++n) {
+  for (n = 0; n < $count; ++n) {
     float action[${NAME}_ACTION_SIZE];
     int fails = ${name}_act(observations + n * ${NAME}_OBSERVATION_SIZE, action) != 0;
     for (i = 0; i < ${NAME}_ACTION_SIZE && !fails; ++i) {
@@ -139,7 +138,7 @@ int ${name}_self_test(void) {
 #include <stdio.h>
 int main(void) {
   const int num_failures = ${name}_self_test();
-  printf("%d of %d golden vectors fail\\n", num_failures, COUNT);
+  printf("%d of $count golden vectors fail\\n", num_failures);
   return num_failures != 0;
 }
 #endif
@@ -175,30 +174,29 @@ struct ${name}_spec {
 };
 
 using ${name}_policy = trpo_fast::runtime::FixedPolicy<${name}_spec>;
+
+// How many golden vectors fail on this machine. It is in $test.
+int ${name}_self_test();
 """
 
 CPP_TEST = """\
 // Golden vectors of $name: ${name}_self_test() is how many of them fail on this machine.
-#include "$name.hpp"
+#include "$stem.hpp"
 
 #include <cmath>
 
-namespace {
-constexpr int kCount = $count;
-constexpr float kObservations[] = $observations;
-constexpr float kActions[] = $actions;
-}  // namespace
-
 int ${name}_self_test() {
+  static constexpr float kObservations[] = $observations;
+  static constexpr float kActions[] = $actions;
   ${name}_policy acting;
   int num_failures = 0;
-  for (int n = 0; n < kCount; ++n) {
+  for (int n = 0; n < $count; ++n) {
     float action[${name}_policy::kActionSize];
     const auto status = acting.act(kObservations + n * ${name}_policy::kObservationSize, action);
     bool fails = status != trpo_fast::runtime::ActStatus::ok;
     for (int i = 0; i < ${name}_policy::kActionSize && !fails; ++i) {
       const float expected = kActions[n * ${name}_policy::kActionSize + i];
-      fails = !(std::abs(action[i] - expected) <= $tolerance * std::fmax(1.0f, std::abs(expected)));
+      fails = !((std::abs)(action[i] - expected) <= $tolerance * (std::fmax)(1.0f, (std::abs)(expected)));
     }
     num_failures += fails ? 1 : 0;
   }
@@ -209,7 +207,7 @@ int ${name}_self_test() {
 #include <cstdio>
 int main() {
   const int num_failures = ${name}_self_test();
-  std::printf("%d of %d golden vectors fail\\n", num_failures, kCount);
+  std::printf("%d of $count golden vectors fail\\n", num_failures);
   return num_failures != 0;
 }
 #endif

@@ -1,7 +1,9 @@
 """Policies as C99 that stands alone, and as constants for ``trpo_fast/fixed_policy.hpp``."""
 
+import hashlib
 import itertools
 import re
+import unicodedata
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -27,19 +29,20 @@ PADDING = 16  # floats, as trpo_fast/fixed_policy.hpp wants it
 def write_c(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
     """STEM.c, STEM.h and the self-test STEM_test.c; returns their paths."""
     d, form, name = deployment, deployment.form, _identifier(path)
+    header, test = path.with_suffix(".h"), path.with_name(f"{path.stem}_test.c")
     layers = []
     for i, layer in enumerate(d.layers):
-        layers.append(f"static const float weight_{i}[] = {_array(layer.weight)};")
-        layers.append(f"static const float bias_{i}[] = {_array(layer.bias)};")
+        layers.append(f"  static const float weight_{i}[] = {_array(layer.weight)};")
+        layers.append(f"  static const float bias_{i}[] = {_array(layer.bias)};")
     calls, x, y = [], "a", "b"
     for i, (inputs, outputs) in enumerate(itertools.pairwise(form.sizes)):
-        calls.append(f"  dense(weight_{i}, bias_{i}, {x}, {inputs}, {outputs}, {y});")
+        calls.append(f"  {name}_dense(weight_{i}, bias_{i}, {x}, {inputs}, {outputs}, {y});")
         if i + 1 < len(d.layers):
-            calls.append(f"  for (i = 0; i < {outputs}; ++i) {y}[i] = activate({y}[i]);")
+            calls.append(f"  for (i = 0; i < {outputs}; ++i) {y}[i] = {name}_activate({y}[i]);")
         x, y = y, x
     values = {
-        **_values(d, golden, name),
-        "activate": f"static float activate(float z) {{ return {ACTIVATIONS[form.activation]}; }}\n"
+        **_values(d, golden, name, test),
+        "activate": f"static float {name}_activate(float z) {{ return {ACTIVATIONS[form.activation]}; }}\n"
         if d.layers[1:]
         else "",
         "layers": "\n".join(layers),
@@ -53,7 +56,6 @@ def write_c(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
         "num_outputs": form.sizes[-1],
     }
     values["decide"] = Template(DECIDE[form.action_kind + ("_squashed" if form.squash else "")]).substitute(values)
-    header, test = path.with_suffix(".h"), path.with_name(f"{path.stem}_test.c")
     for target, template in ((path, C_SOURCE), (header, C_HEADER), (test, C_TEST)):
         target.write_text(Template(template).substitute(values), encoding="utf-8")
     return [path, header, test]
@@ -62,9 +64,10 @@ def write_c(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
 def write_cpp(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
     """STEM.hpp and the self-test STEM_test.cpp; returns their paths."""
     d, form, name = deployment, deployment.form, _identifier(path)
+    test = path.with_name(f"{path.stem}_test.cpp")
     parameters = [_panels(layer) for layer in d.layers]
     values = {
-        **_values(d, golden, name),
+        **_values(d, golden, name, test),
         "sizes": _std_array("int", form.sizes),
         "parameters": _std_array("float", np.concatenate(parameters)),
         **{key: _std_array("float", _padded(getattr(form, key)[None])) for key in ("mean_high", "mean_low", "inv_std")},
@@ -77,18 +80,19 @@ def write_cpp(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
         "choices": _std_array("std::int32_t", form.num_choices),
         "first": _std_array("float", d.first),
     }
-    test = path.with_name(f"{path.stem}_test.cpp")
     for target, template in ((path, CPP_HEADER), (test, CPP_TEST)):
         target.write_text(Template(template).substitute(values), encoding="utf-8")
     return [path, test]
 
 
-def _values(d: Deployment, golden: Golden, name: str) -> dict[str, Any]:
+def _values(d: Deployment, golden: Golden, name: str, test: Path) -> dict[str, Any]:
     """What every template takes."""
     form = d.form
     return {
         "name": name,
         "NAME": name.upper(),
+        "stem": test.stem.removesuffix("_test"),
+        "test": test.name,
         "version": d.description()["trpo_fast"],
         "steps": d.description()["training_steps"],
         "num_features": form.sizes[0],
@@ -123,10 +127,18 @@ def _padded(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _identifier(path: Path) -> str:
-    name = path.stem
-    if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
-        raise InvalidArgumentError("path", "a file whose stem is a name in C", repr(name))
-    return name
+    """The policy's name in C and C++: the file's stem, or if that is not an identifier, one of its own made of it."""
+    stem = path.stem
+    if not stem.isprintable() or re.search(r'["\\]|\?\?', stem):
+        raise InvalidArgumentError("path", "a name that #include can spell", repr(path.name))
+    if re.fullmatch(r"[A-Za-z]\w*", stem, re.ASCII):
+        return stem
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    words = re.findall(r"[A-Za-z0-9]+", plain)
+    if not words or words[0][0].isdigit():
+        words.insert(0, "policy")
+    digest = hashlib.sha256(stem.encode()).hexdigest()[:8]  # other names may be made of the same words
+    return "_".join([*words, digest])
 
 
 def _number(value: float, kind: str = "float") -> str:
