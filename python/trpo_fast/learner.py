@@ -179,6 +179,8 @@ class TRPO(StepwiseTraining):
             dtype=dtype,
         )
         first_policy, self.value_function = networks()
+        if self.config.method == "vine":
+            check_vine(first_policy, self.env.num_envs, self.config)
         if use_masking:
             self.env.use_masks()
         streams = Streams(self.seed, self.env.num_envs)
@@ -194,18 +196,7 @@ class TRPO(StepwiseTraining):
             sampler = SerialSampler(self.env, first_policy)
         self._training = TrainingState(state, self.env, sampler, streams, self.seed, stats_window_size)
         if self.config.method == "vine":
-            self._check_vine()
-
-    def _check_vine(self) -> None:
-        """Raise an error if a vine is impossible with these spaces or environments, before any is stepped."""
-        try:
-            check_vine(self.policy, self.n_envs, self.config)
-            if not isinstance(self.env, SpacesOnly):
-                self.env.check_restorable()
-        except Exception:
-            if isinstance(self.env, ParallelSampler):
-                self.env.close()
-            raise
+            self.env.check_restorable()
 
     def set_env(self, env: EnvLike) -> None:
         """Replace the environments that the model is trained in.

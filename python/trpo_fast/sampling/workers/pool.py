@@ -169,10 +169,14 @@ class ParallelSampler:
         return Rollout(trajectories, actions, mean_seconds, all_branches, reset_envs)
 
     def check_restorable(self) -> None:
-        """See ``Environments.check_restorable``."""
-        for answer in self._ask("check_restorable", [()] * len(self._workers)):
-            if answer is not None:
-                raise SnapshotError(answer)
+        """See ``Environments.check_restorable``; on an error the environments are closed."""
+        try:
+            for answer in self._ask("check_restorable", [()] * len(self._workers)):
+                if answer is not None:
+                    raise SnapshotError(answer)
+        except BaseException:
+            self.close()
+            raise
 
     def get_state(self) -> dict[str, Any]:
         """See ``Environments.get_state``; the state does not depend on the number of workers."""
