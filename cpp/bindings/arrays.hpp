@@ -12,11 +12,12 @@
 #include <string>
 #include <vector>
 
-#include "trpo_fast/parallel/thread_pool.hpp"
+#include "core/arrays.hpp"
+#include "core/process.hpp"
 
 namespace py = pybind11;
 
-namespace trpo_fast::bindings {
+namespace trpo_fast::core {
 
 constexpr Index kAnySize = -1;
 constexpr Index kNoColumns = -2;  // a vector has none
@@ -32,11 +33,21 @@ inline std::string shape_name(Index rows, Index cols) {
   return "(" + size_name(rows) + "," + (cols == kNoColumns ? "" : " " + size_name(cols)) + ")";
 }
 
+// NumPy's dtype of T. It is set while the module is imported: at its first use, two threads may meet, of which one
+// waits for the GIL and the other for the initialiser of a static variable.
+template <class T>
+inline PyObject* native_dtype = nullptr;
+
+inline void prepare_arrays() {  // imports NumPy
+  native_dtype<float> = py::dtype::of<float>().release().ptr();
+  native_dtype<double> = py::dtype::of<double>().release().ptr();
+  native_dtype<std::int64_t> = py::dtype::of<std::int64_t>().release().ptr();
+}
+
 template <class T>
 bool is_array_of(const py::object& object) {
-  static PyObject* const native = py::dtype::of<T>().release().ptr();
   if (!py::isinstance<py::array>(object)) return false;
-  const bool same = py::reinterpret_borrow<py::array>(object).dtype().ptr() == native;
+  const bool same = py::reinterpret_borrow<py::array>(object).dtype().ptr() == native_dtype<T>;
   return same || py::isinstance<py::array_t<T>>(object);  // an equal dtype may be another object
 }
 
@@ -84,22 +95,22 @@ T* writeable_data(py::array& array, const char* name) {
 }
 
 template <class T>
-ConstMatrixView<T> matrix_in(const py::object& object, const char* name, Index rows, Index cols) {
+Matrix<const T> matrix_in(const py::object& object, const char* name, Index rows, Index cols) {
   const py::array array = checked_array<T>(object, name, rows, cols);
   return {static_cast<const T*>(array.data()), array.shape(0), array.shape(1)};
 }
 template <class T>
-MatrixView<T> matrix_out(const py::object& object, const char* name, Index rows, Index cols) {
+Matrix<T> matrix_out(const py::object& object, const char* name, Index rows, Index cols) {
   py::array array = checked_array<T>(object, name, rows, cols);
   return {writeable_data<T>(array, name), array.shape(0), array.shape(1)};
 }
 template <class T>
-ConstVectorView<T> vector_in(const py::object& object, const char* name, Index size) {
+Vector<const T> vector_in(const py::object& object, const char* name, Index size) {
   const py::array array = checked_array<T>(object, name, size, kNoColumns);
   return {static_cast<const T*>(array.data()), array.shape(0)};
 }
 template <class T>
-VectorView<T> vector_out(const py::object& object, const char* name, Index size) {
+Vector<T> vector_out(const py::object& object, const char* name, Index size) {
   py::array array = checked_array<T>(object, name, size, kNoColumns);
   return {writeable_data<T>(array, name), array.shape(0)};
 }
@@ -126,8 +137,8 @@ inline Index checked_size(Index value, const char* name) {
 
 // A number of threads.
 inline int checked_threads(int value) {
-  if (value < 1 || value > kMaxThreads) {
-    throw py::value_error("n_threads: expected an integer in 1.." + std::to_string(kMaxThreads) + ", got " +
+  if (value < 1 || value > max_threads()) {
+    throw py::value_error("n_threads: expected an integer in 1.." + std::to_string(max_threads()) + ", got " +
                           std::to_string(value));
   }
   return value;
@@ -153,4 +164,4 @@ void check_parts(const std::vector<std::shared_ptr<T>>& parts, const char* name)
   for (const auto& part : parts) check_part(part, name);
 }
 
-}  // namespace trpo_fast::bindings
+}  // namespace trpo_fast::core

@@ -3,10 +3,9 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
-#include "trpo_fast/action_range.hpp"
-#include "trpo_fast/actor.hpp"
+#include "core/acting.hpp"
 
-namespace trpo_fast::bindings {
+namespace trpo_fast::core {
 namespace {
 
 // f(actions for an environment), which are float32 or float64 for a box and int64 for choices
@@ -22,8 +21,8 @@ void with_env_actions(const py::object& object, const char* name, Index rows, In
 }
 
 template <class T>
-bool copy_if_fit_from(const py::array& values, VectorView<double> out) {
-  return copy_if_fit<T>({static_cast<const T*>(values.data()), out.size()}, out);
+bool copy_if_fit_from(const py::array& values, double* out) {
+  return copy_if_fit<T>({static_cast<const T*>(values.data()), values.size()}, out);
 }
 
 // Returns false if `values` have another layout, dtype or type, or values that are not fit; the caller finds out which.
@@ -32,13 +31,13 @@ bool copy_if_fit_object(const py::object& values, const py::object& out) {
     refuse_array<double>(out, "out", kAnySize, kAnySize);
   }
   auto to = py::reinterpret_borrow<py::array>(out);
-  const VectorView<double> out_view(writeable_data<double>(to, "out"), to.size());
+  double* const out_data = writeable_data<double>(to, "out");
   if (!py::isinstance<py::array>(values)) return false;
   const auto from = py::reinterpret_borrow<py::array>(values);
   const bool alike = from.ndim() == to.ndim() && std::equal(from.shape(), from.shape() + from.ndim(), to.shape());
   if (!alike || !is_plain(from)) return false;
-  if (is_array_of<double>(values)) return copy_if_fit_from<double>(from, out_view);
-  return is_array_of<float>(values) && copy_if_fit_from<float>(from, out_view);
+  if (is_array_of<double>(values)) return copy_if_fit_from<double>(from, out_data);
+  return is_array_of<float>(values) && copy_if_fit_from<float>(from, out_data);
 }
 
 template <class Scalar>
@@ -54,11 +53,11 @@ void bind_actor_class(py::module_& module) {
              expect_size("network", "output size", distribution.num_dist_params(), network.output_size());
              expect_size("normalizer", "size", network.input_size(), normalizer.size());
              expect_size("action_range", "size", distribution.action_size(), action_range.size());
-             const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
+             const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params()).data;
              return std::unique_ptr<Prepared>(new Prepared{network.input_size(),
                                                            distribution.action_size(),
                                                            action_range,
-                                                           {network, distribution, normalizer, theta_in.data()}});
+                                                           {network, distribution, normalizer, theta_in}});
            }),
            py::arg("network"), py::arg("distribution"), py::arg("normalizer"), py::arg("action_range"),
            py::arg("theta"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
@@ -67,13 +66,13 @@ void bind_actor_class(py::module_& module) {
           [](Prepared& self, const py::object& observations, const py::object& noise, const py::object& out,
              const py::object& env_actions) {
             const auto x = matrix_in<double>(observations, "observations", kAnySize, self.obs_size);
-            const auto actions = matrix_out<Scalar>(out, "out", x.rows(), self.action_size);
-            const auto noise_in = noise.is_none() ? ConstMatrixView<Scalar>(nullptr, 0, 0)
-                                                  : matrix_in<Scalar>(noise, "noise", x.rows(), self.action_size);
+            const auto actions = matrix_out<Scalar>(out, "out", x.rows, self.action_size);
+            const auto noise_in = noise.is_none() ? Matrix<const Scalar>{nullptr, 0, 0}
+                                                  : matrix_in<Scalar>(noise, "noise", x.rows, self.action_size);
             if (env_actions.is_none()) return self.actor.act(x, noise_in, actions);
-            with_env_actions(env_actions, "env_actions", x.rows(), self.action_size, [&](auto taken) {
+            with_env_actions(env_actions, "env_actions", x.rows, self.action_size, [&](auto taken) {
               self.actor.act(x, noise_in, actions);
-              self.range.apply(view(actions), taken);
+              self.range.template apply<Scalar>(actions, taken);
             });
           },
           py::arg("observations"), py::arg("noise"), py::arg("out"), py::arg("env_actions") = py::none(),
@@ -84,7 +83,7 @@ void bind_actor_class(py::module_& module) {
 }  // namespace
 
 void bind_normalizer(py::module_& module) {
-  module.attr("MAX_MAGNITUDE") = kMaxMagnitude;
+  module.attr("MAX_MAGNITUDE") = max_magnitude();
   module.def(
       "copy_if_fit", copy_if_fit_object, py::arg("values"), py::arg("out"),
       "out = values, and True, if values are a C-contiguous float32 or float64 array of out's shape whose entries are\n"
@@ -92,7 +91,7 @@ void bind_normalizer(py::module_& module) {
   py::class_<Normalizer>(module, "Normalizer", py::module_local(), "clip((x - mean) * inv_std, -clip, clip)")
       .def(py::init([](const py::object& mean, const py::object& inv_std, double clip) {
              const auto mean_in = vector_in<double>(mean, "mean", kAnySize);
-             const auto inv_std_in = vector_in<double>(inv_std, "inv_std", mean_in.size());
+             const auto inv_std_in = vector_in<double>(inv_std, "inv_std", mean_in.size);
              if (!(clip > 0.0)) throw py::value_error("clip: expected a number > 0, got " + std::to_string(clip));
              return std::make_unique<Normalizer>(mean_in, inv_std_in, clip);
            }),
@@ -101,9 +100,9 @@ void bind_normalizer(py::module_& module) {
                           "start + clip(action, low, high), where tanh maps action to low..high first if squash")
       .def(py::init([](const py::object& low, const py::object& high, const py::object& start, bool squash) {
              const auto low_in = vector_in<double>(low, "low", kAnySize);
-             const auto high_in = vector_in<double>(high, "high", low_in.size());
-             return std::make_unique<ActionRange>(low_in, high_in,
-                                                  vector_in<std::int64_t>(start, "start", low_in.size()), squash);
+             const auto high_in = vector_in<double>(high, "high", low_in.size);
+             return std::make_unique<ActionRange>(low_in, high_in, vector_in<std::int64_t>(start, "start", low_in.size),
+                                                  squash);
            }),
            py::arg("low"), py::arg("high"), py::arg("start"), py::arg("squash") = false);
 }
@@ -115,16 +114,17 @@ void bind_actor(py::module_& module) {
       "to_env",
       [](const ActionRange& action_range, const py::object& actions, const py::object& out) {
         const auto rows = matrix_in<Scalar>(actions, "actions", kAnySize, action_range.size());
-        with_env_actions(out, "out", rows.rows(), rows.cols(), [&](auto taken) { action_range.apply(rows, taken); });
+        with_env_actions(out, "out", rows.rows, rows.cols,
+                         [&](auto taken) { action_range.apply<Scalar>(rows, taken); });
       },
       py::arg("action_range"), py::arg("actions"), py::arg("out"), "out = actions of the environment");
   module.def(
       "normalize",
       [](const Normalizer& normalizer, const py::object& x, const py::object& out) {
         const auto x_in = matrix_in<double>(x, "x", kAnySize, normalizer.size());
-        const auto y = matrix_out<Scalar>(out, "out", x_in.rows(), x_in.cols());
+        const auto y = matrix_out<Scalar>(out, "out", x_in.rows, x_in.cols);
         const py::gil_scoped_release release;
-        for_each_piece({0, x_in.rows()}, [&](Rows rows) { normalizer.apply(block(x_in, rows), block(y, rows)); });
+        normalizer.apply(x_in, y);
       },
       py::arg("normalizer"), py::arg("x"), py::arg("out"), "out = normalised observations, rounded once");
 }
@@ -132,4 +132,4 @@ void bind_actor(py::module_& module) {
 template void bind_actor<float>(py::module_&);
 template void bind_actor<double>(py::module_&);
 
-}  // namespace trpo_fast::bindings
+}  // namespace trpo_fast::core

@@ -1,11 +1,11 @@
+#include <algorithm>
 #include <utility>
 
 #include "arrays.hpp"
 #include "bindings.hpp"
-#include "trpo_fast/solvers/conjugate_gradient.hpp"
-#include "trpo_fast/solvers/vector_math.hpp"
+#include "core/solvers.hpp"
 
-namespace trpo_fast::bindings {
+namespace trpo_fast::core {
 namespace {
 
 // An operator whose product is a Python callable, (P,) float64 -> (P,) float64.
@@ -18,7 +18,7 @@ class CallableOperator final : public LinearOperator {
   void multiply(const double* v, double* out) override {
     const py::gil_scoped_acquire gil;
     const py::object product = product_(py::array_t<double>(size_, v));
-    VectorView<double>(out, size_) = vector_in<double>(product, "the operator's product", size_);
+    std::copy_n(vector_in<double>(product, "the operator's product", size_).data, size_, out);
   }
 
  private:
@@ -26,9 +26,9 @@ class CallableOperator final : public LinearOperator {
   py::function product_;
 };
 
-py::dict result_to_dict(const CGResult& result) {
+py::dict result_to_dict(const py::array_t<double>& x, const CGResult& result) {
   py::dict out;
-  out["x"] = py::array_t<double>(result.x.size(), result.x.data());
+  out["x"] = x;
   out["n_iter"] = result.n_iter;
   out["residual_norm"] = result.residual_norm;
   out["quadratic_form"] = result.quadratic_form;
@@ -43,7 +43,7 @@ void bind_conjugate_gradient(py::module_& module) {
       "dot",
       [](const py::object& x, const py::object& y) {
         const auto x_in = vector_in<double>(x, "x", kAnySize);
-        return dot(x_in, vector_in<double>(y, "y", x_in.size()));
+        return dot(x_in, vector_in<double>(y, "y", x_in.size));
       },
       py::arg("x"), py::arg("y"), "x^T y, the same bits on every processor");
   module.def(
@@ -64,7 +64,7 @@ void bind_conjugate_gradient(py::module_& module) {
             const auto input = vector_in<double>(v, "v", self.size());
             auto product = vector_out<double>(out, "out", self.size());
             const py::gil_scoped_release release;
-            self.multiply(input.data(), product.data());
+            self.multiply(input.data, product.data);
           },
           py::arg("v"), py::arg("out"), "out = A v");
   py::class_<CallableOperator, LinearOperator>(module, "CallableOperator", py::module_local(),
@@ -82,15 +82,17 @@ void bind_conjugate_gradient(py::module_& module) {
         at_least(rtol, 0.0, "rtol");
         at_least(progress_rtol, 0.0, "progress_rtol");
         if (preconditioner != nullptr) expect_size("preconditioner", "size", a.size(), preconditioner->size());
-        CGResult result;
+        py::array_t<double> x(rhs.size);
+        double* const x_out = x.mutable_data();
+        CGResult result{};
         {
           const py::gil_scoped_release release;
-          result = conjugate_gradient(a, rhs, max_iter, rtol, preconditioner, progress_rtol);
+          result = conjugate_gradient(a, rhs, max_iter, rtol, preconditioner, progress_rtol, x_out);
         }
-        return result_to_dict(result);
+        return result_to_dict(x, result);
       },
       py::arg("a"), py::arg("b"), py::arg("max_iter"), py::arg("rtol"), py::arg("preconditioner") = py::none(),
       py::arg("progress_rtol") = 0.0, "Solve a x = b; a dict of x, n_iter, residual_norm, quadratic_form and status");
 }
 
-}  // namespace trpo_fast::bindings
+}  // namespace trpo_fast::core

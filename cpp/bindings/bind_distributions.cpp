@@ -1,35 +1,33 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
 #include "arrays.hpp"
 #include "bindings.hpp"
-#include "trpo_fast/distributions/bernoulli.hpp"
-#include "trpo_fast/distributions/categorical.hpp"
-#include "trpo_fast/distributions/diag_gaussian.hpp"
-#include "trpo_fast/distributions/product.hpp"
+#include "core/distributions.hpp"
 
-namespace trpo_fast::bindings {
+namespace trpo_fast::core {
 namespace {
 
 template <class Scalar>
-ConstMatrixView<Scalar> dist_params_in(const Distribution<Scalar>& self, const py::object& phi, const char* name,
-                                       Index rows = kAnySize) {
+Matrix<const Scalar> dist_params_in(const Distribution<Scalar>& self, const py::object& phi, const char* name,
+                                    Index rows = kAnySize) {
   return matrix_in<Scalar>(phi, name, rows, self.num_dist_params());
 }
 
 template <class Scalar>
-ConstMatrixView<Scalar> actions_in(const Distribution<Scalar>& self, const py::object& actions, Index rows) {
+Matrix<const Scalar> actions_in(const Distribution<Scalar>& self, const py::object& actions, Index rows) {
   const auto in = matrix_in<Scalar>(actions, "actions", rows, self.action_size());
-  check_actions(self, in);
+  self.check_actions(in);
   return in;
 }
 
-VectorView<double> zeroed_out(const py::object& out, Index rows) {
-  auto view = vector_out<double>(out, "out", rows);
-  view.setZero();
-  return view;
+double* zeroed_out(const py::object& out, Index rows) {
+  double* const data = vector_out<double>(out, "out", rows).data;
+  std::fill_n(data, rows, 0.0);
+  return data;
 }
 
 template <class Scalar>
@@ -42,7 +40,7 @@ void bind_interface(py::module_& module) {
           "log_prob",
           [](const D& self, const py::object& phi, const py::object& actions, const py::object& out) {
             const auto p = dist_params_in(self, phi, "phi");
-            self.log_prob(panel(p), panel(actions_in(self, actions, p.rows())), zeroed_out(out, p.rows()));
+            self.log_prob(p, actions_in(self, actions, p.rows), zeroed_out(out, p.rows));
           },
           py::arg("phi"), py::arg("actions"), py::arg("out"))
       .def(
@@ -50,9 +48,8 @@ void bind_interface(py::module_& module) {
           [](const D& self, const py::object& p, const py::object& q, const py::object& actions,
              const py::object& out) {
             const auto p_in = dist_params_in(self, p, "p");
-            const auto q_in = dist_params_in(self, q, "q", p_in.rows());
-            self.log_ratio(panel(p_in), panel(q_in), panel(actions_in(self, actions, p_in.rows())),
-                           zeroed_out(out, p_in.rows()));
+            const auto q_in = dist_params_in(self, q, "q", p_in.rows);
+            self.log_ratio(p_in, q_in, actions_in(self, actions, p_in.rows), zeroed_out(out, p_in.rows));
           },
           py::arg("p"), py::arg("q"), py::arg("actions"), py::arg("out"))
       .def(
@@ -60,63 +57,62 @@ void bind_interface(py::module_& module) {
           [](const D& self, const py::object& phi, const py::object& actions, const py::object& weight,
              const py::object& out) {
             const auto p = dist_params_in(self, phi, "phi");
-            self.log_prob_vjp(panel(p), panel(actions_in(self, actions, p.rows())),
-                              vector_in<double>(weight, "weight", p.rows()),
-                              panel(matrix_out<Scalar>(out, "out", p.rows(), p.cols())));
+            self.log_prob_vjp(p, actions_in(self, actions, p.rows), vector_in<double>(weight, "weight", p.rows).data,
+                              matrix_out<Scalar>(out, "out", p.rows, p.cols));
           },
           py::arg("phi"), py::arg("actions"), py::arg("weight"), py::arg("out"))
       .def(
           "kl_divergence",
           [](const D& self, const py::object& p, const py::object& q, const py::object& out) {
             const auto p_in = dist_params_in(self, p, "p");
-            const auto q_in = dist_params_in(self, q, "q", p_in.rows());
-            self.kl_divergence(panel(p_in), panel(q_in), zeroed_out(out, p_in.rows()));
+            const auto q_in = dist_params_in(self, q, "q", p_in.rows);
+            self.kl_divergence(p_in, q_in, zeroed_out(out, p_in.rows));
           },
           py::arg("p"), py::arg("q"), py::arg("out"))
       .def(
           "entropy",
           [](const D& self, const py::object& phi, const py::object& out) {
             const auto p = dist_params_in(self, phi, "phi");
-            self.entropy(panel(p), zeroed_out(out, p.rows()));
+            self.entropy(p, zeroed_out(out, p.rows));
           },
           py::arg("phi"), py::arg("out"))
       .def(
           "entropy_vjp",
           [](const D& self, const py::object& phi, double weight, const py::object& out) {
             const auto p = dist_params_in(self, phi, "phi");
-            auto phi_bar = matrix_out<Scalar>(out, "out", p.rows(), p.cols());
-            phi_bar.setZero();
-            self.entropy_vjp(panel(p), weight, panel(phi_bar));
+            auto phi_bar = matrix_out<Scalar>(out, "out", p.rows, p.cols);
+            std::fill_n(phi_bar.data, phi_bar.rows * phi_bar.cols, Scalar(0));
+            self.entropy_vjp(p, weight, phi_bar);
           },
           py::arg("phi"), py::arg("weight"), py::arg("out"))
       .def(
           "fisher_metric",
           [](const D& self, const py::object& phi, const py::object& out) {
             const auto p = dist_params_in(self, phi, "phi");
-            self.fisher_metric(panel(p), panel(matrix_out<Scalar>(out, "out", p.rows(), p.cols())));
+            self.fisher_metric(p, matrix_out<Scalar>(out, "out", p.rows, p.cols));
           },
           py::arg("phi"), py::arg("out"))
       .def(
           "multiply_fisher",
           [](const D& self, const py::object& metric, const py::object& dphi, const py::object& out) {
             const auto m = dist_params_in(self, metric, "metric");
-            self.multiply_fisher(panel(m), panel(dist_params_in(self, dphi, "dphi", m.rows())),
-                                 panel(matrix_out<Scalar>(out, "out", m.rows(), m.cols())));
+            self.multiply_fisher(m, dist_params_in(self, dphi, "dphi", m.rows),
+                                 matrix_out<Scalar>(out, "out", m.rows, m.cols));
           },
           py::arg("metric"), py::arg("dphi"), py::arg("out"))
       .def(
           "sample",
           [](const D& self, const py::object& phi, const py::object& noise, const py::object& out) {
             const auto p = dist_params_in(self, phi, "phi");
-            self.sample(panel(p), panel(matrix_in<Scalar>(noise, "noise", p.rows(), self.action_size())),
-                        panel(matrix_out<Scalar>(out, "out", p.rows(), self.action_size())));
+            self.sample(p, matrix_in<Scalar>(noise, "noise", p.rows, self.action_size()),
+                        matrix_out<Scalar>(out, "out", p.rows, self.action_size()));
           },
           py::arg("phi"), py::arg("noise"), py::arg("out"))
       .def(
           "mode",
           [](const D& self, const py::object& phi, const py::object& out) {
             const auto p = dist_params_in(self, phi, "phi");
-            self.mode(panel(p), panel(matrix_out<Scalar>(out, "out", p.rows(), self.action_size())));
+            self.mode(p, matrix_out<Scalar>(out, "out", p.rows, self.action_size()));
           },
           py::arg("phi"), py::arg("out"));
 }
@@ -142,8 +138,7 @@ void bind_distributions(py::module_& module) {
                                                           "Independent factors in adjacent columns")
       .def(py::init([](const std::vector<std::shared_ptr<Distribution<Scalar>>>& factors) {
              check_parts(factors, "factors");
-             return std::make_shared<P>(
-                 std::vector<std::shared_ptr<const Distribution<Scalar>>>(factors.begin(), factors.end()));
+             return std::make_shared<P>(factors);
            }),
            py::arg("factors"));
 }
@@ -151,4 +146,4 @@ void bind_distributions(py::module_& module) {
 template void bind_distributions<float>(py::module_&);
 template void bind_distributions<double>(py::module_&);
 
-}  // namespace trpo_fast::bindings
+}  // namespace trpo_fast::core

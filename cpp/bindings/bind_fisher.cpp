@@ -2,12 +2,10 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "core/operators.hpp"
 #include "policy_at.hpp"
-#include "trpo_fast/fisher/empirical_fisher_operator.hpp"
-#include "trpo_fast/fisher/fisher_operator.hpp"
-#include "trpo_fast/objectives/objective.hpp"
 
-namespace trpo_fast::bindings {
+namespace trpo_fast::core {
 
 template <class Scalar>
 void bind_fisher(py::module_& module) {
@@ -20,9 +18,7 @@ void bind_fisher(py::module_& module) {
              at_least(damping, 0.0, "damping");
              checked_threads(n_threads);
              const py::gil_scoped_release release;
-             return std::make_unique<F>(
-                 distribution, std::make_shared<const Linearization<Scalar>>(network, at.theta.data(), at.x, n_threads),
-                 damping, n_threads);
+             return std::make_unique<F>(network, distribution, at.theta, at.x, damping, n_threads);
            }),
            py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("damping"),
            py::arg("n_threads"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
@@ -30,7 +26,7 @@ void bind_fisher(py::module_& module) {
              at_least(damping, 0.0, "damping");
              checked_threads(n_threads);
              const py::gil_scoped_release release;
-             return std::make_unique<F>(objective.distribution(), objective.linearization(), damping, n_threads);
+             return std::make_unique<F>(objective, damping, n_threads);
            }),
            py::arg("objective"), py::arg("damping"), py::arg("n_threads"), py::keep_alive<1, 2>());
   py::class_<E, LinearOperator>(
@@ -40,13 +36,11 @@ void bind_fisher(py::module_& module) {
           py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
                       const py::object& x, const py::object& actions, double damping, int n_threads) {
             const PolicyAt<Scalar> at(network, distribution, theta, x);
-            const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows(), distribution.action_size());
+            const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows, distribution.action_size());
             at_least(damping, 0.0, "damping");
             checked_threads(n_threads);
             const py::gil_scoped_release release;
-            return std::make_unique<E>(
-                distribution, std::make_shared<const Linearization<Scalar>>(network, at.theta.data(), at.x, n_threads),
-                actions_in, damping, n_threads);
+            return std::make_unique<E>(network, distribution, at.theta, at.x, actions_in, damping, n_threads);
           }),
           py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),
           py::arg("damping"), py::arg("n_threads"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>());
@@ -55,4 +49,4 @@ void bind_fisher(py::module_& module) {
 template void bind_fisher<float>(py::module_&);
 template void bind_fisher<double>(py::module_&);
 
-}  // namespace trpo_fast::bindings
+}  // namespace trpo_fast::core

@@ -4,11 +4,10 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
-#include "dense_kernels.hpp"
+#include "core/operators.hpp"
 #include "policy_at.hpp"
-#include "trpo_fast/fisher/kfac.hpp"
 
-namespace trpo_fast::bindings {
+namespace trpo_fast::core {
 
 template <class Scalar>
 void bind_kfac(py::module_& module) {
@@ -19,7 +18,7 @@ void bind_kfac(py::module_& module) {
           py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
                       const py::object& x, const py::object& actions, double damping, int n_threads) {
             const PolicyAt<Scalar> at(network, distribution, theta, x);
-            const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows(), distribution.action_size());
+            const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows, distribution.action_size());
             at_least(damping, 0.0, "damping");
             checked_threads(n_threads);
             const py::gil_scoped_release release;
@@ -33,4 +32,4 @@ void bind_kfac(py::module_& module) {
 template void bind_kfac<float>(py::module_&);
 template void bind_kfac<double>(py::module_&);
 
-}  // namespace trpo_fast::bindings
+}  // namespace trpo_fast::core

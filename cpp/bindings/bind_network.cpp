@@ -6,13 +6,9 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
-#include "dense_kernels.hpp"
-#include "trpo_fast/network/append_log_std.hpp"
-#include "trpo_fast/network/clamp_log_std.hpp"
-#include "trpo_fast/network/evaluator.hpp"
-#include "trpo_fast/network/linearization.hpp"
+#include "core/network.hpp"
 
-namespace trpo_fast::bindings {
+namespace trpo_fast::core {
 
 template <class Scalar>
 void bind_layers(py::module_& module) {
@@ -25,8 +21,7 @@ void bind_layers(py::module_& module) {
                                                                "y = activation(x W^T + b)")
       .def(py::init([](Index input_size, Index output_size, const std::string& activation) {
              return std::make_shared<Dense<Scalar>>(checked_size(input_size, "input_size"),
-                                                    checked_size(output_size, "output_size"),
-                                                    activation_from_name(activation));
+                                                    checked_size(output_size, "output_size"), activation);
            }),
            py::arg("input_size"), py::arg("output_size"), py::arg("activation"));
   py::class_<AppendLogStd<Scalar>, L, std::shared_ptr<AppendLogStd<Scalar>>>(
@@ -47,36 +42,25 @@ void bind_linearization(py::module_& module) {
              const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
              const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
              const py::gil_scoped_release release;
-             return std::make_unique<Lin>(network, theta_in.data(), x_in, default_threads());
+             return std::make_unique<Lin>(network, theta_in.data, x_in);
            }),
            py::arg("network"), py::arg("theta"), py::arg("x"), py::keep_alive<1, 2>())
       .def(
           "jvp",
           [](const Lin& self, const py::object& dtheta, const py::object& out) {
-            const auto dtheta_in = vector_in<Scalar>(dtheta, "dtheta", self.network().num_params());
-            auto dphi = matrix_out<Scalar>(out, "out", self.num_rows(), self.network().output_size());
+            const auto dtheta_in = vector_in<Scalar>(dtheta, "dtheta", self.num_params());
+            auto dphi = matrix_out<Scalar>(out, "out", self.num_rows(), self.output_size());
             const py::gil_scoped_release release;
-            typename Lin::Workspace workspace(self.network(), kBlockRows);
-            Vector<Scalar> dpacked = Vector<Scalar>::Zero(self.network().packed_size());
-            self.network().pack(dtheta_in.data(), dpacked.data());
-            for_each_piece({0, self.num_rows()},
-                           [&](Rows rows) { block(dphi, rows) = self.jvp(rows, dpacked.data(), workspace); });
+            self.jvp(dtheta_in.data, dphi);
           },
           py::arg("dtheta"), py::arg("out"), "out = J dtheta")
       .def(
           "vjp",
           [](const Lin& self, const py::object& phi_bar, const py::object& out) {
-            const auto phi_bar_in =
-                matrix_in<Scalar>(phi_bar, "phi_bar", self.num_rows(), self.network().output_size());
-            auto theta_bar = vector_out<Scalar>(out, "out", self.network().num_params());
+            const auto phi_bar_in = matrix_in<Scalar>(phi_bar, "phi_bar", self.num_rows(), self.output_size());
+            auto theta_bar = vector_out<Scalar>(out, "out", self.num_params());
             const py::gil_scoped_release release;
-            typename Lin::Workspace workspace(self.network(), kBlockRows);
-            PaddedMatrix<Scalar> copy(phi_bar_in);
-            Vector<Scalar> packed_bar = Vector<Scalar>::Zero(self.network().packed_size());
-            for_each_piece({0, self.num_rows()}, [&](Rows rows) {
-              self.vjp(rows, copy.panel(rows.begin, rows.size()), packed_bar.data(), workspace);
-            });
-            self.network().unpack(packed_bar.data(), theta_bar.data());
+            self.vjp(phi_bar_in, theta_bar.data);
           },
           py::arg("phi_bar"), py::arg("out"), "out = J^T phi_bar");
 }
@@ -89,18 +73,13 @@ void bind_network(py::module_& module) {
   py::class_<Net>(module, "Network", py::module_local(), "Layers over one flat theta")
       .def(py::init([](const std::vector<L>& layers, bool is_masked) {
              check_parts(layers, "layers");
-             return std::make_unique<Net>(
-                 std::vector<std::shared_ptr<const Layer<Scalar>>>(layers.begin(), layers.end()), is_masked);
+             return std::make_unique<Net>(layers, is_masked);
            }),
            py::arg("layers"), py::arg("is_masked") = false,
            "A chain. is_masked: x has one more column for each output, 0 where the output becomes -Inf")
       .def(py::init([](const std::vector<std::pair<L, Index>>& layers, bool is_masked) {
-             std::vector<Node<Scalar>> nodes;
-             for (const auto& [layer, input] : layers) {
-               check_part(layer, "layers");
-               nodes.push_back({layer, input});
-             }
-             return std::make_unique<Net>(std::move(nodes), is_masked);
+             for (const auto& [layer, input] : layers) check_part(layer, "layers");
+             return std::make_unique<Net>(layers, is_masked);
            }),
            py::arg("layers"), py::arg("is_masked") = false,
            "Pairs of a layer and the buffer that it reads: 0 is x, 1 + j the output of layer j. The last output is the "
@@ -113,9 +92,9 @@ void bind_network(py::module_& module) {
           [](const Net& self, const py::object& theta, const py::object& x, const py::object& out) {
             const auto theta_in = vector_in<Scalar>(theta, "theta", self.num_params());
             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, self.input_size());
-            const auto y = matrix_out<Scalar>(out, "out", x_in.rows(), self.output_size());
+            const auto y = matrix_out<Scalar>(out, "out", x_in.rows, self.output_size());
             const py::gil_scoped_release release;
-            forward<Scalar>(self, theta_in.data(), x_in, y, default_threads());
+            self.forward(theta_in.data, x_in, y);
           },
           py::arg("theta"), py::arg("x"), py::arg("out"), "out = f(x; theta)");
   bind_linearization<Scalar>(module);
@@ -124,4 +103,4 @@ void bind_network(py::module_& module) {
 template void bind_network<float>(py::module_&);
 template void bind_network<double>(py::module_&);
 
-}  // namespace trpo_fast::bindings
+}  // namespace trpo_fast::core

@@ -3,16 +3,16 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "core/objectives.hpp"
 #include "policy_at.hpp"
-#include "trpo_fast/objectives/surrogate.hpp"
-#include "trpo_fast/objectives/vine.hpp"
 
-namespace trpo_fast::bindings {
+namespace trpo_fast::core {
 namespace {
 
-Proposal proposal_from_name(const std::string& name) {
-  if (name == "policy") return Proposal::policy;
-  if (name == "uniform") return Proposal::uniform;
+// Whether the actions were proposed by the policy; otherwise all had the same probability.
+bool is_from_policy(const std::string& name) {
+  if (name == "policy") return true;
+  if (name == "uniform") return false;
   throw py::value_error("proposal: expected policy or uniform, got " + name);
 }
 
@@ -25,7 +25,7 @@ void bind_objective(py::module_& module) {
           [](const O& self, const py::object& out) {
             auto gradient = vector_out<double>(out, "out", self.num_params());
             const py::gil_scoped_release release;
-            self.gradient(gradient.data());
+            self.gradient(gradient.data);
           },
           py::arg("out"), "out = grad L at theta' = theta")
       .def(
@@ -35,7 +35,7 @@ void bind_objective(py::module_& module) {
             ObjectiveValue value{};
             {
               const py::gil_scoped_release release;
-              value = self.evaluate(theta_in.data());
+              value = self.evaluate(theta_in.data);
             }
             return py::make_tuple(value.surrogate, value.mean_kl, value.max_kl, value.entropy);
           },
@@ -51,8 +51,8 @@ void bind_surrogate(py::module_& module) {
                        const py::object& theta, const py::object& x, const py::object& actions,
                        const py::object& advantages, double ent_coef, int n_threads) {
              const PolicyAt<Scalar> at(network, distribution, theta, x);
-             const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows(), distribution.action_size());
-             const auto advantages_in = vector_in<double>(advantages, "advantages", at.x.rows());
+             const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows, distribution.action_size());
+             const auto advantages_in = vector_in<double>(advantages, "advantages", at.x.rows).data;
              at_least(ent_coef, 0.0, "ent_coef");
              checked_threads(n_threads);
              const py::gil_scoped_release release;
@@ -74,17 +74,17 @@ void bind_vine(py::module_& module) {
                        const py::object& q_values, const std::string& proposal, double ent_coef, int n_threads) {
              const PolicyAt<Scalar> at(network, distribution, theta, x);
              const Index size = distribution.action_size();
-             const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows(), kAnySize);
-             const Index n_actions = actions_in.cols() / size;
-             if (n_actions * size != actions_in.cols()) {
-               refuse_array<Scalar>(actions, "actions", at.x.rows(), n_actions * size);
+             const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows, kAnySize);
+             const Index n_actions = actions_in.cols / size;
+             if (n_actions * size != actions_in.cols) {
+               refuse_array<Scalar>(actions, "actions", at.x.rows, n_actions * size);
              }
-             const auto q_in = matrix_in<double>(q_values, "q_values", at.x.rows(), n_actions);
-             const Proposal kind = proposal_from_name(proposal);
+             const auto q_in = matrix_in<double>(q_values, "q_values", at.x.rows, n_actions);
+             const bool from_policy = is_from_policy(proposal);
              at_least(ent_coef, 0.0, "ent_coef");
              checked_threads(n_threads);
              const py::gil_scoped_release release;
-             return std::make_unique<V>(network, distribution, at.theta, at.x, actions_in, q_in, kind, ent_coef,
+             return std::make_unique<V>(network, distribution, at.theta, at.x, actions_in, q_in, from_policy, ent_coef,
                                         n_threads);
            }),
            py::arg("network"), py::arg("distribution"), py::arg("theta"), py::arg("x"), py::arg("actions"),
@@ -104,4 +104,4 @@ void bind_objectives(py::module_& module) {
 template void bind_objectives<float>(py::module_&);
 template void bind_objectives<double>(py::module_&);
 
-}  // namespace trpo_fast::bindings
+}  // namespace trpo_fast::core

@@ -4,7 +4,7 @@
 
 #include <pybind11/pybind11.h>
 
-namespace trpo_fast::bindings {
+namespace trpo_fast::core {
 
 void bind_normalizer(pybind11::module_& module);
 void bind_conjugate_gradient(pybind11::module_& module);
@@ -24,4 +24,4 @@ void bind_value_fit(pybind11::module_& module);
 template <class Scalar>
 void bind_actor(pybind11::module_& module);
 
-}  // namespace trpo_fast::bindings
+}  // namespace trpo_fast::core

@@ -1,10 +1,11 @@
-// The private extension module trpo_fast._trpo_fast_core, compiled once per instruction-set level (TRPO_FAST_MODULE).
+// The private extension module trpo_fast._trpo_fast_core. All instruction-set levels share this object: each has its
+// name among the initialisers below.
 #include <chrono>
 
 #include "arrays.hpp"
 #include "bindings.hpp"
-#include "trpo_fast/parallel/for_each_slot.hpp"
 
+namespace trpo_fast::core {
 namespace {
 
 // Ctrl-C: checks for pending signals at most every 20 ms; throws what the handler raises.
@@ -20,7 +21,6 @@ void check_signals() {
 
 template <class Scalar>
 void bind_scalar(py::module_ module) {
-  using namespace trpo_fast::bindings;
   bind_network<Scalar>(module);
   bind_distributions<Scalar>(module);
   bind_objectives<Scalar>(module);
@@ -30,21 +30,23 @@ void bind_scalar(py::module_ module) {
   bind_actor<Scalar>(module);
 }
 
-}  // namespace
-
-PYBIND11_MODULE(TRPO_FAST_MODULE, m, py::mod_gil_not_used()) {
+void bind_module(py::module_& m) {
   m.doc() = "Kernels of trpo_fast. Private: every array is checked and none is converted.";
-  trpo_fast::interrupt_hook = check_signals;
-  m.attr("EIGEN_VERSION") = std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." +
-                            std::to_string(EIGEN_MINOR_VERSION);
-  m.attr("SIMD") = Eigen::SimdInstructionSetsInUse();
-  m.def(
-      "set_num_threads",
-      [](int n_threads) { trpo_fast::default_threads() = trpo_fast::bindings::checked_threads(n_threads); },
-      py::arg("n_threads"));
-  m.def("get_num_threads", [] { return trpo_fast::default_threads().load(); });
-  trpo_fast::bindings::bind_normalizer(m);
-  trpo_fast::bindings::bind_conjugate_gradient(m);  // before the operators, which derive from its LinearOperator
+  prepare_arrays();
+  set_interrupt_hook(check_signals);
+  m.attr("EIGEN_VERSION") = eigen_version();
+  m.attr("SIMD") = simd_instruction_sets();
+  m.def("set_num_threads", [](int n_threads) { set_num_threads(checked_threads(n_threads)); }, py::arg("n_threads"));
+  m.def("get_num_threads", num_threads);
+  bind_normalizer(m);
+  bind_conjugate_gradient(m);  // before the operators, which derive from its LinearOperator
   bind_scalar<float>(m.def_submodule("float32", "Kernels on single-precision arrays."));
   bind_scalar<double>(m.def_submodule("float64", "Kernels on double-precision arrays."));
 }
+
+}  // namespace
+}  // namespace trpo_fast::core
+
+PYBIND11_MODULE(_trpo_fast_core, m, py::mod_gil_not_used()) { trpo_fast::core::bind_module(m); }
+PYBIND11_MODULE(_trpo_fast_core_v3, m, py::mod_gil_not_used()) { trpo_fast::core::bind_module(m); }
+PYBIND11_MODULE(_trpo_fast_core_v4, m, py::mod_gil_not_used()) { trpo_fast::core::bind_module(m); }

@@ -259,3 +259,30 @@ def test_ctrl_c_leaves_the_pool_usable():
         timer.join()
         signal.signal(signal.SIGINT, before)
     np.testing.assert_array_equal(F @ v, expected)
+
+
+# An import in another thread's first call gives the GIL to this one.
+FIRST_USE = """
+import builtins, threading, time
+import numpy as np
+from trpo_fast._core.modules import kernels
+
+imports = []
+def slow_import(name, *args):
+    imports.append(name)
+    time.sleep(0.1)
+    return import_(name, *args)
+
+def use(dtype):
+    kernels(dtype).Categorical(2).entropy(np.zeros((1, 2), dtype), np.zeros(1))
+
+import_, builtins.__import__ = builtins.__import__, slow_import
+threads = [threading.Thread(target=use, args=(dtype,)) for dtype in (np.float32, np.float32, np.float64)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert not imports, imports
+"""
+
+
+def test_the_first_calls_may_be_concurrent():
+    subprocess.run([sys.executable, "-c", FIRST_USE], check=True, timeout=60)

@@ -83,6 +83,21 @@ def test_networks_and_distributions_do_not_know_each_other(path):
         assert not {"network", "distributions"} <= folders
 
 
+def all_includes(path):
+    """What ``path`` includes, and what those of our own files include."""
+    for include in re.findall(r'#include ([<"][^>"]+)[>"]', path.read_text()):
+        yield include
+        for folder in (path.parent, ROOT / "cpp", ROOT / "cpp" / "include"):
+            if include[0] == '"' and (folder / include[1:]).is_file():
+                yield from all_includes(folder / include[1:])
+                break
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "cpp" / "bindings").glob("*.cpp")), ids=lambda p: p.name)
+def test_the_bindings_of_all_instruction_set_levels_know_no_eigen(path):
+    assert not [include for include in all_includes(path) if "Eigen" in include]
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "cpp" / "runtime").rglob("*.hpp")), ids=lambda p: p.name)
 def test_the_runtime_knows_nothing_but_the_standard_library(path):
     text = re.sub(r"//.*", "", path.read_text())

@@ -3,10 +3,13 @@
 
 #include <Eigen/Core>
 #include <cstdint>
+#include <type_traits>
+
+#include "index.hpp"
 
 namespace trpo_fast {
 
-using Index = Eigen::Index;
+static_assert(std::is_same_v<Index, Eigen::Index>);
 
 // Batches are row-major, one sample per row, so a block of rows is contiguous in memory.
 template <class Scalar>

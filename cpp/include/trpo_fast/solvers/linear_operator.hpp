@@ -1,7 +1,7 @@
 // LinearOperator: a symmetric positive (semi-)definite matrix A, given by its products alone.
 #pragma once
 
-#include "../types.hpp"
+#include "../index.hpp"
 
 namespace trpo_fast {
 

@@ -1,5 +1,5 @@
-// The matrix products and the dense layer, compiled once per module by dense_kernels.cpp: they need much of the
-// compiler's time, and nothing of Python.
+// The matrix products and the dense layer, compiled once per level by dense_kernels.cpp: they need much of the
+// compiler's time.
 #pragma once
 
 #include "trpo_fast/kernels/products.hpp"

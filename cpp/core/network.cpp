@@ -1,0 +1,121 @@
+#include "network.hpp"
+
+#include "dense_kernels.hpp"
+#include "trpo_fast/network/append_log_std.hpp"
+#include "trpo_fast/network/clamp_log_std.hpp"
+#include "trpo_fast/network/evaluator.hpp"
+#include "trpo_fast/network/linearization.hpp"
+#include "views.hpp"
+
+namespace trpo_fast::core {
+
+template <class Scalar>
+Index Layer<Scalar>::input_size() const {
+  return kernel_->input_size();
+}
+template <class Scalar>
+Index Layer<Scalar>::output_size() const {
+  return kernel_->output_size();
+}
+template <class Scalar>
+Index Layer<Scalar>::num_params() const {
+  return kernel_->num_params();
+}
+
+template <class Scalar>
+Dense<Scalar>::Dense(Index input_size, Index output_size, const std::string& activation)
+    : Layer<Scalar>(std::make_shared<const trpo_fast::Dense<Scalar>>(input_size, output_size,
+                                                                     activation_from_name(activation))) {}
+
+template <class Scalar>
+AppendLogStd<Scalar>::AppendLogStd(Index size)
+    : Layer<Scalar>(std::make_shared<const trpo_fast::AppendLogStd<Scalar>>(size)) {}
+
+template <class Scalar>
+ClampLogStd<Scalar>::ClampLogStd(Index size)
+    : Layer<Scalar>(std::make_shared<const trpo_fast::ClampLogStd<Scalar>>(size)) {}
+
+template <class Scalar>
+Network<Scalar>::Network(const std::vector<LayerPointer>& layers, bool is_masked) {
+  std::vector<std::shared_ptr<const trpo_fast::Layer<Scalar>>> chain;
+  for (const auto& layer : layers) chain.push_back(layer->kernel());
+  kernel_ = std::make_shared<const trpo_fast::Network<Scalar>>(chain, is_masked);
+}
+
+template <class Scalar>
+Network<Scalar>::Network(const std::vector<std::pair<LayerPointer, Index>>& layers, bool is_masked) {
+  std::vector<Node<Scalar>> nodes;
+  for (const auto& [layer, input] : layers) nodes.push_back({layer->kernel(), input});
+  kernel_ = std::make_shared<const trpo_fast::Network<Scalar>>(std::move(nodes), is_masked);
+}
+
+template <class Scalar>
+Index Network<Scalar>::input_size() const {
+  return kernel_->input_size();
+}
+template <class Scalar>
+Index Network<Scalar>::output_size() const {
+  return kernel_->output_size();
+}
+template <class Scalar>
+Index Network<Scalar>::num_params() const {
+  return kernel_->num_params();
+}
+
+template <class Scalar>
+void Network<Scalar>::forward(const Scalar* theta, Matrix<const Scalar> x, Matrix<Scalar> out) const {
+  trpo_fast::forward<Scalar>(*kernel_, theta, view(x), view(out), default_threads());
+}
+
+template <class Scalar>
+Linearization<Scalar>::Linearization(const Network<Scalar>& network, const Scalar* theta, Matrix<const Scalar> x)
+    : kernel_(std::make_shared<const trpo_fast::Linearization<Scalar>>(network.kernel(), theta, view(x),
+                                                                       default_threads())) {}
+
+template <class Scalar>
+Index Linearization<Scalar>::num_rows() const {
+  return kernel_->num_rows();
+}
+template <class Scalar>
+Index Linearization<Scalar>::num_params() const {
+  return kernel_->network().num_params();
+}
+template <class Scalar>
+Index Linearization<Scalar>::output_size() const {
+  return kernel_->network().output_size();
+}
+
+template <class Scalar>
+void Linearization<Scalar>::jvp(const Scalar* dtheta, Matrix<Scalar> out) const {
+  const trpo_fast::Network<Scalar>& network = kernel_->network();
+  typename trpo_fast::Linearization<Scalar>::Workspace workspace(network, kBlockRows);
+  trpo_fast::Vector<Scalar> dpacked = trpo_fast::Vector<Scalar>::Zero(network.packed_size());
+  network.pack(dtheta, dpacked.data());
+  for_each_piece({0, num_rows()},
+                 [&](Rows rows) { block(view(out), rows) = kernel_->jvp(rows, dpacked.data(), workspace); });
+}
+
+template <class Scalar>
+void Linearization<Scalar>::vjp(Matrix<const Scalar> phi_bar, Scalar* out) const {
+  const trpo_fast::Network<Scalar>& network = kernel_->network();
+  typename trpo_fast::Linearization<Scalar>::Workspace workspace(network, kBlockRows);
+  PaddedMatrix<Scalar> copy(view(phi_bar));
+  trpo_fast::Vector<Scalar> packed_bar = trpo_fast::Vector<Scalar>::Zero(network.packed_size());
+  for_each_piece({0, num_rows()}, [&](Rows rows) {
+    kernel_->vjp(rows, copy.panel(rows.begin, rows.size()), packed_bar.data(), workspace);
+  });
+  network.unpack(packed_bar.data(), out);
+}
+
+#define TRPO_FAST_NETWORK(Scalar)      \
+  template class Layer<Scalar>;        \
+  template class Dense<Scalar>;        \
+  template class AppendLogStd<Scalar>; \
+  template class ClampLogStd<Scalar>;  \
+  template class Network<Scalar>;      \
+  template class Linearization<Scalar>
+
+TRPO_FAST_NETWORK(float);
+TRPO_FAST_NETWORK(double);
+
+}  // namespace trpo_fast::core

@@ -1,0 +1,102 @@
+// Layers, and networks of them over one flat theta.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arrays.hpp"
+
+namespace trpo_fast {
+template <class Scalar>
+class Layer;
+template <class Scalar>
+class Network;
+template <class Scalar>
+class Linearization;
+}  // namespace trpo_fast
+
+namespace trpo_fast::core {
+
+template <class Scalar>
+class Layer {
+ public:
+  Index input_size() const;
+  Index output_size() const;
+  Index num_params() const;
+
+  const std::shared_ptr<const trpo_fast::Layer<Scalar>>& kernel() const { return kernel_; }
+
+ protected:
+  explicit Layer(std::shared_ptr<const trpo_fast::Layer<Scalar>> kernel) : kernel_(std::move(kernel)) {}
+
+ private:
+  std::shared_ptr<const trpo_fast::Layer<Scalar>> kernel_;
+};
+
+template <class Scalar>
+class Dense final : public Layer<Scalar> {
+ public:
+  Dense(Index input_size, Index output_size, const std::string& activation);
+};
+
+template <class Scalar>
+class AppendLogStd final : public Layer<Scalar> {
+ public:
+  explicit AppendLogStd(Index size);
+};
+
+template <class Scalar>
+class ClampLogStd final : public Layer<Scalar> {
+ public:
+  explicit ClampLogStd(Index size);
+};
+
+template <class Scalar>
+class Network {
+ public:
+  using LayerPointer = std::shared_ptr<Layer<Scalar>>;
+
+  Network(const std::vector<LayerPointer>& layers, bool is_masked);                    // a chain
+  Network(const std::vector<std::pair<LayerPointer, Index>>& layers, bool is_masked);  // each with its input
+
+  Index input_size() const;
+  Index output_size() const;
+  Index num_params() const;  // P
+
+  // out = f(x; theta)
+  void forward(const Scalar* theta,        // (P,)
+               Matrix<const Scalar> x,     // (N, input_size)
+               Matrix<Scalar> out) const;  // (N, output_size)
+
+  const trpo_fast::Network<Scalar>& kernel() const { return *kernel_; }
+
+ private:
+  std::shared_ptr<const trpo_fast::Network<Scalar>> kernel_;
+};
+
+// The network must outlive it.
+template <class Scalar>
+class Linearization {
+ public:
+  Linearization(const Network<Scalar>& network,
+                const Scalar* theta,      // (P,)
+                Matrix<const Scalar> x);  // (N, input_size)
+
+  Index num_rows() const;
+  Index num_params() const;
+  Index output_size() const;
+
+  // out = J dtheta
+  void jvp(const Scalar* dtheta,       // (P,)
+           Matrix<Scalar> out) const;  // (N, output_size)
+  // out = J^T phi_bar
+  void vjp(Matrix<const Scalar> phi_bar,  // (N, output_size)
+           Scalar* out) const;            // (P,)
+
+ private:
+  std::shared_ptr<const trpo_fast::Linearization<Scalar>> kernel_;
+};
+
+}  // namespace trpo_fast::core
