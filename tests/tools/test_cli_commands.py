@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from gymnasium.envs.classic_control import CartPoleEnv
 
 from trpo_fast import InvalidArgumentError, evaluate, load_policy, save_policy
 from trpo_fast.cli import main
+from trpo_fast.monitoring import plots
 from trpo_fast.monitoring.plots import confidence_band, read_run
 from trpo_fast.monitoring.video import make_recorder
 
@@ -114,6 +116,8 @@ def test_info_of_a_policy_that_no_training_wrote(run, tmp_path, capsys):
     save_policy(tmp_path / "acts", *load_policy(run / "policy"))
     main(["info", str(tmp_path / "acts")])
     text = capsys.readouterr().out
+    main(["evaluate", str(tmp_path / "acts"), "CartPole-v1", "--episodes", "1", "--env-kwargs", "max_episode_steps:3"])
+    assert "length 3.0" in capsys.readouterr().out
     assert "the file holds what acting needs" in text
     assert "policy.layers.0.weight" in text
 
@@ -186,6 +190,60 @@ class TestPlot:
     def test_diagnostics(self, run, tmp_path):
         main(["plot", str(run), str(run), "--out", str(tmp_path / "page.png"), "--diagnostics"])
         assert (tmp_path / f"page-{run.name}.png").stat().st_size > 20_000
+        assert (tmp_path / f"page-{run.name}-2.png").exists()
+
+    def test_settings_are_colours_with_a_legend(self, run, tmp_path, capsys, monkeypatch):
+        """A label names a folder or the folders of a pattern; what is said depends on their number."""
+        drawn, draw = [], plots._draw_curves
+        monkeypatch.setattr(plots, "_draw_curves", lambda *args: [drawn.append(args[2:]), draw(*args)])
+        for i in range(6):
+            shutil.copytree(run, tmp_path / f"{'a' if i else 'b'}{i}")
+        (tmp_path / "a_without_a_run").mkdir()
+        out = tmp_path / "sub" / "c.png"
+        main(["plot", f"many={tmp_path}/a*", f"one={tmp_path}/b0", f"two={tmp_path}/[ab][01]", "--out", str(out)])
+        lines = capsys.readouterr().out.splitlines()
+        assert [label for _, label in drawn] == ["many (5 runs)", "one (1 run)", "two (2 runs)"]
+        assert len({color for color, _ in drawn}) == 3
+        two = "CartPole-v1, two (2 runs): thin lines are single runs; a confidence band needs 5"
+        assert lines == [two, f"wrote {out}"]
+        assert out.exists()
+
+    def test_a_band_needs_five_runs(self):
+        """Fewer are drawn as thin lines; all have their mean as a thick one."""
+        figure = pytest.importorskip("matplotlib.figure").Figure()
+        for n, thin, bands in ((1, 0, 0), (2, 2, 0), (4, 4, 0), (5, 0, 1), (8, 0, 1)):
+            ax = figure.add_subplot()
+            curves = [(np.array([0.0, 10.0 + i]), np.array([float(i), 10.0])) for i in range(n)]
+            plots._draw_curves(ax, curves, "red", "label")
+            widths = [line.get_linewidth() for line in ax.lines]
+            assert (sum(w < 1 for w in widths), sum(w == 2 for w in widths), len(ax.collections)) == (thin, 1, bands)
+        plots._draw_curves(
+            ax, [(np.array([0.0, 1.0]), np.zeros(2)), (np.array([5.0, 6.0]), np.zeros(2))], "red", "apart"
+        )
+
+    def test_axes_have_words_and_units(self, run):
+        assert set(plots.WORDS) >= {"rollout/ep_rew_mean", "train/kl_divergence_loss"}
+        columns = {name for panel in plots.DIAGNOSTICS for name in panel.columns}
+        assert columns <= read_run(run).columns.keys()
+        assert all(panel.unit and "/" not in panel.unit for panel in plots.DIAGNOSTICS)
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            ([], "runs: expected folders of trpo-fast train, got none"),
+            (["RUN", "--out", "curve.xyz"], "out: expected a file that ends with"),
+            (["RUN", "--out", "curve"], "out: expected a file that ends with"),
+            (["none=/nowhere/no_*"], "runs: expected a pattern that runs match, got '/nowhere/no_*'"),
+            (["/nowhere"], "there is no file, folder or run named /nowhere"),
+            (["RUN", "--metric", "train/update_status"], "with numbers"),
+        ],
+        ids=str,
+    )
+    def test_misuse_is_one_line(self, run, words, message, capsys):
+        code, error = refused(capsys, "plot", *[str(run) if word == "RUN" else word for word in words])
+        assert code in (1, 2)
+        assert message in error
+        assert error.count("\n") == 1
 
     def test_other_metric_and_misuse(self, run, tmp_path, capsys):
         main(["plot", str(run), "--metric", "train/entropy", "--out", str(tmp_path / "a.png")])

@@ -36,26 +36,43 @@ def table(results: list[dict[str, Any]]) -> str:
 
 
 def plot(results: list[dict[str, Any]], path: Path) -> None:
-    """A panel a task, a line a method: the mean over seeds, and the least and largest of them."""
+    """A row per method and a column per task: the mean over seeds and its range, in front of all other means."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
     from matplotlib.ticker import EngFormatter
 
-    figure, axes = plt.subplots(1, len(TASKS), figsize=(4.6 * len(TASKS), 3.8), layout="constrained")
-    for axis, task in zip(axes, TASKS, strict=True):
-        for i, method in enumerate(methods_of(results)):
-            curves = [np.array(r["curve"], dtype=float) for r in runs_of(results, task, method)]
-            if curves:
-                steps = np.linspace(max(c[0, 0] for c in curves), min(c[-1, 0] for c in curves), 200)
-                values = np.stack([np.interp(steps, *c[np.isfinite(c[:, 1])].T) for c in curves])
-                axis.plot(steps, values.mean(axis=0), color=f"C{i}", linewidth=1.5, label=method)
-                axis.fill_between(steps, values.min(axis=0), values.max(axis=0), color=f"C{i}", alpha=0.12, linewidth=0)
-        axis.set(title=task, xlabel="environment steps")
-        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("return of training episodes")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles), fontsize="small")
-    figure.savefig(path, dpi=110)
+    methods = methods_of(results)
+    size = (2.6 * len(TASKS), 1.25 * len(methods) + 0.6)
+    figure, axes = plt.subplots(
+        len(methods), len(TASKS), figsize=size, sharex="col", sharey="col", squeeze=False, layout="constrained"
+    )
+    for column, task in zip(axes.T, TASKS, strict=True):
+        curves = {method: _curves(runs_of(results, task, method)) for method in methods}
+        for axis, method in zip(column, methods, strict=True):
+            for steps, values in filter(None, curves.values()):
+                axis.plot(steps, values.mean(axis=0), color="0.85", linewidth=0.8)
+            if curves[method]:
+                steps, values = curves[method]
+                axis.fill_between(steps, values.min(axis=0), values.max(axis=0), color="C0", alpha=0.25, linewidth=0)
+                axis.plot(steps, values.mean(axis=0), color="C0", linewidth=1.8)
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        column[0].set_title(task, fontweight="bold")
+        column[-1].set_xlabel("environment steps")
+    for axis, method in zip(axes[:, 0], methods, strict=True):
+        axis.set_ylabel(method.replace(", ", ",\n"), rotation=0, ha="right", va="center")
+    figure.suptitle(
+        "return of training episodes: mean over seeds and its range; grey: the other methods", fontsize="medium"
+    )
+    figure.savefig(path, dpi=120)
+
+
+def _curves(runs: list[dict[str, Any]]) -> tuple[Any, Any] | None:
+    """Steps (k,) that all runs have, and their returns there, (n, k); None without runs."""
+    if not runs:
+        return None
+    curves = [np.array(r["curve"], dtype=float) for r in runs]
+    steps = np.linspace(max(c[0, 0] for c in curves), min(c[-1, 0] for c in curves), 200)
+    return steps, np.stack([np.interp(steps, *c[np.isfinite(c[:, 1])].T) for c in curves])

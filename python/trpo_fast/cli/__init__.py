@@ -31,9 +31,9 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started the process
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # MODULE:ID finds modules of the present folder
     try:
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())  # MODULE:ID finds modules of the present folder
         with _warnings_in_one_line():
             try:
                 _parse(words).run()

@@ -9,9 +9,12 @@ import tyro
 from trpo_fast.cli.env_kwargs import parse_env_kwargs
 from trpo_fast.cli.run_folders import environment_of, find_policy
 from trpo_fast.environments.make import factories_of, make_environments
+from trpo_fast.errors import PolicyFileError
 from trpo_fast.learner import TRPO
 from trpo_fast.monitoring.video import FrameRecorder, check_video, make_recorder, write_video
+from trpo_fast.protocols import ActingModel
 from trpo_fast.sampling.evaluation import evaluate_environments
+from trpo_fast.storage.policy_content import load_policy
 
 
 @dataclass
@@ -46,7 +49,10 @@ class Evaluate:
         path = find_policy(self.model)
         env_id, env_kwargs = environment_of(path) if self.env_id is None else (self.env_id, {})
         env_kwargs |= parse_env_kwargs(self.env_kwargs)
-        model = TRPO.load(path)
+        try:
+            model: ActingModel = TRPO.load(path)
+        except PolicyFileError:  # save_policy writes what acting needs, and no training
+            model = load_policy(path)
         recorder: FrameRecorder | None = None
         if self.video is None:
             environments = make_environments(env_id, 1, env_kwargs)
