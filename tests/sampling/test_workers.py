@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -442,7 +443,7 @@ def test_workers_outlive_the_thread_that_made_them():
 
 
 class Forking(CountingEnv):
-    """In step 3 it forks, and both processes return from the step; in step 5 it ends a program by SIGTERM."""
+    """In step 3 it forks, and both processes return from the step; in step 5 it ends processes by SIGTERM."""
 
     n_steps = 0
 
@@ -454,6 +455,11 @@ class Forking(CountingEnv):
             program = subprocess.Popen(["sleep", "1000"])
             program.terminate()
             assert program.wait(timeout=5.0) == -signal.SIGTERM
+            process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,))
+            process.start()
+            process.terminate()
+            process.join(5.0)
+            assert process.exitcode == -signal.SIGTERM
         return super().step(action)
 
 

@@ -191,18 +191,23 @@ def _described(error: BaseException) -> tuple[str, Any]:
 def _leave_signals_to_parent(worker: int) -> None:
     """Ignore the signals that a terminal or a batch system sends to all processes: the parent decides.
 
-    Programs that environments start get SIGTERM and SIGHUP as usual, so that environments can end them.
+    What environments start gets SIGTERM and SIGHUP as usual, so that environments can end it.
     """
 
     def handle(number: int, frame: Any) -> None:
-        if os.getpid() != worker:
+        if os.getpid() != worker:  # a fork from a thread
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
-    for number in PARENTS_SIGNALS:
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else handle)
-        if hasattr(signal, "siginterrupt"):
-            signal.siginterrupt(number, False)
+    def use(action: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in PARENTS_SIGNALS - {signal.SIGINT}:
+                signal.signal(number, action)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    use(handle)
+    if hasattr(os, "register_at_fork"):  # a signal that arrives before Python runs in the fork would be lost
+        os.register_at_fork(before=lambda: use(signal.SIG_DFL), after_in_parent=lambda: use(handle))
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENTS_SIGNALS)
 
