@@ -13,7 +13,7 @@ import pytest
 from deployed import CASES, N, assert_agrees, assert_sampled, made, observed
 from runtime import ROOT, acts, compile_program, run
 
-from trpo_fast import TRPO, InvalidArgumentError, MissingExtraError, export_policy, save_policy
+from trpo_fast import TRPO, InvalidArgumentError, MissingExtraError, export_policy, load_policy, save_policy
 from trpo_fast.cli import main
 
 SOURCES = ROOT / "tests" / "cpp" / "runtime"
@@ -248,3 +248,22 @@ def test_the_command_exports_and_says_what_it_wrote(tmp_path, capsys):
     main(["export", str(tmp_path / "policy"), "--format", "c", "--out", str(tmp_path / "robot.c")])
     written = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()]
     assert written == [str(tmp_path / name) for name in ("robot.c", "robot.h", "robot_test.c")]
+
+
+def test_path_policy_and_model_export_alike(tmp_path):
+    model = TRPO("MlpPolicy", "CartPole-v1", n_steps=32, policy_kwargs={"net_arch": [4]}, seed=0).learn(32)
+    model.save(tmp_path / "model")
+    loaded = load_policy(tmp_path / "model")
+    models = {"path": tmp_path / "model", "model": model, "loaded": loaded, "pair": tuple(loaded)}
+    texts = []
+    for name, acting in models.items():
+        written = export_policy(acting, tmp_path / name / "policy.json", format="json")
+        texts.append([{**json.loads(path.read_text()), "training_steps": 0} for path in written])
+    assert all(text == texts[0] for text in texts)
+    assert json.loads((tmp_path / "model" / "policy.json").read_text())["training_steps"] == 32
+    with pytest.raises(
+        InvalidArgumentError, match=r"path: expected a file that ends with \.onnx, for a model in memory"
+    ):
+        export_policy(model)
+    with pytest.raises(InvalidArgumentError, match="model: expected a path of a policy file, a model"):
+        export_policy(loaded.policy, tmp_path / "policy.json", format="json")

@@ -95,7 +95,7 @@ def test_path_policy_and_model_do_alike(tmp_path):
 
 @pytest.mark.parametrize("model", [None, 3, object()])
 def test_what_does_not_act_is_refused(model):
-    with pytest.raises(InvalidArgumentError, match="model: expected a model, a path of one"):
+    with pytest.raises(InvalidArgumentError, match="model: expected a path of a policy file, a model"):
         evaluate_policy(model, CountingEnv(), 1)
 
 

@@ -9,6 +9,7 @@ from trpo_fast.export.deployment import Deployment
 from trpo_fast.export.golden import golden_vectors, write_golden_json
 from trpo_fast.export.sources import write_c, write_cpp
 from trpo_fast.export.structured import write_json, write_onnx
+from trpo_fast.storage.policy_content import PolicyLike, as_acting, policy_metadata
 from trpo_fast.storage.policy_file import SUFFIX, existing_path
 from trpo_fast.validation import check_choice, check_path
 
@@ -16,24 +17,24 @@ SUFFIXES = {"onnx": ".onnx", "c": ".c", "cpp": ".hpp", "json": ".json"}
 
 
 def export_policy(
-    model: str | os.PathLike[str],
+    model: PolicyLike,
     path: str | os.PathLike[str] | None = None,
     *,
     format: str = "onnx",
     observation_names: Sequence[str] | None = None,
     action_names: Sequence[str] | None = None,
 ) -> list[Path]:
-    """Write the policy in a file as what another runtime reads, with golden vectors to test it on the target.
+    """Write a policy as what another runtime reads, with golden vectors to test it on the target.
 
     All are of the most probable action, in float32.
 
     Parameters
     ----------
-    model : path
-        A file that ``TRPO.save`` or ``save_policy`` wrote.
+    model : path, TRPO, or the result of ``load_policy``
+        A path is that of a file that ``TRPO.save`` or ``save_policy`` wrote.
     path : path, optional
-        Where to; its stem is the name in C and C++. Beside the model, with the format's suffix, if not given. Its
-        folder is created if missing.
+        Where to; its stem is the name in C and C++. Beside the file ``model``, with the format's suffix, if not given.
+        Its folder is created if missing.
     format : {"onnx", "c", "cpp", "json"}
         ONNX (input ``obs``, output ``actions``; needs the ``export`` extra); C99 that needs ``tanhf`` and ``expf``
         alone; constants for ``trpo_fast/fixed_policy.hpp``; the numbers as JSON.
@@ -50,16 +51,18 @@ def export_policy(
     PolicyFileError, FileNotFoundError
         As ``load_policy``.
     InvalidArgumentError
-        If the format is unknown, there are more or fewer names than numbers, or float32 cannot hold the policy.
+        If the format is unknown, there are more or fewer names than numbers, float32 cannot hold the policy, or
+        ``path`` is needed, since ``model`` is no file.
     MissingExtraError
         For ONNX without the ``export`` extra.
     OSError
         If a file cannot be written.
     """
     check_choice("format", format, tuple(SUFFIXES))
-    source = existing_path(model)
-    deployment = Deployment.load(source, observation_names, action_names)
-    target = source.with_name(_stem(source) + SUFFIXES[format]) if path is None else check_path("path", path)
+    deployment, source = _deployment(model, observation_names, action_names)
+    if path is None and source is None:
+        raise InvalidArgumentError("path", f"a file that ends with {SUFFIXES[format]}, for a model in memory", "none")
+    target = source.with_name(_stem(source) + SUFFIXES[format]) if source and path is None else check_path("path", path)
     if target.suffix != SUFFIXES[format]:
         raise InvalidArgumentError("path", f"a file that ends with {SUFFIXES[format]}", repr(target.name))
     golden = golden_vectors(deployment)
@@ -73,6 +76,18 @@ def export_policy(
     else:
         write_json(deployment, target)
     return [target, write_golden_json(golden, target)]
+
+
+def _deployment(
+    model: PolicyLike, observation_names: Sequence[str] | None, action_names: Sequence[str] | None
+) -> tuple[Deployment, Path | None]:
+    """What is exported, and the file that it comes from, if it comes from one."""
+    if isinstance(model, str | os.PathLike):
+        source = existing_path(model)
+        return Deployment.load(source, observation_names, action_names), source
+    acting = as_acting(model)
+    metadata = {**policy_metadata(acting.policy), "num_timesteps": getattr(acting, "num_timesteps", 0)}
+    return Deployment.of(acting.policy, acting.actor.theta, metadata, observation_names, action_names), None
 
 
 def _stem(source: Path) -> str:

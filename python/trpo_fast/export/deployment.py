@@ -41,7 +41,7 @@ class Deployment:
     first : ndarray of int64, shape (A,)
         Added to the numbers of choices, counted from 0; 0 for other actions.
     metadata : dict
-        Of the file the policy came from.
+        Of the file that the policy came from, or that it would be saved to.
     """
 
     policy: Policy
@@ -66,7 +66,24 @@ class Deployment:
             InvalidArgumentError also if float32 cannot hold it.
         """
         tensors, metadata = load_policy_file(path)
-        policy, theta = read_policy(tensors, metadata)
+        return cls.of(*read_policy(tensors, metadata), metadata, observation_names, action_names)
+
+    @classmethod
+    def of(
+        cls,
+        policy: Policy,
+        theta: npt.NDArray[Any],
+        metadata: dict[str, Any],
+        observation_names: Sequence[str] | None = None,
+        action_names: Sequence[str] | None = None,
+    ) -> "Deployment":
+        """A policy at ``theta``, with the metadata that its file has or would have.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If float32 cannot hold it.
+        """
         form = acting_form(policy)
         _check_float32(form, theta)
         views = {name: view.astype(np.float32) for name, view in policy.unflatten(theta).items()}

@@ -74,7 +74,7 @@ def as_acting(model: PolicyLike) -> ActingModel:
         return LoadedPolicy(*model)
     if isinstance(model, Predictor):
         return model
-    expected = "a model, a path of one, what load_policy returned, or (policy, theta)"
+    expected = "a path of a policy file, a model, what load_policy returned, or (policy, theta)"
     raise InvalidArgumentError("model", expected, describe(model))
 
 
