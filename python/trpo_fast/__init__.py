@@ -19,6 +19,7 @@ from trpo_fast.errors import (
     ResumeWarning,
     SnapshotError,
     TRPOFastError,
+    UnknownAttributeError,
     UnsupportedSpaceError,
 )
 from trpo_fast.export import export_policy
@@ -67,6 +68,7 @@ __all__ = [
     "TRPOConfig",
     "TRPOFastError",
     "Transitions",
+    "UnknownAttributeError",
     "UnsupportedSpaceError",
     "UpdateReport",
     "UpdateStatus",

@@ -26,6 +26,18 @@ class InvalidArgumentError(TRPOFastError, ValueError):
         return f"{argument}: expected {expected}, got {got}"
 
 
+class UnknownAttributeError(TRPOFastError, AttributeError):
+    """A model has no attribute of this name, so reading or assigning it would do nothing."""
+
+    def __init__(self, kind: str, name: str, nearest: str = "") -> None:
+        super().__init__(kind, name, nearest)
+        self.name = name
+
+    def __str__(self) -> str:
+        kind, name, nearest = self.args
+        return f"{kind} has no attribute {name}{nearest}"
+
+
 class UnsupportedSpaceError(TRPOFastError, ValueError):
     """An observation or action space is not supported."""
 

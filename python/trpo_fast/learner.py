@@ -1,9 +1,8 @@
 """TRPO: the class that users train and save, with the interface of sb3-contrib's TRPO."""
 
+import inspect
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,23 +11,19 @@ import numpy.typing as npt
 
 from trpo_fast._core.files import replace_file
 from trpo_fast.callbacks.base import BaseCallback, as_callback
-from trpo_fast.config import TRPOConfig
 from trpo_fast.environments.absent import SpacesOnly
 from trpo_fast.environments.interface import Environments
 from trpo_fast.environments.make import EnvLike, is_pair_of_spaces, make_environments
-from trpo_fast.environments.vec_normalize import find_vec_normalize
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError, ResumeWarning
 from trpo_fast.monitoring.logger import Logger
 from trpo_fast.monitoring.metrics import Sink, told_of_interruption
 from trpo_fast.monitoring.progress import progress
 from trpo_fast.monitoring.screen import Screen
-from trpo_fast.monitoring.tensorboard import TensorBoard, free_folder
+from trpo_fast.monitoring.tensorboard import with_tensorboard
 from trpo_fast.policies.factory import make_networks, plain_kwargs
-from trpo_fast.policies.normalization import RunningMeanStd
 from trpo_fast.policies.reward_normalization import RewardNormalizer
 from trpo_fast.policies.state import ModelState
 from trpo_fast.sampling.sampler import Sampler, SerialSampler
-from trpo_fast.sampling.vine import check_vine
 from trpo_fast.sampling.workers import ParallelSampler, make_parallel_sampler
 from trpo_fast.spaces.as_json import own_copy
 from trpo_fast.spaces.kinds import Spaces, same_spaces
@@ -36,11 +31,18 @@ from trpo_fast.storage.hyperparameters import tuned_arguments
 from trpo_fast.storage.model_file import check_content, model_to_bytes, restore
 from trpo_fast.storage.plain_values import from_json
 from trpo_fast.storage.policy_file import existing_path, load_policy_file, target_path
+from trpo_fast.training.attributes import check_settings
 from trpo_fast.training.loop import train
+from trpo_fast.training.sb3_arguments import (
+    make_config,
+    returns_new_model,
+    take_load_arguments,
+    warn_of_selection,
+)
 from trpo_fast.training.state import TrainingState
 from trpo_fast.training.stepwise import StepwiseTraining
-from trpo_fast.training.streams import Streams
-from trpo_fast.validation import MAX_SEED, check_choice, check_integer, check_path, describe
+from trpo_fast.training.streams import Streams, fresh_seed
+from trpo_fast.validation import MAX_SEED, as_whole, check_choice, check_integer, describe
 
 
 class TRPO(StepwiseTraining):
@@ -125,7 +127,7 @@ class TRPO(StepwiseTraining):
         self,
         policy: str,
         env: EnvLike | Spaces | SpacesOnly,
-        *,
+        *in_order: Any,
         n_envs: int = 1,
         n_workers: int = 0,
         worker_timeout: float = 60.0,
@@ -147,31 +149,29 @@ class TRPO(StepwiseTraining):
         check_choice("policy", policy, ("MlpPolicy", "MultiInputPolicy"))
         if use_sde is not False:
             raise InvalidArgumentError("use_sde", "False (there is no state-dependent exploration)", describe(use_sde))
-        self.config = TRPOConfig(**settings)
-        self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0, at_most=MAX_SEED)
+        self._config = make_config(in_order, settings, inspect.signature(TRPO).parameters)
+        seed = fresh_seed() if seed is None else check_integer("seed", seed, at_least=0, at_most=MAX_SEED)
         self.n_workers = check_integer("n_workers", n_workers, at_least=0)
         if is_pair_of_spaces(env):
             env = SpacesOnly(own_copy("observation space", env[0]), own_copy("action space", env[1]), num_envs=1)
         if isinstance(env, SpacesOnly):
-            self.env: Environments | ParallelSampler | SpacesOnly = env
+            environments: Environments | ParallelSampler | SpacesOnly = env
         elif n_workers:
-            self.env = make_parallel_sampler(
+            environments = make_parallel_sampler(
                 env, n_envs, env_kwargs, n_workers=n_workers, timeout=worker_timeout, restarts=worker_restarts
             )
         else:
-            self.env = make_environments(env, n_envs, env_kwargs)
-        if not isinstance(self.env, SpacesOnly):
-            self.config.check_rollout(self.env.num_envs)
-        self.verbose = check_integer("verbose", verbose, at_least=0)
+            environments = make_environments(env, n_envs, env_kwargs)
+        self.verbose = verbose
         self.sinks: list[Sink] = []
         self.logger = Logger()
-        self.tensorboard_log = None if tensorboard_log is None else check_path("tensorboard_log", tensorboard_log)
-        check_integer("stats_window_size", stats_window_size, at_least=1)
+        self.tensorboard_log = tensorboard_log
+        window = check_integer("stats_window_size", stats_window_size, at_least=1)
         self.policy_kwargs = plain_kwargs(policy_kwargs)
         networks = partial(
             make_networks,
-            self.env.observation_space,
-            self.env.action_space,
+            environments.observation_space,
+            environments.action_space,
             self.policy_kwargs,
             normalize_observations=normalize_observations,
             normalize_returns=self.config.normalize_returns,
@@ -179,124 +179,27 @@ class TRPO(StepwiseTraining):
             dtype=dtype,
         )
         first_policy, self.value_function = networks()
-        if self.config.method == "vine":
-            check_vine(first_policy, self.env.num_envs, self.config)
+        check_settings(self.config, first_policy, environments)
         if use_masking:
-            self.env.use_masks()
-        streams = Streams(self.seed, self.env.num_envs)
+            environments.use_masks()
+        streams = Streams(seed, environments.num_envs)
         theta = np.zeros(first_policy.num_params, first_policy.dtype)
         if _init_setup_model:
             theta = first_policy.initial_parameters(streams.policy)
         critic = self.value_function.initial_state(streams.critic if _init_setup_model else None)
-        state = ModelState(first_policy.actor(theta), critic, RewardNormalizer.initial(self.env.num_envs))
-        if isinstance(self.env, ParallelSampler):
-            self.env.start(self.config.rollout_steps, first_policy, networks)
-            sampler: Sampler = self.env
+        state = ModelState(first_policy.actor(theta), critic, RewardNormalizer.initial(environments.num_envs))
+        if isinstance(environments, ParallelSampler):
+            environments.start(self.config.rollout_steps, first_policy, networks)
+            sampler: Sampler = environments
         else:
-            sampler = SerialSampler(self.env, first_policy)
-        self._training = TrainingState(state, self.env, sampler, streams, self.seed, stats_window_size)
-        if self.config.method == "vine":
-            self.env.check_restorable()
-
-    def set_env(self, env: EnvLike) -> None:
-        """Replace the environments that the model is trained in.
-
-        The new environments start new episodes. If the model was loaded without environments, they continue the
-        episodes stored in the file if possible.
-
-        Parameters
-        ----------
-        env : as the constructor's
-
-        Raises
-        ------
-        InvalidArgumentError
-            If spaces or number of environments differ, or the present environments are in workers.
-        SnapshotError
-            If ``method="vine"`` and the environments cannot be restored.
-        """
-        if self.n_workers:
-            raise InvalidArgumentError("set_env", "a model without n_workers", f"n_workers={self.n_workers}")
-        environments = make_environments(env, self.n_envs if isinstance(env, str) else 1)
-        expected = self.observation_space, self.action_space, self.n_envs
-        got = environments.observation_space, environments.action_space, environments.num_envs
-        if got != expected:
-            raise InvalidArgumentError("env", "{} and {}, {} of them".format(*expected), "{} and {}, {}".format(*got))
-        state = self.get_training_state() if isinstance(self.env, SpacesOnly) else {}
+            sampler = SerialSampler(environments, first_policy)
+        self._training = TrainingState(state, environments, sampler, streams, seed, window)
         if self.config.method == "vine":
             environments.check_restorable()
-        if self.policy.action_masks is not None:
-            environments.use_masks()
-        self.env = environments
-        self._training.change_environments(environments, SerialSampler(environments, self.policy))
-        if state.get("rollouts") is not None:
-            self._training.resume(state["rollouts"], state["environments"])
-
-    def set_parameters(self, parameters: dict[str, dict[str, npt.NDArray[Any]]]) -> None:
-        """Replace the parameters of policy and critic; statistics and Adam's moments stay.
-
-        Parameters
-        ----------
-        parameters : dict
-            In the form of ``get_parameters``.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If names or shapes differ, or a value is not finite; nothing is replaced then.
-        """
-        self._training.model = self._training.model.with_parameters(self.value_function, parameters)
-
-    def set_observation_statistics(self, statistics: RunningMeanStd) -> None:
-        """Replace the running statistics by which observations are normalised.
-
-        Parameters
-        ----------
-        statistics : RunningMeanStd
-            One column for each number of an observation, without an action mask.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If the statistics have another size or are invalid, or observations are not normalised.
-        """
-        state = self._training.model
-        self._training.model = state.with_policy(state.policy.with_statistics(statistics), state.theta)
-
-    def set_random_seed(self, seed: int | None = None) -> None:
-        """Restart every random stream; those of the environments restart with the next ``learn``.
-
-        Parameters
-        ----------
-        seed : int, optional
-            Drawn from the operating system by default.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If ``seed`` is not an integer >= 0.
-        """
-        self.seed = _fresh_seed() if seed is None else check_integer("seed", seed, at_least=0, at_most=MAX_SEED)
-        self._training.reseed(self.seed)
-
-    def get_env(self) -> Any:
-        """The environments, to play in: a ``VecEnvView``, or the ``VecEnv`` that was passed; None without environments.
-
-        If anybody plays in them, training continues with new episodes.
-        """
-        return self._training.view
-
-    def get_vec_normalize_env(self) -> Any:
-        """The ``VecNormalize`` in which the model is trained, or None: its own statistics are in the policy."""
-        return find_vec_normalize(self._training.view)
-
-    def get_parameters(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
-        """Copies of the parameters by name: {"policy": {...}, "value_function": {...}}."""
-        return self._training.model.parameters(self.value_function)
 
     def learn(
         self,
-        total_timesteps: int,
+        total_timesteps: float,
         callback: Any = None,
         log_interval: int = 1,
         tb_log_name: str = "TRPO",
@@ -308,7 +211,7 @@ class TRPO(StepwiseTraining):
         Parameters
         ----------
         total_timesteps : int
-            Transitions to collect, over all environments.
+            Transitions to collect, over all environments; 1e6 is an integer too.
         callback : callable, BaseCallback, one of Stable-Baselines3's, or a list of them, optional
             A function is called after every step of the environments with (locals, globals). If it returns False,
             training stops, and the transitions since the last update are discarded.
@@ -338,8 +241,10 @@ class TRPO(StepwiseTraining):
         MissingExtraError
             If an extra is not installed.
         """
-        check_integer("total_timesteps", total_timesteps, at_least=1)
+        total_timesteps = check_integer("total_timesteps", as_whole(total_timesteps), at_least=1)
         check_integer("log_interval", log_interval, at_least=1)
+        if isinstance(self.env, SpacesOnly):
+            self.env.reset(None)  # raises, before the open episodes of a file are given up
         hooks = BaseCallback() if callback is None else as_callback(callback)
         arguments = {
             "self": self,
@@ -353,7 +258,9 @@ class TRPO(StepwiseTraining):
             target = training.num_timesteps + total_timesteps
             hooks.init_callback(self)
             hooks.on_training_start({**arguments, "total_timesteps": target}, {})
-            sinks_open = self._open_sinks(tb_log_name, go_on=training.num_timesteps > 0)
+            sinks_open = with_tensorboard(
+                self.sinks, self.tensorboard_log, tb_log_name, go_on=training.num_timesteps > 0
+            )
             with sinks_open as sinks, told_of_interruption(sinks):
                 train(
                     training,
@@ -375,19 +282,14 @@ class TRPO(StepwiseTraining):
             hooks.on_training_end()
         return self
 
-    @contextmanager
-    def _open_sinks(self, tb_log_name: str, *, go_on: bool) -> Iterator[list[Sink]]:
-        """The sinks of a call of ``learn``, including TensorBoard's with ``tensorboard_log``."""
-        if self.tensorboard_log is None:
-            yield self.sinks
-            return
-        tensorboard = TensorBoard(free_folder(self.tensorboard_log, tb_log_name, go_on=go_on))
-        try:
-            yield [*self.sinks, tensorboard]
-        finally:
-            tensorboard.close()
-
-    def save(self, path: str | os.PathLike[str], *, previous: str | os.PathLike[str] | None = None) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        exclude: Any = None,
+        include: Any = None,
+        *,
+        previous: str | os.PathLike[str] | None = None,
+    ) -> None:
         """Write the model, and everything training needs to continue, to one checksummed safetensors file.
 
         The file includes the state of the environments, if it can be read (``trpo_fast.environments.snapshots``). Then
@@ -402,6 +304,8 @@ class TRPO(StepwiseTraining):
         path : path
             ".safetensors" is appended if it has no suffix, which begins with a letter. Its folder is created if
             missing.
+        exclude, include
+            Part of SB3's interface; ignored with a warning.
         previous : path, optional
             Where to keep the file that ``path`` replaces.
 
@@ -410,12 +314,14 @@ class TRPO(StepwiseTraining):
         OSError
             If the file cannot be written; an existing file stays unchanged.
         """
+        warn_of_selection(exclude, include)
         kept = None if previous is None else target_path(previous)
         with self._training.lock:  # another thread may train
             content, left_out = model_to_bytes(self)
         replace_file(target_path(path), content, previous=kept)
         self._training.warn_if_left_out(left_out)
 
+    @returns_new_model
     @classmethod
     def load(cls, path: str | os.PathLike[str], env: EnvLike | Spaces | None = None, **kwargs: Any) -> "TRPO":
         """Load a model that ``save`` wrote.
@@ -428,7 +334,8 @@ class TRPO(StepwiseTraining):
             Needed for ``learn``, not for ``predict``. Its spaces must be those in the file. From an id as many
             environments are made as the saved model had.
         **kwargs
-            Constructor arguments that replace those in the file.
+            Constructor arguments that replace those in the file. Of SB3's: ``force_reset`` begins new episodes,
+            ``custom_objects`` replaces settings, ``print_system_info`` prints versions.
 
         Raises
         ------
@@ -439,6 +346,7 @@ class TRPO(StepwiseTraining):
         FileNotFoundError
             If there is no such file.
         """
+        kwargs, force_reset = take_load_arguments(kwargs)
         tensors, metadata = load_policy_file(existing_path(path))
         content = check_content(metadata, tensors)
         environments: Any = SpacesOnly(*content.spaces, content.n_envs) if env is None else env
@@ -451,6 +359,8 @@ class TRPO(StepwiseTraining):
         policy, theta, critic = restore(model.policy, model.value_function, tensors, metadata["version"])
         training = from_json(content.training, tensors)
         model._training.set_state(training, policy, theta, critic, content.num_timesteps)
+        if force_reset:
+            model._training.forget_episodes()
         if "seed" in kwargs:
             model.set_random_seed(kwargs["seed"])
         for name in content.functions - kwargs.keys():
@@ -480,11 +390,3 @@ class TRPO(StepwiseTraining):
             If the ``cli`` extra is not installed.
         """
         return cls("MlpPolicy", env, **{**tuned_arguments(env), **overrides})
-
-    def get_training_state(self) -> dict[str, Any]:
-        """Everything that training needs to continue, except parameters, statistics and settings, as plain values."""
-        return self._training.get_state()
-
-
-def _fresh_seed() -> int:
-    return int(np.random.SeedSequence().generate_state(1)[0])

@@ -52,6 +52,11 @@ def check_integer(name: str, value: Any, *, at_least: int, at_most: int | None =
     return int(value)
 
 
+def as_whole(value: Any) -> Any:
+    """A float without a fraction, such as 1e6, as an int; any other value as it is."""
+    return int(value) if isinstance(value, float | np.floating) and value.is_integer() else value
+
+
 def check_real(
     name: str, value: Any, *, above: float = -math.inf, at_least: float = -math.inf, at_most: float = math.inf
 ) -> float:
@@ -68,7 +73,12 @@ def check_real(
 
 
 def plain_number(value: Any) -> Any:
-    """``value`` as a bool, int or float of Python if it is a number of another type, which no file of ours holds."""
+    """``value`` as a bool, int or float of Python if it is a number of another type, which no file of ours holds.
+
+    An array of one number is a number.
+    """
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, numbers.Integral):

@@ -37,7 +37,7 @@ def test_one_transition_an_iteration_is_refused(tmp_path):
 def test_a_run_that_does_not_learn_says_so_once(n_actions, settings, reason):
     env = CountingEnv(action_space=gym.spaces.Discrete(n_actions))
     model = TRPO("MlpPolicy", env, n_steps=16, normalize_observations=False, **FAST)
-    model.config = replace(model.config, **settings)
+    model._config = replace(model.config, **settings)  # an assignment of n_steps=1 is refused
     before = model.theta
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -2,14 +2,23 @@
 
 import importlib
 import math
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from trpo_fast.errors import MissingExtraError
+from trpo_fast.monitoring.metrics import Sink
 from trpo_fast.protocols import Metrics
+from trpo_fast.validation import describe, plain_number
 
 
 class TensorBoard:
     """A sink that writes every finite number of an iteration as a scalar at step time/total_timesteps.
+
+    A text is written when it changes. Of any other value, a warning says once that it is not written.
 
     Parameters
     ----------
@@ -28,18 +37,42 @@ class TensorBoard:
         except ImportError as error:
             raise MissingExtraError("tensorboard_log", "tensorboard") from error
         self._writer = writer(str(folder))
+        self._texts: dict[str, str] = {}  # the latest by name
 
     def write(self, metrics: Metrics) -> None:
         """Write the metrics of one iteration."""
         step = metrics["time/total_timesteps"]
         for name, value in metrics.items():
-            if isinstance(value, int | float) and math.isfinite(value):
-                self._writer.add_scalar(name, value, step)
+            plain: Any = plain_number(value)
+            if isinstance(plain, int | float):
+                if math.isfinite(plain):
+                    self._writer.add_scalar(name, float(plain), step)
+            elif self._texts.get(name) != str(plain):
+                if isinstance(plain, str):
+                    self._writer.add_text(name, plain, step)
+                elif name not in self._texts:
+                    warnings.warn(f"TensorBoard: {name} is no number and no text: {describe(plain)}", stacklevel=2)
+                self._texts[name] = str(plain)
         self._writer.flush()
 
     def close(self) -> None:
         """Close the event file."""
         self._writer.close()
+
+
+@contextmanager
+def with_tensorboard(
+    sinks: list[Sink], folder: str | os.PathLike[str] | None, name: str, *, go_on: bool
+) -> Iterator[list[Sink]]:
+    """The sinks of a call of ``learn``: with a folder, also one that writes to ``folder``/``name``_k."""
+    if folder is None:
+        yield sinks
+        return
+    tensorboard = TensorBoard(free_folder(Path(folder), name, go_on=go_on))
+    try:
+        yield [*sinks, tensorboard]
+    finally:
+        tensorboard.close()
 
 
 def free_folder(parent: Path, name: str, *, go_on: bool) -> Path:

@@ -15,6 +15,7 @@ from trpo_fast.policies.mlp import MLP
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.spaces.actions import ActionCodec
 from trpo_fast.spaces.as_json import own_copy
+from trpo_fast.spaces.kinds import name_of
 from trpo_fast.spaces.masks import ActionMasks
 from trpo_fast.spaces.observation_codec import ObservationCodec
 from trpo_fast.spaces.observations import Observations
@@ -187,9 +188,8 @@ class Policy:
 
     def __repr__(self) -> str:
         widths = "-".join(map(str, self.policy_kwargs["net_arch"]))
-        return (
-            f"Policy({self.observation_space} -> {self.action_space}, {widths} {self.policy_kwargs['activation_fn']})"
-        )
+        spaces = f"{name_of(self.observation_space)} -> {name_of(self.action_space)}"
+        return f"Policy({spaces}, {widths} {self.policy_kwargs['activation_fn']})"
 
     @property
     def normalizer(self) -> ObservationNormalizer:

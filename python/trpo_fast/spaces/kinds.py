@@ -1,4 +1,4 @@
-"""Numbers of choices in a space, and equality of spaces."""
+"""Numbers of choices in a space, equality of spaces, and short names."""
 
 from typing import Any
 
@@ -19,6 +19,14 @@ def num_choices(space: gym.Space[Any]) -> npt.NDArray[np.int64]:
 def same_spaces(some: tuple[gym.Space[Any], ...], others: tuple[gym.Space[Any], ...]) -> bool:
     """Whether spaces are equal and have their Dict keys in the same order, which determines the order of columns."""
     return some == others and [_keys(space) for space in some] == [_keys(space) for space in others]
+
+
+def name_of(space: gym.Space[Any]) -> str:
+    """A short name of a space, without the bounds of a Box."""
+    if isinstance(space, gym.spaces.Box):
+        return f"Box{space.shape}"
+    parts = space.spaces if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple) else None
+    return str(space) if parts is None else f"{type(space).__name__} of {len(parts)}"
 
 
 def _keys(space: gym.Space[Any]) -> list[Any]:

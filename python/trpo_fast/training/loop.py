@@ -84,7 +84,7 @@ def train(
         with delayed_signals():  # every iteration that is committed has its row in the files of the sinks
             metrics = commit(result, training)
             times = clock.read(training.n_iterations, training.num_timesteps, rollout.seconds)
-            training.metrics = {**logger.take(), **metrics, **times}
+            training.metrics = logger.complete({**metrics, **times})
             for sink in sinks:
                 sink.write(training.metrics)
         screen.write(training.metrics)

@@ -51,6 +51,7 @@ class TrainingState:
     model : ModelState
         Replaced by one assignment after every update.
     streams : Streams
+    environments : Environments, ParallelSampler or SpacesOnly
     view : VecEnvView, or the user's VecEnv
         The environments as a user plays in them; None if there are only spaces.
     collector : RolloutCollector
@@ -84,7 +85,7 @@ class TrainingState:
         stats_window_size: int,
     ) -> None:
         self.model = model
-        self._environments = environments
+        self.environments = environments
         self.view = environments.view()
         self.collector = RolloutCollector(sampler, model.policy.observation_codec, stats_window_size)
         self.num_timesteps = 0
@@ -104,15 +105,16 @@ class TrainingState:
 
     def reseed(self, seed: int) -> None:
         """Restart every stream, those of the environments at their next reset."""
-        self._use_streams(Streams(seed, self._environments.num_envs), seed)
+        self._use_streams(Streams(seed, self.environments.num_envs), seed)
 
     def _use_streams(self, streams: Streams, seed: int) -> None:
         self.streams, self.seed = streams, seed
         self._environment_seed = streams.environments
         self._is_seeded = False  # after their first reset, the environments' own random streams continue
-        self._forget_episodes_in_progress()
+        self.forget_episodes()
 
-    def _forget_episodes_in_progress(self) -> None:
+    def forget_episodes(self) -> None:
+        """Let the next rollout begin with new episodes."""
         self.is_between_rollouts, self._boundary = False, None
 
     @property
@@ -122,12 +124,12 @@ class TrainingState:
 
     def change_environments(self, environments: Any, sampler: Sampler) -> None:
         """Continue in other environments, which start new episodes."""
-        self._environments = environments
+        self.environments = environments
         self._footprint = Footprint()
         self.view = environments.view()
         self.collector.sampler = sampler
         self._is_seeded = False
-        self._forget_episodes_in_progress()
+        self.forget_episodes()
 
     @contextmanager
     def session(self, *, reset: bool) -> Iterator[None]:
@@ -145,15 +147,15 @@ class TrainingState:
         if not self._sampling.acquire(blocking=False):
             raise AlreadyTrainingError("learn: expected a model that is not learning, got one that is (one at a time)")
         try:
-            fingerprints = self._environments.fingerprints()
+            fingerprints = self.environments.fingerprints()
             self._notice_others(fingerprints)
             self._footprint.begin(fingerprints)
             try:
-                with owned(self._environments):
+                with owned(self.environments):
                     self._begin(reset=reset)
                     yield
             finally:
-                self._footprint.end(self._environments.fingerprints())
+                self._footprint.end(self.environments.fingerprints())
         finally:
             self._sampling.release()
 
@@ -161,7 +163,7 @@ class TrainingState:
         """Give up the open episodes if somebody else moved the environments since the latest session."""
         moved = self._footprint.moved(fingerprints) if self.is_between_rollouts else None
         if moved is not None:
-            self._forget_episodes_in_progress()
+            self.forget_episodes()
             self._not_resumed = f"environment {moved} was stepped or reset outside of this training"
 
     def _begin(self, *, reset: bool) -> None:
@@ -171,7 +173,7 @@ class TrainingState:
                     text = f"training continues with new episodes: {self._not_resumed}"
                     warnings.warn(text, ResumeWarning, stacklevel=5)
                 self._not_resumed = ""
-                self._forget_episodes_in_progress()
+                self.forget_episodes()
                 self.collector.reset(None if self._is_seeded else self._environment_seed)
                 self.model = replace(self.model, reward_normalizer=self.model.reward_normalizer.reset_envs())
                 self._is_seeded = True
@@ -190,7 +192,7 @@ class TrainingState:
             self.is_between_rollouts, self._boundary = False, boundary
         plan = None
         if config.method == "vine":
-            plan = VinePlan.draw(self.streams.vine, self.model.policy, self._environments.num_envs, config)
+            plan = VinePlan.draw(self.streams.vine, self.model.policy, self.environments.num_envs, config)
         counted = self.num_timesteps
 
         def count(trajectories: Any, t: int, encoded: npt.NDArray[Any]) -> bool:
@@ -261,11 +263,11 @@ class TrainingState:
             "environments": None,
         }
         if not self._sampling.locked():
-            self._notice_others(self._environments.fingerprints())
+            self._notice_others(self.environments.fingerprints())
         if not self.is_between_rollouts:
             return {**progress, "not_resumable": self._not_resumed or "it was saved before or during an iteration"}
         try:
-            environments = self._environments.get_state()
+            environments = self.environments.get_state()
         except SnapshotError as error:
             return {**progress, "not_resumable": str(error)}
         except Exception as error:  # a user's get_state may raise anything: the learned state must be saved anyway
@@ -307,7 +309,7 @@ class TrainingState:
             if not all(isinstance(s, np.random.Generator) for s in (*streams, *state["noise_streams"])):
                 raise ValueError("not random streams")
             self.streams.minibatch_order, self.streams.prediction, self.streams.vine = streams
-            if len(state["noise_streams"]) == self._environments.num_envs:  # streams belong to one environment each
+            if len(state["noise_streams"]) == self.environments.num_envs:  # streams belong to one environment each
                 self.streams.action_noise = list(state["noise_streams"])
             self.collector.set_episodes(state["episodes"])
             rewards = self.model.reward_normalizer.with_state(state["rewards"])
@@ -329,7 +331,7 @@ class TrainingState:
         """Continue the open episodes, if the environments can be restored."""
         try:
             self.collector.set_state(rollouts)
-            self._environments.set_state(environments)
+            self.environments.set_state(environments)
             self._is_seeded = self.is_between_rollouts = True
             self._not_resumed = ""
         except SnapshotError as error:

@@ -1,48 +1,22 @@
-"""StepwiseTraining: the steps of ``TRPO.learn`` as methods, for your own loop, and read-only views of a model."""
+"""StepwiseTraining: the steps of ``TRPO.learn`` as methods, for your own loop."""
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
-import numpy.typing as npt
-
-from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.monitoring.logger import Logger
-from trpo_fast.monitoring.metrics import Clock, Sink
-from trpo_fast.policies.normalization import RunningMeanStd
-from trpo_fast.policies.policy import Actor
-from trpo_fast.policies.predictor import Predictor
-from trpo_fast.policies.value_function import ValueFunction
-from trpo_fast.protocols import Metrics
-from trpo_fast.sampling.rollouts import Episode, Rollout
+from trpo_fast.monitoring.metrics import Clock
+from trpo_fast.sampling.rollouts import Rollout
 from trpo_fast.sampling.transitions import Transitions
 from trpo_fast.training.batching import IterationBatch, iteration_batch_of_arrays, make_iteration_batch
 from trpo_fast.training.loop import commit, learn_from
-from trpo_fast.training.state import TrainingState
+from trpo_fast.training.trained_model import TrainedModel
 from trpo_fast.update.batches import Batch
 from trpo_fast.update.report import UpdateReport
 from trpo_fast.validation import describe
 
 
-class StepwiseTraining(Predictor):
-    """Training step by step: sample a rollout, make a batch, update.
-
-    Attributes
-    ----------
-    config : TRPOConfig
-    value_function : ValueFunction
-    logger : Logger
-        ``record(name, value)`` adds a metric to the present iteration.
-    sinks : list
-        Objects with ``write(metrics)``, called after every iteration; append your own.
-    """
-
-    config: TRPOConfig
-    value_function: ValueFunction
-    logger: Logger
-    sinks: list[Sink]
-    _training: TrainingState
+class StepwiseTraining(TrainedModel):
+    """Training step by step: sample a rollout, make a batch, update."""
 
     def sample_rollout(self, *, reset: bool = False) -> Rollout:
         """Collect the next rollout with the committed policy, for your own loop, and count its transitions.
@@ -152,86 +126,7 @@ class StepwiseTraining(Predictor):
         result = learn_from(batch, training, self.value_function, self.config, config, clock)
         metrics = commit(result, training)
         counts = {"time/iterations": training.n_iterations, "time/total_timesteps": training.num_timesteps}
-        training.metrics = {**self.logger.take(), **metrics, **counts}
+        training.metrics = self.logger.complete({**metrics, **counts})
         for sink in self.sinks:
             sink.write(training.metrics)
         return result.report
-
-    @property
-    def actor(self) -> Actor:
-        """Actor of the committed policy: an immutable snapshot; updates replace it, so any thread may use it."""
-        return self._training.model.actor
-
-    @property
-    def _prediction_stream(self) -> np.random.Generator:
-        return self._training.streams.prediction
-
-    @property
-    def value_theta(self) -> npt.NDArray[Any]:
-        """Read-only copy of the critic's parameters, shape (P,)."""
-        theta = self._training.model.critic.theta.copy()
-        theta.flags.writeable = False
-        return theta
-
-    @property
-    def return_statistics(self) -> RunningMeanStd:
-        """Running statistics of the critic's targets (``normalize_returns``)."""
-        return self._training.model.critic.target_statistics
-
-    @property
-    def num_timesteps(self) -> int:
-        """Number of transitions collected."""
-        return self._training.num_timesteps
-
-    @num_timesteps.setter
-    def num_timesteps(self, n: int) -> None:
-        self._training.num_timesteps = n
-
-    @property
-    def num_saved_timesteps(self) -> int:
-        """Number of transitions up to the end of the last whole iteration: what ``save`` writes."""
-        return self._training.num_saved_timesteps
-
-    @property
-    def progress_remaining(self) -> float:
-        """Fraction of training that remained when the present iteration began, from 1 to 0; schedules read it."""
-        return self._training.progress_remaining
-
-    @progress_remaining.setter
-    def progress_remaining(self, progress_remaining: float) -> None:
-        self._training.progress_remaining = progress_remaining
-
-    @property
-    def report(self) -> UpdateReport | None:
-        """Report of the last update."""
-        return self._training.report
-
-    @property
-    def metrics(self) -> Metrics:
-        """Metrics of the last iteration."""
-        return self._training.metrics
-
-    @property
-    def n_envs(self) -> int:
-        """Number of environments."""
-        return self._training.collector.sampler.num_envs
-
-    @property
-    def ep_info_buffer(self) -> list[dict[str, float]]:
-        """The latest ``stats_window_size`` episodes in SB3's form: dicts with return "r" and length "l" in steps."""
-        return [{"r": episode.episode_return, "l": episode.length} for episode in self._training.collector.episodes]
-
-    @property
-    def latest_episodes(self) -> list[Episode]:
-        """Episodes that ended in the latest rollout."""
-        return list(self._training.collector.latest_episodes)
-
-    @property
-    def num_steps(self) -> int:
-        """Steps taken by each environment since training began, without the steps of a vine's branches."""
-        return self._training.collector.num_steps
-
-    @property
-    def num_episodes(self) -> int:
-        """Number of finished episodes."""
-        return self._training.collector.num_episodes

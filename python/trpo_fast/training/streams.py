@@ -47,3 +47,8 @@ class Streams:
             "vine_stream": deepcopy(self.vine),
             "noise_streams": deepcopy(self.action_noise),
         }
+
+
+def fresh_seed() -> int:
+    """A seed from the operating system."""
+    return int(np.random.SeedSequence().generate_state(1)[0])
