@@ -215,6 +215,8 @@ def test_v_reports_everything_and_nothing_that_is_nan(tmp_path, capsys):
     out = capsys.readouterr().out
     assert out.count("| train/") == 3
     assert "nan" not in out
+    main(["resume", str(tmp_path / "a"), "-n", "1000", "--no-progress-bar", "-v"])  # log_interval is the run's
+    assert capsys.readouterr().out.count("| train/") == 2
 
 
 def test_ctrl_c_saves_and_exits_with_130(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """``trpo-fast resume RUN_DIR``: resume an interrupted training."""
 
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,8 +29,11 @@ class Resume:
     total_timesteps: Annotated[int | None, tyro.conf.arg(aliases=["-n"], metavar="INT")] = None
     """Total transitions, including those before the interruption; the run's own total by default."""
 
+    verbose: Annotated[bool, tyro.conf.arg(aliases=["-v"])] = False
+    """Report all metrics instead of eight lines."""
+
     progress_bar: bool = True
-    """Show a progress bar."""
+    """Show a progress bar; in a file or pipe, print a line a minute."""
 
     def run(self) -> None:
         """Continue training, and write the folder."""
@@ -38,7 +41,8 @@ class Resume:
         if not (run_dir / SETTINGS).exists():
             read_settings(run_dir)  # raises
         with locked("run_dir", run_dir):
-            train = _train_of(read_or_restore_settings(run_dir), self.progress_bar)
+            train = _train_of(read_or_restore_settings(run_dir))
+            train = replace(train, progress_bar=self.progress_bar, verbose=self.verbose)
             total = train.total_timesteps if self.total_timesteps is None else self.total_timesteps
             newest = _newest_model(run_dir)
             model = train.make_model() if newest is None else train.load_model(newest)
@@ -62,7 +66,7 @@ def _newest_model(run_dir: Path) -> Path | None:
     return newest.path
 
 
-def _train_of(settings: dict[str, Any], progress_bar: bool) -> Train:
+def _train_of(settings: dict[str, Any]) -> Train:
     """The command that started the run."""
     names = {field.name for field in fields(Train)} - {"config", "out", "conf", "progress_bar"}
     try:
@@ -71,6 +75,6 @@ def _train_of(settings: dict[str, Any], progress_bar: bool) -> Train:
         }
         if arguments.get("tensorboard") is not None:
             arguments["tensorboard"] = Path(arguments["tensorboard"])
-        return Train(**arguments, config=Settings(**settings["config"]), progress_bar=progress_bar)
+        return Train(**arguments, config=Settings(**settings["config"]))
     except (KeyError, TypeError) as error:
         raise InvalidArgumentError("run_dir", f"settings of a training in {SETTINGS}", repr(error)) from error

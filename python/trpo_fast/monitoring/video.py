@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,10 @@ from trpo_fast.validation import check_choice, check_path
 SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".gif")
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
 OFF_SCREEN = {"MUJOCO_GL": "egl", "SDL_VIDEODRIVER": "dummy"}  # how MuJoCo and pygame draw without a screen
+
+WITHOUT_A_SCREEN = (
+    "MuJoCo draws without a screen by MUJOCO_GL=egl or MUJOCO_GL=osmesa, with libegl1 or libosmesa6 installed"
+)
 
 
 class FrameRecorder(gym.Wrapper[Any, Any, Any, Any]):
@@ -52,17 +57,17 @@ def make_recorder(make: Callable[[], gym.Env[Any, Any]]) -> FrameRecorder:
     if sys.platform == "linux" and not any(os.environ.get(name) for name in SCREENS):
         for name, value in OFF_SCREEN.items():
             os.environ.setdefault(name, value)
-    env = make()
+    env: gym.Env[Any, Any] | None = None
     try:
+        env = make()
         env.reset(seed=0)
         frame = np.asarray(env.render())
     except Exception as error:  # of OpenGL, pygame or the environment
-        env.close()
-        what = "an environment that draws frames here"
-        help_ = f"for MuJoCo without a screen, MUJOCO_GL=osmesa may work where {os.environ.get('MUJOCO_GL')} does not"
-        hint = f" ({help_})" if "GL" in f"{error!r}" else ""
-        got = " ".join(str(error).split()) or repr(error)
-        raise InvalidArgumentError("video", what + hint, got) from error
+        if env is not None:
+            env.close()
+        why = " ".join(str(error.args[-1] if isinstance(error, InvalidArgumentError) else error).split()) or repr(error)
+        hint = f" ({WITHOUT_A_SCREEN})" if re.search(r"GL|glGet|glfw", why) else ""
+        raise InvalidArgumentError("video", f"an environment that draws frames here{hint}", why) from error
     if frame.ndim != 3:
         env.close()
         raise InvalidArgumentError("video", 'an environment with the render_mode "rgb_array"', f"{env}")
