@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.modules import core  # dot and norm, in a fixed order of additions (NumPy's depends on its BLAS)
 from trpo_fast.config import TRPOConfig
 from trpo_fast.policies.policy import Policy
@@ -26,6 +27,7 @@ from trpo_fast.update.report import UpdateReport, UpdateStatus
 from trpo_fast.update.trust_regions import OTHER_TRUST_REGIONS, LocalModel, Step
 
 
+@ignores_float_errors
 def trpo_update(
     policy: Policy, theta: npt.NDArray[Any], batch: Batch | VineBatch, config: TRPOConfig
 ) -> tuple[npt.NDArray[Any], UpdateReport]:

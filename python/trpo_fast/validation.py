@@ -170,5 +170,5 @@ def float_array(name: str, value: Any, shape: tuple[int | None, ...], dtype: npt
     )
     if not fits:
         raise InvalidArgumentError(name, expected, describe(value))
-    with np.errstate(over="ignore"):  # a float32 overflow becomes Inf, which the update's status reports
+    with np.errstate(all="ignore"):  # a float32 overflow becomes Inf, which the update's status reports
         return np.require(value, dtype, ["C", "ALIGNED"])

@@ -138,5 +138,5 @@ def _inside(bounds: npt.NDArray[Any], inwards: float) -> FloatArray:
     bound = bounds.ravel().astype(np.float64)
     nearest = np.where(np.isinf(bound), bound, _to_float(bound)).astype(np.float32)
     is_beyond = nearest < bound if inwards > 0 else nearest > bound
-    with np.errstate(over="ignore"):  # beyond the largest float32, only infinity is inside
+    with np.errstate(all="ignore"):  # beyond the largest float32, only infinity is inside
         return np.where(is_beyond, np.nextafter(nearest, np.float32(inwards)), nearest)

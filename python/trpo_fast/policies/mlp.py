@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.modules import kernels
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.normalization import EPSILON, ObservationNormalizer
@@ -136,6 +137,7 @@ class MLP:
             begin += size
         return views
 
+    @ignores_float_errors
     def renormalized(
         self, theta: npt.NDArray[Any], old: ObservationNormalizer, new: ObservationNormalizer
     ) -> npt.NDArray[Any]:

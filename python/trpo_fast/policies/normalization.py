@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.modules import core
 from trpo_fast.spaces.observations import Observations
 
@@ -44,6 +45,7 @@ class RunningMeanStd:
         """sqrt(var + EPSILON), shape (D,)."""
         return np.sqrt(self.var + EPSILON)
 
+    @ignores_float_errors
     def updated(self, samples: npt.NDArray[Any]) -> "RunningMeanStd":
         """Statistics that include ``samples`` (N, D) (Chan, Golub & LeVeque 1983, Eq. 2.1)."""
         samples = np.asarray(samples, dtype=np.float64)
@@ -90,6 +92,7 @@ class ObservationNormalizer:
             kernel = core.Normalizer(np.zeros(size), np.ones(size), np.inf)
         object.__setattr__(self, "kernel", kernel)
 
+    @ignores_float_errors
     def updated(self, observations: Observations | npt.NDArray[Any]) -> "ObservationNormalizer":
         """Normaliser whose statistics include the raw ``observations`` (N, D)."""
         if not self.enabled:

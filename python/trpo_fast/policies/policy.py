@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.modules import kernels
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.mlp import MLP
@@ -231,6 +232,7 @@ class Policy:
         """Length P of theta."""
         return self._mlp.num_params
 
+    @ignores_float_errors
     def initial_parameters(self, seed: int | np.random.SeedSequence) -> npt.NDArray[Any]:
         """Initial theta, shape (P,), in the policy's dtype."""
         theta = self._mlp.initial_parameters(np.random.default_rng(seed))
@@ -424,6 +426,7 @@ class Policy:
         inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
         return self._mlp.forward(self.check_theta(theta), inputs)
 
+    @ignores_float_errors
     def log_prob(
         self, theta: npt.NDArray[Any], observations: Any, actions: npt.NDArray[Any]
     ) -> npt.NDArray[np.float64]:
@@ -446,6 +449,7 @@ class Policy:
         self.distribution.kl_divergence(p, q, out)
         return out
 
+    @ignores_float_errors
     def mean_std(self, theta: npt.NDArray[Any], observations: Any) -> float:
         """Mean standard deviation of a Box action over raw observations; NaN for other actions."""
         if self._log_std == "none":

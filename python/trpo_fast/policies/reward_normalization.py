@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast.policies.normalization import CLIP, RunningMeanStd
 from trpo_fast.validation import float_array
 
@@ -32,6 +33,7 @@ class RewardNormalizer:
         """The normaliser before the first reward."""
         return cls(RunningMeanStd.initial(1), np.zeros(num_envs))
 
+    @ignores_float_errors
     def updated(
         self,
         rewards: npt.NDArray[np.float64],
@@ -59,6 +61,7 @@ class RewardNormalizer:
             returns[done[t]] = 0.0
         return RewardNormalizer(self.statistics.updated(discounted[valid][:, None]), returns)
 
+    @ignores_float_errors
     def scaled(self, rewards: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Normalised rewards, of the same shape."""
         scaled: npt.NDArray[np.float64] = np.clip(rewards / self.statistics.std[0], -CLIP, CLIP)

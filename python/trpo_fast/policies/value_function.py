@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.modules import kernels
 from trpo_fast._core.threads import get_num_threads
 from trpo_fast.errors import InvalidArgumentError
@@ -111,6 +112,7 @@ class ValueFunction:
         """Views of theta (P,) by name, as ``Policy.unflatten``."""
         return self._mlp.unflatten(theta)
 
+    @ignores_float_errors
     def predict(self, state: CriticState, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Values, float64 of shape (N,), in units of the return.
 
@@ -171,6 +173,7 @@ class ValueFunction:
             state, inputs, returns, order, batch_size=batch_size, learning_rate=learning_rate
         ).result()
 
+    @ignores_float_errors
     def begin_fit(
         self,
         state: CriticState,
@@ -201,8 +204,7 @@ class ValueFunction:
             statistics = statistics.updated(returns[:, None])
             scale = float(statistics.std[0])
             returns = (returns - statistics.mean[0]) / scale
-        with np.errstate(over="ignore"):
-            targets = returns.astype(self.dtype)
+        targets = returns.astype(self.dtype)
         task = kernels(self.dtype).ValueFit(
             self._mlp.network, inputs, targets, order, batch_size, learning_rate,
             state.theta, state.first_moment, state.second_moment, state.n_steps,
@@ -224,6 +226,7 @@ class PendingFit:
         self._statistics = statistics
         self._scale = scale  # of the targets, in units of returns
 
+    @ignores_float_errors
     def result(self) -> ValueFit:
         """Wait for the fit to end, or run it in this thread if no other thread has started it."""
         if self._task is None:

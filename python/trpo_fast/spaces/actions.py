@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.modules import core, kernels
 from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
 from trpo_fast.spaces.kinds import num_choices
@@ -107,6 +108,7 @@ class ActionCodec:
         """Whether the action dimensions are independent and of one kind (Box, MultiBinary)."""
         return self._is_box or isinstance(self.space, gym.spaces.MultiBinary)
 
+    @ignores_float_errors
     def log_slope(self, encoded: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """log |d action / d encoded|, shape (N,), summed over dimensions: 0 unless actions are squashed."""
         if not self.squash:
@@ -116,6 +118,7 @@ class ActionCodec:
         slopes: npt.NDArray[np.float64] = (np.log(self._half_width) + log_derivative).sum(axis=1)
         return slopes
 
+    @ignores_float_errors
     def encode(self, actions: Any, n: int | None = None) -> npt.NDArray[Any]:
         """Encode the actions of a batch.
 
@@ -141,10 +144,9 @@ class ActionCodec:
         if not kind_fits or len(actions) != (n or len(actions)) or len(actions) == 0:
             expected = f"a {batch_dtype} array of shape {str(shape).replace('-1', str(n or 'N'))}"
             raise InvalidArgumentError("actions", expected, describe(actions))
-        with np.errstate(over="ignore"):
-            if not self._is_box:
-                actions = actions.astype(np.int64) - self.start
-            encoded = actions.reshape(len(actions), self.size).astype(self.dtype)
+        if not self._is_box:
+            actions = actions.astype(np.int64) - self.start
+        encoded = actions.reshape(len(actions), self.size).astype(self.dtype)
         if not self._is_box:
             self._check_inside(encoded, actions)
         return np.ascontiguousarray(encoded)

@@ -187,7 +187,7 @@ def _bounds(texts: Any, n: int, dtype: str) -> npt.NDArray[Any]:
                 raise ValueError("a bound that is not text, or too long")
             known[text] = parse(text)
         bounds[i] = known[text]
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         exact = bounds.astype(dtype)
     if not np.array_equal(exact, bounds):
         raise ValueError(f"a bound that {dtype} cannot represent")

@@ -201,7 +201,7 @@ def copy_if_fit(values: Any, out: npt.NDArray[np.float64]) -> bool:
 
 def worst_of(values: npt.NDArray[Any]) -> str:
     """The first of ``values`` that is not finite or of magnitude above 1e18, and its index."""
-    with np.errstate(over="ignore"):  # of a long double
+    with np.errstate(all="ignore"):  # of a long double
         is_bad = ~(np.abs(values.astype(np.float64)) <= MAX_MAGNITUDE)
     index = tuple(int(i) for i in np.argwhere(is_bad)[0])
     return f"{values[index]}" + (f" at index {index[0] if len(index) == 1 else index}" if index else "")

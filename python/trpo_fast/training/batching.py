@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.policy import Policy
@@ -47,6 +48,7 @@ class IterationBatch(NamedTuple):
     reward_normalizer: RewardNormalizer
 
 
+@ignores_float_errors
 def make_iteration_batch(
     rollout: Rollout, state: ModelState, value_function: ValueFunction, config: TRPOConfig
 ) -> IterationBatch:
@@ -75,6 +77,7 @@ def make_iteration_batch(
     return IterationBatch(batch, values, order, policy_batch, reward_normalizer)
 
 
+@ignores_float_errors
 def iteration_batch_of_arrays(batch: Batch, state: ModelState, value_function: ValueFunction) -> IterationBatch:
     """Make the batch of an iteration from transitions with given advantages and returns.
 

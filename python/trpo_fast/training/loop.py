@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.signals import delayed_signals
 from trpo_fast.callbacks.base import goes_on, step_locals
 from trpo_fast.config import TRPOConfig
@@ -90,6 +91,7 @@ def train(
         screen.write(training.metrics)
 
 
+@ignores_float_errors
 def learn_from(
     batch: IterationBatch,
     training: TrainingState,

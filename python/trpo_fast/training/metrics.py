@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast.policies.value_function import ValueFit
 from trpo_fast.protocols import Metrics
 from trpo_fast.sampling.rollouts import Episode
 from trpo_fast.update.report import UpdateReport
 
 
+@ignores_float_errors
 def rollout_metrics(episodes: Sequence[Episode], num_episodes: int) -> Metrics:
     """Mean return and length of the latest episodes (NaN before the first end), and the number of finished episodes.
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.policies.policy import Policy
@@ -30,8 +29,7 @@ def update_normalizer(
     """
     if not (policy.normalizer.enabled and observations.is_finite):
         return policy, theta, 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        normalizer = policy.normalizer.updated(observations)
+    normalizer = policy.normalizer.updated(observations)
     if not normalizer.statistics.is_possible:
         return policy, theta, 0.0
     before = policy.dist_params(theta, observations)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast.config import TRPOConfig
 from trpo_fast.policies.policy import Policy
 from trpo_fast.spaces.observations import Observations
@@ -32,6 +33,7 @@ class Batch(NamedTuple):
     advantages: npt.NDArray[np.float64]
     returns: npt.NDArray[np.float64]
 
+    @ignores_float_errors
     def objective(self, policy: Policy, theta: npt.NDArray[Any], config: TRPOConfig) -> SurrogateObjective:
         """The surrogate objective at ``theta``, with normalised advantages if ``config.normalize_advantage``.
 
@@ -71,6 +73,7 @@ class VineBatch(NamedTuple):
     q_values: npt.NDArray[np.float64]
     proposal: str = "policy"
 
+    @ignores_float_errors
     def objective(self, policy: Policy, theta: npt.NDArray[Any], config: TRPOConfig) -> VineObjective:
         """The vine's objective at ``theta``, for Q minus its mean in each state.
 
@@ -83,8 +86,7 @@ class VineBatch(NamedTuple):
         """
         observations = policy.check_observations(self.observations)
         q_values = float_array("q_values", self.q_values, (len(observations), None), np.float64)
-        with np.errstate(invalid="ignore"):  # the update has a status for values that are not finite
-            advantages = q_values - q_values.mean(axis=1, keepdims=True)
+        advantages = q_values - q_values.mean(axis=1, keepdims=True)
         if np.isfinite(q_values).all():
             if not has_signal(advantages, q_values):
                 advantages = np.zeros_like(advantages)

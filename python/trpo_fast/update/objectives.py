@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.modules import core, kernels
 from trpo_fast._core.threads import resolve_threads
 from trpo_fast.errors import InvalidArgumentError
@@ -47,6 +48,7 @@ class PolicyObjective:
         Objective of the compiled core.
     """
 
+    @ignores_float_errors
     def __init__(
         self,
         policy: Policy,
@@ -187,6 +189,7 @@ class VineObjective(PolicyObjective):
         is 1 for every theta'.
     """
 
+    @ignores_float_errors
     def __init__(
         self,
         policy: Policy,
@@ -214,12 +217,11 @@ class VineObjective(PolicyObjective):
             q_values, check_choice("proposal", proposal, PROPOSALS), check_real("ent_coef", ent_coef, at_least=0.0),
             resolve_threads(n_threads),
         )  # fmt: skip
-        with np.errstate(invalid="ignore"):  # the update has a status for values that are not finite
-            weights = np.ones_like(q_values)
-            if proposal == "uniform":
-                weights = _probabilities(policy, theta, observations, encoded)
-            total = weights.sum(axis=1, keepdims=True)
-            advantages = q_values - (weights * q_values).sum(axis=1, keepdims=True) / total  # Q - L of its state
+        weights = np.ones_like(q_values)
+        if proposal == "uniform":
+            weights = _probabilities(policy, theta, observations, encoded)
+        total = weights.sum(axis=1, keepdims=True)
+        advantages = q_values - (weights * q_values).sum(axis=1, keepdims=True) / total  # Q - L of its state
         super().__init__(policy, theta, observations, actions, advantages, kernel)
 
 

@@ -11,9 +11,8 @@ from trpo_fast.update.trust_regions.local_model import LocalModel, Step
 
 def fixed_step(model: LocalModel) -> Step:
     """The step ``step_size`` x, accepted if theta and the objective stay finite."""
-    with np.errstate(over="ignore"):  # a theta that is not finite is rejected
-        full = model.config.step_size * model.x
-        theta = (model.theta + full).astype(model.theta.dtype)
+    full = model.config.step_size * model.x
+    theta = (model.theta + full).astype(model.theta.dtype)
     value = model.evaluate(theta)
     if not (np.isfinite(theta).all() and np.isfinite(value).all()):
         return Step(full, LineSearchResult(model.theta, model.start, False, 1))
