@@ -12,7 +12,7 @@ import numpy.typing as npt
 from trpo_fast._core.files import replace_file
 from trpo_fast.callbacks.base import BaseCallback, as_callback
 from trpo_fast.environments.absent import SpacesOnly
-from trpo_fast.environments.interface import Environments
+from trpo_fast.environments.interface import MAX_ENVS, Environments
 from trpo_fast.environments.make import EnvLike, is_pair_of_spaces, make_environments
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError, ResumeWarning
 from trpo_fast.monitoring.logger import Logger
@@ -162,6 +162,7 @@ class TRPO(StepwiseTraining):
             )
         else:
             environments = make_environments(env, n_envs, env_kwargs)
+        check_integer("n_envs", environments.num_envs, at_least=1, at_most=MAX_ENVS)
         self.verbose = verbose
         self.sinks: list[Sink] = []
         self.logger = Logger()
@@ -356,7 +357,9 @@ class TRPO(StepwiseTraining):
             expected = "environments with spaces {} and {}".format(*content.spaces)
             got = f"{model.policy.observation_space} and {model.policy.action_space}"
             raise PolicyFileError(f"env: expected {expected}, got {got}")
-        policy, theta, critic = restore(model.policy, model.value_function, tensors, metadata["version"])
+        policy, theta, critic = restore(
+            model.policy, model.value_function, model._training.model.critic, tensors, metadata["version"]
+        )
         training = from_json(content.training, tensors)
         model._training.set_state(training, policy, theta, critic, content.num_timesteps)
         if force_reset:

@@ -17,6 +17,8 @@ from trpo_fast.spaces.observation_codec import MAX_MAGNITUDE, ObservationCodec
 from trpo_fast.spaces.observations import EncodedArray, ObservationBuffer
 from trpo_fast.validation import describe
 
+MAX_ENVS = 4096  # of one model: a file holds a random stream of each
+
 
 class Trajectories(NamedTuple):
     """T steps of n environments, as they happened.

@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 
 import gymnasium as gym
 
-from trpo_fast.environments.interface import Environments
+from trpo_fast.environments.interface import MAX_ENVS, Environments
 from trpo_fast.environments.sb3_vec_env import SB3Environments
 from trpo_fast.environments.single import SingleEnvironments
 from trpo_fast.environments.vec_env_view import VecEnvView
@@ -59,7 +59,7 @@ def factories_of(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None) -> li
     InvalidArgumentError
         If ``env`` is a list of anything else, or ``n_envs`` or ``env_kwargs`` do not apply to it.
     """
-    check_integer("n_envs", n_envs, at_least=1)
+    check_integer("n_envs", n_envs, at_least=1, at_most=MAX_ENVS)
     if env_kwargs is not None and not isinstance(env_kwargs, dict):
         raise InvalidArgumentError("env_kwargs", "a dict", describe(env_kwargs))
     if isinstance(env, str):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
+from trpo_fast.environments.interface import MAX_ENVS
 from trpo_fast.errors import PolicyFileError
 from trpo_fast.policies.policy import Policy
 from trpo_fast.policies.value_function import CriticState, ValueFunction
@@ -112,7 +113,8 @@ def check_content(metadata: dict[str, Any], tensors: Tensors) -> ModelContent:
     arguments, spaces = read_arguments(metadata)
     try:
         num_timesteps = int(metadata["num_timesteps"])
-        n_envs = check_integer("n_envs", metadata["n_envs"], at_least=1, at_most=len(tensors))  # each has a stream
+        most = min(MAX_ENVS, len(tensors))  # each has a stream
+        n_envs = check_integer("n_envs", metadata["n_envs"], at_least=1, at_most=most)
         training = metadata["training"]
         functions = set(metadata["functions"]) & set(_SCHEDULED)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -125,9 +127,11 @@ def check_content(metadata: dict[str, Any], tensors: Tensors) -> ModelContent:
 
 
 def restore(
-    policy: Policy, value_function: ValueFunction, tensors: Tensors, version: int
+    policy: Policy, value_function: ValueFunction, critic: CriticState, tensors: Tensors, version: int
 ) -> tuple[Policy, npt.NDArray[Any], CriticState]:
     """The policy with its statistics, its theta, and the critic that ``tensors`` hold for freshly made ones.
+
+    Tensors are moved, and the fresh ``critic`` is written to: a file of a large model does not fit into memory often.
 
     Raises
     ------
@@ -136,6 +140,5 @@ def restore(
         contradicts the acting form.
     """
     policy, theta = restore_policy(policy, tensors, version)
-    critic = value_function.initial_state(None)
     fill(value_function.unflatten(critic.theta), tensors, "value_function")
     return policy, theta, replace(critic, target_statistics=read_statistics(tensors, "returns", 1))

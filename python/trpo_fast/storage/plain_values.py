@@ -134,7 +134,7 @@ class _Reader:
         if kind == "stream":
             return stream_from_array(self._arrays.pop(content))
         if kind in ("array", "scalar"):
-            array = self._arrays.pop(content).copy()
+            array = self._arrays.pop(content)
             return array if kind == "array" else array[()]
         if kind in ("list", "tuple"):
             items = self._unpack(content) if isinstance(content, dict) else [self.convert(item) for item in content]

@@ -238,7 +238,7 @@ def _num_outputs(action_space: gym.Space[Any]) -> set[int]:
 
 
 def fill(views: dict[str, npt.NDArray[Any]], tensors: Tensors, part: str) -> None:
-    """Write the tensors of a part of a model into ``views`` of its parameters.
+    """Move the tensors of a part of a model to ``views`` of its parameters, which frees their memory.
 
     Raises
     ------
@@ -247,6 +247,7 @@ def fill(views: dict[str, npt.NDArray[Any]], tensors: Tensors, part: str) -> Non
     """
     for name, view in views.items():
         view[...] = read_tensor(tensors, f"{part}.{name}", view.shape, view.dtype)
+        del tensors[f"{part}.{name}"]
 
 
 def read_normalizer(policy: Policy, tensors: Tensors) -> ObservationNormalizer:
@@ -274,7 +275,7 @@ def read_statistics(tensors: Tensors, part: str, size: int) -> RunningMeanStd:
         read_tensor(tensors, f"{part}.{name}", (n,), np.dtype(np.float64))
         for name, n in (("mean", size), ("var", size), ("count", 1))
     )
-    statistics = RunningMeanStd(mean.copy(), var.copy(), float(count[0]))  # the tensors hold the whole file in memory
+    statistics = RunningMeanStd(mean, var, float(count[0]))
     if not statistics.is_possible:
         raise PolicyFileError(f"policy file: expected variances >= 0 in {part}, got others")
     return statistics

@@ -98,17 +98,20 @@ def load_policy_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
         header = file.read(size)
         entries, begin, metadata = _read_header(header, path)
         _check_version(header, metadata)
-        data_size = _check_layout(entries, path)
-        if data_size != length - 8 - size:
-            raise PolicyFileError(f"{path}: expected {data_size} bytes of tensors, got {length - 8 - size}")
-        data = bytearray(data_size)  # tensors are views of it
-        is_complete = file.readinto(data) == data_size
-    hasher = hashlib.sha256(head)
-    for part in (memoryview(header)[:begin], _UNSIGNED.encode(), memoryview(header)[begin + 64 :], data):
-        hasher.update(part)
-    if not is_complete or hasher.hexdigest() != metadata["sha256"]:
+        _check_layout(entries, length - 8 - size, path)
+        hasher = hashlib.sha256(head)
+        for part in (memoryview(header)[:begin], _UNSIGNED.encode(), memoryview(header)[begin + 64 :]):
+            hasher.update(part)
+        tensors = {}
+        for name, entry in sorted(entries.items(), key=lambda item: _offsets(item[1])):
+            tensors[name] = tensor = np.empty(entry["shape"], _DTYPES[entry["dtype"]])
+            if tensor.size:
+                content = tensor.reshape(-1).view(np.uint8).data
+                file.readinto(content)  # what a file that shrinks meanwhile leaves out does not match the digest
+                hasher.update(content)
+    if hasher.hexdigest() != metadata["sha256"]:
         raise PolicyFileError(f"{path}: expected contents that match their SHA-256, got a damaged or edited file")
-    return {name: _tensor(entry, data) for name, entry in entries.items()}, metadata
+    return tensors, metadata
 
 
 def existing_path(path: str | os.PathLike[str]) -> Path:
@@ -179,24 +182,23 @@ def _is_tensor(entry: Any) -> bool:
     return is_shape(shape) and len(offsets) == 2 and entry["dtype"] in list(_DTYPES)
 
 
-def _check_layout(entries: dict[str, Any], path: Path) -> int:
-    """The number of bytes of the tensors, which must lie one after the other.
+def _offsets(entry: dict[str, Any]) -> list[int]:
+    offsets: list[int] = entry["data_offsets"]
+    return offsets
+
+
+def _check_layout(entries: dict[str, Any], size: int, path: Path) -> None:
+    """Check that the tensors lie one after the other in ``size`` bytes.
 
     Raises
     ------
     PolicyFileError
     """
     end = 0
-    for entry in sorted(entries.values(), key=lambda entry: entry["data_offsets"]):
-        first, last = entry["data_offsets"]
+    for entry in sorted(entries.values(), key=_offsets):
+        first, last = _offsets(entry)
         if first != end or last - first != math.prod(entry["shape"]) * _DTYPES[entry["dtype"]].itemsize:
             raise PolicyFileError(f"{path}: expected tensors one after the other, got {describe(entry)}")
         end = last
-    return end
-
-
-def _tensor(entry: dict[str, Any], data: bytearray) -> npt.NDArray[Any]:
-    count, begin = math.prod(entry["shape"]), entry["data_offsets"][0]
-    if count == 0:
-        return np.empty(entry["shape"], _DTYPES[entry["dtype"]])
-    return np.frombuffer(data, _DTYPES[entry["dtype"]], count, begin).reshape(entry["shape"])
+    if end != size:
+        raise PolicyFileError(f"{path}: expected {end} bytes of tensors, got {size}")
