@@ -15,7 +15,8 @@ from trpo_fast.cli.run_folders import POLICY
 from trpo_fast.learner import TRPO
 from trpo_fast.storage.checkpoints import NAME, PREVIOUS, newest_model
 
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGBREAK")
+SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 WAITS = (0.5, 1.0)  # seconds before policy.safetensors is tried again
 
 
@@ -28,16 +29,21 @@ class Stopped(KeyboardInterrupt):
 
 
 class _Handler:
-    """Raises ``Stopped``; while the training is being saved, only if a signal is repeated."""
+    """Raises ``Stopped``, once a second at most: ``timeout`` and batch systems send a signal twice at once.
+
+    The first signal while a training that ended well is being saved has no effect.
+    """
 
     def __init__(self) -> None:
         self.is_saving = False
-        self._has_waited = False
+        self._heard_at: float | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.is_saving and not self._has_waited:
-            self._has_waited = True
-        else:
+        now, before = time.monotonic(), self._heard_at
+        if before is not None and now < before + 1.0:
+            return
+        self._heard_at = now
+        if before is not None or not self.is_saving:
             raise Stopped(number)
 
 
@@ -50,21 +56,23 @@ def saved_at_the_end(model: TRPO, out: Path) -> Iterator[None]:
     OSError
         If policy.safetensors cannot be written, after a block that ended well.
     """
-    handler, process = _Handler(), os.getpid()
+    handler, process, is_saved = _Handler(), os.getpid(), False
     with _signals_to(handler):
         try:
             yield
+            handler.is_saving = True
+            error = _save(model, out)
+            is_saved = True
+            if error is not None:
+                raise OSError(_stopped(model, out, error)) from error
         except BaseException:
-            if os.getpid() == process:  # not a child that an environment has forked
-                handler.is_saving = True
+            handler.is_saving = True
+            if not is_saved and os.getpid() == process:  # not in a child that an environment has forked
                 _say(_stopped(model, out, _save(model, out)))
-                _close(model)
             raise
-        handler.is_saving = True
-        error = _save(model, out)
-        if error is not None:
-            raise OSError(_stopped(model, out, error)) from error
-        _close(model)
+        finally:
+            if os.getpid() == process:
+                _close(model)
 
 
 @contextmanager
