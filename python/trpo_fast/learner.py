@@ -202,7 +202,7 @@ class TRPO(StepwiseTraining):
         self,
         total_timesteps: float,
         callback: Any = None,
-        log_interval: int = 1,
+        log_interval: int | None = 1,
         tb_log_name: str = "TRPO",
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
@@ -217,7 +217,7 @@ class TRPO(StepwiseTraining):
             A function is called after every step of the environments with (locals, globals). If it returns False,
             training stops, and the transitions since the last update are discarded.
         log_interval : int
-            Iterations between two reports on the terminal, with ``verbose``.
+            Iterations between two reports on the terminal, with ``verbose``; None for no reports.
         tb_log_name : str
             Name of the folder in ``tensorboard_log``; a number is appended.
         reset_num_timesteps : bool
@@ -243,7 +243,8 @@ class TRPO(StepwiseTraining):
             If an extra is not installed.
         """
         total_timesteps = check_integer("total_timesteps", as_whole(total_timesteps), at_least=1)
-        check_integer("log_interval", log_interval, at_least=1)
+        if log_interval is not None:
+            check_integer("log_interval", log_interval, at_least=1)
         if isinstance(self.env, SpacesOnly):
             self.env.reset(None)  # raises, before the open episodes of a file are given up
         hooks = BaseCallback() if callback is None else as_callback(callback)
@@ -324,7 +325,9 @@ class TRPO(StepwiseTraining):
 
     @returns_new_model
     @classmethod
-    def load(cls, path: str | os.PathLike[str], env: EnvLike | Spaces | None = None, **kwargs: Any) -> "TRPO":
+    def load(
+        cls, path: str | os.PathLike[str], env: EnvLike | Spaces | None = None, device: Any = "auto", **kwargs: Any
+    ) -> "TRPO":
         """Load a model that ``save`` wrote.
 
         Parameters
@@ -334,6 +337,8 @@ class TRPO(StepwiseTraining):
         env : as the constructor's, optional
             Needed for ``learn``, not for ``predict``. Its spaces must be those in the file. From an id as many
             environments are made as the saved model had.
+        device
+            Accepted for compatibility with SB3; ignored.
         **kwargs
             Constructor arguments that replace those in the file. Of SB3's: ``force_reset`` begins new episodes,
             ``custom_objects`` replaces settings, ``print_system_info`` prints versions.

@@ -138,6 +138,7 @@ class TestOthers:
         with pytest.raises(UnknownAttributeError, match=nearest):
             getattr(model, name)
         assert not hasattr(model, name)
+        assert {"gamma", "learn"} <= set(dir(model))
 
     def test_a_class_of_the_users_may_have_more(self):
         class Mine(TRPO):
@@ -193,6 +194,15 @@ class TestArguments:
         with pytest.raises(InvalidArgumentError, match="rollout_buffer_class"):
             make(rollout_buffer_class=dict)
 
+    def test_forms_of_net_arch(self):
+        old = make(policy_kwargs={"net_arch": [{"pi": [8], "vf": [4]}]})
+        assert old.policy_kwargs["net_arch"] == {"pi": [8], "vf": [4]}
+        assert make(gamma=np.array(0.5)).gamma == 0.5
+
+    def test_no_reports(self, capsys):
+        make(verbose=1).learn(20, log_interval=None)
+        assert capsys.readouterr().out == ""
+
     def test_floats_that_are_whole_count_steps(self):
         assert make().learn(4e1).num_timesteps == 40
         assert make().learn(np.float32(20)).num_timesteps == 20
@@ -208,10 +218,9 @@ class TestFiles:
 
     def test_load_takes_the_arguments_of_sb3(self, path, capsys):
         with pytest.warns(UserWarning, match="holds no clip_range, which is ignored; TRPO has target_kl"):
-            model = TRPO.load(
-                path, custom_objects={"gamma": 0.5, "clip_range": 0.2}, print_system_info=True, device="cpu"
-            )
+            model = TRPO.load(path, custom_objects={"gamma": 0.5, "clip_range": 0.2}, print_system_info=True)
         assert model.gamma == 0.5
+        assert TRPO.load(path, None, "cpu").num_timesteps == 40
         assert "numpy" in capsys.readouterr().out
         with pytest.raises(InvalidArgumentError, match="learning_rate"):
             TRPO.load(path, custom_objects={"learning_rate": 0.0})

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from envs import CountingEnv, counting_factories
+from envs import CountingEnv, Monitor, counting_factories
 
 from trpo_fast import TRPO, InvalidArgumentError
 from trpo_fast.callbacks.base import BaseCallback, CallbackList
@@ -127,6 +127,15 @@ def test_eval_callback(tmp_path):
         assert callback.best_mean_reward == arrays["results"].mean(axis=1).max()
     assert model.metrics["eval/mean_reward"] == callback.last_mean_reward
     assert TRPO.load(tmp_path / "best_model").num_timesteps <= 40
+
+
+def test_eval_callback_keeps_successes(tmp_path):
+    callback = EvalCallback(Monitor(CountingEnv(lengths=(2, 4))), n_eval_episodes=4, eval_freq=10, log_path=tmp_path)
+    model = make().learn(20, callback=callback)
+    with np.load(tmp_path / "evaluations.npz") as arrays:
+        assert arrays["successes"].shape == (2, 4)
+        assert (arrays["successes"] == (arrays["ep_lengths"] == 4)).all()
+    assert model.metrics["eval/success_rate"] == 0.5
 
 
 def test_stop_training_on_reward_threshold():

@@ -48,6 +48,15 @@ class TestModel:
         assert type(way(Mine("MlpPolicy", CountingEnv(), **FAST))) is Mine
 
 
+def test_a_schedule_that_no_pickle_takes_is_named():
+    model = TRPO("MlpPolicy", CountingEnv(), learning_rate=lambda remaining: 0.1 * remaining + 0.1, **FAST)
+    assert copy.deepcopy(model).learning_rate is model.learning_rate
+    with pytest.raises(
+        InvalidArgumentError, match="learning_rate: expected a LinearSchedule, or a function of a module"
+    ):
+        pickle.dumps(model)
+
+
 class Mine(TRPO):
     pass
 

@@ -1,5 +1,8 @@
 """With Stable-Baselines3 installed: its scripts run after changing the import, and its models can be imported."""
 
+import csv
+from contextlib import closing
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -256,3 +259,48 @@ def test_a_callback_of_sb3_sees_infos_and_actions():
     TRPO("MlpPolicy", Monitor(gym.make("CartPole-v1", max_episode_steps=16)), **FAST).learn(128, callback=look)
     assert look.seen["infos"][0]["episode"]["l"] <= 16
     assert look.seen["actions"].shape == (1,)
+
+
+def test_set_logger_feeds_sb3s_logger(tmp_path):
+    from stable_baselines3.common.logger import configure
+
+    model = TRPO("MlpPolicy", "CartPole-v1", **FAST)
+    with closing(configure(str(tmp_path), ["csv", "json", "log"])) as logger:
+        model.set_logger(logger)
+        model.learn(256, callback=lambda *_: model.logger.record("mine", np.float32(1.5), exclude="json"))
+    with (tmp_path / "progress.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["time/total_timesteps"] for row in rows] == ["128", "256"]
+    assert rows[1]["mine"] == "1.5"
+    assert "mine" not in (tmp_path / "progress.json").read_text()
+    assert "kl_divergence_loss" in (tmp_path / "log.txt").read_text()
+
+
+def test_dict_observations_in_a_vec_normalize():
+    class Goal(gym.Env):
+        observation_space = gym.spaces.Dict(at=gym.spaces.Box(-9, 9, (2,)), goal=gym.spaces.Box(-9, 9, (1,)))
+        action_space = gym.spaces.Discrete(2)
+
+        def observe(self):
+            return {"at": self.np_random.uniform(-9, 9, 2).astype(np.float32), "goal": np.ones(1, np.float32)}
+
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            self.t = 0
+            return self.observe(), {}
+
+        def step(self, action):
+            self.t += 1
+            return self.observe(), float(action), self.t == 5, False, {"is_success": self.t == 5}
+
+    def make():
+        return VecNormalize(DummyVecEnv([lambda: Monitor(Goal())]), norm_obs_keys=["at"])
+
+    model, eval_env = TRPO("MultiInputPolicy", make(), **FAST), make()
+    evaluation = EvalCallback(eval_env, eval_freq=128, n_eval_episodes=2, verbose=0)
+    model.learn(256, callback=evaluation)
+    assert (eval_env.obs_rms["at"].mean == model.get_env().obs_rms["at"].mean).all()
+    assert model.metrics["rollout/success_rate"] == model.metrics["eval/success_rate"] == 1.0
+    other = VecNormalize(DummyVecEnv([lambda: Monitor(Goal())]))
+    with pytest.raises(trpo_fast.InvalidArgumentError, match="norm_obs_keys"):
+        model.learn(128, callback=EvalCallback(other, eval_freq=64, n_eval_episodes=2, verbose=0))

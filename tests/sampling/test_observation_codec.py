@@ -1,11 +1,13 @@
 """Observation spaces other than a Box: rows in gymnasium's order, in single and vector environments, and in files."""
 
+import itertools
 from copy import deepcopy
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.vector.utils import create_empty_array
 
 from trpo_fast import (
     TRPO,
@@ -85,6 +87,22 @@ def test_choices_are_not_normalised():
     np.testing.assert_array_equal(statistics.mean[:3], 0.0)
     np.testing.assert_array_equal(statistics.var[:3], 1.0)
     assert (statistics.var[3:] < 0.9).all()
+
+
+@each_space
+def test_callbacks_see_observations_of_the_space(space):
+    seen = []
+    env = Sampling(space)
+    model = TRPO("MlpPolicy", env, **FAST)
+    names = "observations", "new_obs"
+    model.learn(30, callback=lambda now, _: seen.append((*(now[name] for name in names), deepcopy(env.last))))
+    items = model.policy.observation_codec.items
+    for _, new_obs, last in seen:
+        (item,) = items(new_obs, 1)
+        assert S.utils.flatten(space, item).tolist() == S.utils.flatten(space, last).tolist()
+        assert str(create_empty_array(space, 1)).count("[") == str(new_obs).count("[")
+    for (_, new_obs, _), (acted_on, *_) in itertools.pairwise(seen):
+        assert str(new_obs) == str(acted_on)
 
 
 @each_space

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from trpo_fast.environments.infos import Infos
 from trpo_fast.environments.interface import Trajectories
 from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.policies.policy import Policy
 from trpo_fast.protocols import Model
-from trpo_fast.spaces.actions import ActionCodec
 from trpo_fast.validation import describe
 
 Function: TypeAlias = Callable[[dict[str, Any], dict[str, Any]], bool | None]
@@ -27,10 +27,10 @@ class BaseCallback:
     num_timesteps : int
         Transitions collected so far.
     locals : dict
-        During a step: "observations" (those acted on) and "new_obs" (n, *shape), "actions" as the policy sampled them
-        and "clipped_actions" as the environments got them (n, ...), "rewards" and "dones" (n,), "infos" (one dict per
-        environment, with "TimeLimit.truncated" and "terminal_observation" at the end of an episode), and the arguments
-        of ``learn``.
+        During a step: "observations" (those acted on) and "new_obs", as a vector environment returns them, "actions"
+        as the policy sampled them and "clipped_actions" as the environments got them (n, ...), "rewards" and "dones"
+        (n,), "infos" (one dict per environment, with "TimeLimit.truncated" and "terminal_observation" at the end of an
+        episode), and the arguments of ``learn``.
     """
 
     model: Model
@@ -166,23 +166,24 @@ def goes_on(callback: Any) -> bool:
 
 
 def step_locals(
-    trajectories: Trajectories, t: int, encoded: npt.NDArray[Any], codec: ActionCodec, infos: Infos
+    trajectories: Trajectories, t: int, encoded: npt.NDArray[Any], policy: Policy, infos: Infos
 ) -> dict[str, Any]:
     """The ``locals`` of step t for callbacks, under SB3's names.
 
     Parameters
     ----------
     encoded : ndarray, shape (n, A)
-        Actions of step t, encoded by ``codec``.
+        Actions of step t, encoded.
     """
+    codec, decode = policy.codec, policy.observation_codec.decode
     return {
-        "observations": trajectories.observations[t],
+        "observations": decode(trajectories.observations[t]),
         "actions": codec.decode(encoded),
         "clipped_actions": codec.to_env(encoded),
         "rewards": trajectories.rewards[t],
         "dones": trajectories.terminated[t] | trajectories.truncated[t],
         "infos": infos,
-        "new_obs": trajectories.observations[t + 1],
+        "new_obs": decode(trajectories.observations[t + 1]),
     }
 
 

@@ -35,6 +35,8 @@ def plain_kwargs(policy_kwargs: Any) -> dict[str, Any]:
 
 
 def _plain_widths(net_arch: Any) -> Any:
+    if isinstance(net_arch, list) and len(net_arch) == 1 and isinstance(net_arch[0], Mapping):
+        net_arch = net_arch[0]  # as Stable-Baselines3 before 1.7 took it
     if not isinstance(net_arch, Mapping):
         return check_widths(net_arch)
     if net_arch.keys() != {"pi", "vf"}:

@@ -66,8 +66,13 @@ class Actor:
         self.act(rows, noise, out)
         return codec.to_env(out)
 
+    @property
+    def parts(self) -> tuple["Policy", npt.NDArray[Any]]:
+        """The policy and its theta."""
+        return self.policy, self.theta
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Actor, (self.policy, self.theta)
+        return Actor, self.parts
 
 
 class Policy:
@@ -383,7 +388,7 @@ class Policy:
             If ``theta`` is not given: a policy does not hold it; or as ``rows``.
         """
         if theta is None:
-            expected = "the policy's parameters, or predict() of what load_policy returned, before it was unpacked"
+            expected = "the policy's parameters, which the model and what load_policy returns have: call their predict"
             raise InvalidArgumentError("theta", expected, "none")
         rows, is_batch = self.rows(observation, unused.get("action_masks"))
         actions = self.actor(theta).env_actions(rows, None if deterministic else np.random.default_rng())

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium.vector.utils import concatenate, create_empty_array
 
 from trpo_fast._core.modules import core
 from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
@@ -79,6 +80,15 @@ class ObservationCodec:
     def buffer(self, n_steps: int, n_envs: int) -> ObservationBuffer:
         """Buffer for the observations of ``n_steps`` steps of ``n_envs`` environments and those after the last step."""
         return ObservationBuffer(np.empty((n_steps + 1, n_envs, *self.shape), self.dtype))
+
+    def decode(self, encoded: npt.NDArray[np.float64]) -> Any:
+        """Observations as a vector environment returns them, leaves of arrays (n, ...), from encoded (n, *shape)."""
+        rows = encoded.reshape(len(encoded), -1)[:, : self.num_features]
+        if self._is_box:
+            return rows.reshape(len(rows), *(self.space.shape or ())).astype(self.space.dtype)
+        observations = [gym.spaces.utils.unflatten(self.space, row) for row in rows]
+        batch: Any = create_empty_array(self.space, len(rows))
+        return concatenate(self.space, observations, batch)
 
     def items(self, batch: Any, n: int) -> Iterator[Any]:
         """Iterate over the n observations of a batch as vector environments return it: leaves are arrays (n, ...).

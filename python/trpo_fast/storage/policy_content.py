@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import gymnasium as gym
 import numpy as np
@@ -78,8 +78,12 @@ def as_acting(model: PolicyLike) -> ActingModel:
     raise InvalidArgumentError("model", expected, describe(model))
 
 
-def save_policy(path: str | os.PathLike[str], policy: Policy, theta: npt.NDArray[Any]) -> None:
+def save_policy(
+    path: str | os.PathLike[str], policy: Policy | PolicyLike, theta: npt.NDArray[Any] | None = None
+) -> None:
     """Write ``policy`` with ``theta`` (P,) for ``load_policy``, the C++ runtime and ``trpo-fast export``.
+
+    Without ``theta``, ``policy`` is a model or what ``load_policy`` returned.
 
     For loops of your own; ``TRPO.save`` also writes what learning needs to go on, without which ``TRPO.load`` refuses
     a file. ".safetensors" is added to a path without a suffix, and its folder is created if missing.
@@ -91,6 +95,8 @@ def save_policy(path: str | os.PathLike[str], policy: Policy, theta: npt.NDArray
     OSError
         If the file cannot be written; an old one is left as it was.
     """
+    if theta is None or not isinstance(policy, Policy):
+        policy, theta = as_acting(cast(PolicyLike, policy)).actor.parts
     theta = policy.check_theta(theta)
     if not np.isfinite(theta).all():
         raise InvalidArgumentError("theta", "finite values", "NaN or Inf")

@@ -18,12 +18,12 @@ from trpo_fast.monitoring.logger import Logger
 from trpo_fast.monitoring.metrics import Clock, Sink
 from trpo_fast.monitoring.progress import Bar
 from trpo_fast.monitoring.screen import Screen
+from trpo_fast.policies.policy import Policy
 from trpo_fast.policies.value_function import ValueFunction
 from trpo_fast.protocols import Metrics
 from trpo_fast.sampling.stepping import AfterStep
 from trpo_fast.sampling.workers import ParallelSampler
 from trpo_fast.schedules import AdaptiveRadius
-from trpo_fast.spaces.actions import ActionCodec
 from trpo_fast.training.batching import IterationBatch, make_iteration_batch
 from trpo_fast.training.iteration import IterationResult, run_iteration
 from trpo_fast.training.metrics import rollout_metrics
@@ -64,7 +64,7 @@ def train(
         Whether the callback and the progress bar are called after every step; a rollout is faster without.
     """
     clock = Clock(training.num_timesteps)
-    after_step = _after_step(callback, screen.bar, training.model.policy.codec) if watch_steps else None
+    after_step = _after_step(callback, screen.bar, training.model.policy) if watch_steps else None
     while training.num_timesteps < target:
         training.progress_remaining = 1.0 - training.num_timesteps / target
         callback.on_rollout_start()
@@ -126,11 +126,11 @@ def commit(result: IterationResult, training: TrainingState) -> Metrics:
     return metrics
 
 
-def _after_step(callback: Any, bar: Bar, codec: ActionCodec) -> AfterStep:
+def _after_step(callback: Any, bar: Bar, policy: Policy) -> AfterStep:
     def after_step(trajectories: Trajectories, t: int, encoded: npt.NDArray[Any]) -> bool:
         bar.update(int(np.count_nonzero(trajectories.valid[t])))
         infos = (trajectories.infos or {}).pop(t)  # nobody needs them after this
-        callback.update_locals(step_locals(trajectories, t, encoded, codec, infos))
+        callback.update_locals(step_locals(trajectories, t, encoded, policy, infos))
         return goes_on(callback)
 
     return after_step

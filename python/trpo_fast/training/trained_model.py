@@ -24,7 +24,8 @@ from trpo_fast.sampling.sampler import SerialSampler
 from trpo_fast.sampling.workers import ParallelSampler
 from trpo_fast.spaces.kinds import name_of
 from trpo_fast.training.attributes import assign, check_change, check_settings, read_setting
-from trpo_fast.training.copies import reduced
+from trpo_fast.training.copies import copied, pickled
+from trpo_fast.training.sb3_arguments import SETTINGS
 from trpo_fast.training.state import TrainingState
 from trpo_fast.training.streams import fresh_seed
 from trpo_fast.update.report import UpdateReport
@@ -65,8 +66,18 @@ class TrainedModel(Predictor):
     def __setattr__(self, name: str, value: Any) -> None:
         assign(self, name, value)
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *SETTINGS})
+
+    def __copy__(self) -> "TrainedModel":
+        twin: TrainedModel = copied(self)
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "TrainedModel":
+        return self.__copy__()
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return reduced(self)
+        return pickled(self)
 
     def __repr__(self) -> str:
         spaces = f"{name_of(self.observation_space)} -> {name_of(self.action_space)}"
