@@ -206,6 +206,30 @@ def test_close_returns_while_an_environment_hangs():
     assert pids
 
 
+class Slow(CountingEnv):
+    n_steps = 0
+
+    def step(self, action):
+        time.sleep(0.005)
+        self.n_steps += 1
+        return super().step(action)
+
+
+def test_an_interrupted_rollout_is_abandoned_and_its_answer_ignored():
+    model = TRPO("MlpPolicy", [Slow, Slow], n_workers=1, **{**FAST, "n_steps": 1000})
+    old = signal.signal(signal.SIGALRM, lambda *_: raises(KeyboardInterrupt()))
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            model.learn(2000)
+    finally:
+        signal.signal(signal.SIGALRM, old)
+    steps = model.get_env().get_attr("n_steps")  # asks while the answer of the rollout is still to come
+    assert 0 < steps[0] < 1000
+    assert model.get_env().get_attr("n_steps") == steps
+    model.env.close()
+
+
 def test_no_orphans_when_the_parent_is_killed():
     code = """
         import os, signal, time
