@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "trpo_fast/network/evaluator.hpp"
 #include "trpo_fast/objectives/surrogate.hpp"
 #include "trpo_fast/parallel/background_task.hpp"
+#include "trpo_fast/parallel/fork_safe_mutex.hpp"
 #include "trpo_fast/recycled_memory.hpp"
 #include "trpo_fast/solvers/conjugate_gradient.hpp"
 #include "trpo_fast/solvers/value_fit.hpp"
@@ -369,6 +371,55 @@ TEST(a_fork_amid_the_work_of_another_thread) {
     user.join();
     CHECK(status == 0, "repetition", i);
   }
+}
+
+TEST(a_fork_while_another_thread_holds_a_mutex) {
+  ForkSafeMutex mutex;
+  std::atomic<bool> is_held{false}, leave{false};
+  std::thread holder([&] {
+    const std::lock_guard<ForkSafeMutex> lock(mutex);
+    is_held = true;
+    while (!leave) std::this_thread::yield();
+  });
+  while (!is_held) std::this_thread::yield();
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);  // rather than hang
+    for (int i = 0; i < 2; ++i) const std::lock_guard<ForkSafeMutex> lock(mutex);
+    _exit(0);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  leave = true;
+  holder.join();
+  CHECK(status == 0);
+  const std::lock_guard<ForkSafeMutex> lock(mutex);  // the parent's is as before
+}
+
+// A task whose thread is one of the parent's cannot end in a child: waiting for it would never end either.
+TEST(a_fork_while_a_task_runs) {
+  std::atomic<bool> runs{false}, leave{false};
+  BackgroundTask task([&](const BackgroundTask::Poll&) {
+    runs = true;
+    while (!leave) std::this_thread::yield();
+  });
+  task.start();
+  while (!runs) std::this_thread::yield();
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    try {
+      task.finish([] {});
+    } catch (const std::runtime_error&) {
+      _exit(0);
+    }
+    _exit(1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  leave = true;
+  task.finish([] {});
+  CHECK(status == 0);
 }
 #endif
 

@@ -17,6 +17,7 @@ from trpo_fast import (
     Batch,
     FisherOperator,
     InvalidArgumentError,
+    KFACPreconditioner,
     Policy,
     SurrogateObjective,
     TRPOConfig,
@@ -27,6 +28,7 @@ from trpo_fast import (
 )
 from trpo_fast._core.cpu_quota import cpu_quota
 from trpo_fast._core.modules import kernels
+from trpo_fast.policies.predictor import LoadedPolicy
 
 THREAD_COUNTS = (1, 2, 3, 4, 7)
 ROWS = (1, 65, 3000)  # less than a slot, two slots, many
@@ -210,6 +212,47 @@ def test_a_child_computes_the_same(pause):
         os._exit(0 if policy_products(case, 4) == expected == policy_products(case, 3) else 1)
     assert policy_products(case, 4) == expected
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("kind", ["actor", "predict", "Fisher", "KFAC"])
+def test_a_child_can_use_what_another_thread_was_using(kind):
+    """It has the object as it was in the middle of a call of a thread that does not exist there."""
+    case = make_case("Gaussian", network=((64, 64), "tanh"), n=2000)
+    v = case.vector()
+    if kind == "actor":
+        actor, out = case.policy.actor(case.theta), np.empty((2000, case.policy.codec.size), case.policy.dtype)
+        use = lambda: actor.act(case.observations, None, out) or out.copy()  # noqa: E731
+    elif kind == "predict":
+        loaded, observations = LoadedPolicy(case.policy, case.theta), np.asarray(case.observations)
+        use = lambda: loaded.predict(observations)[0] > -np.inf  # noqa: E731  # a sample
+    elif kind == "Fisher":
+        F = FisherOperator(case.policy, case.theta, case.observations, n_threads=2)
+        use = lambda: F @ v  # noqa: E731
+    else:
+        K = KFACPreconditioner(case.policy, case.theta, case.observations, case.actions, 0.1)
+        use = lambda: K @ v  # noqa: E731
+    expected, is_done, children = use(), threading.Event(), []
+
+    def use_always():
+        while not is_done.is_set():
+            use()
+
+    user = threading.Thread(target=use_always)
+    user.start()
+    try:
+        for _ in range(4):
+            time.sleep(0.003)
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)  # a hang
+                os._exit(0 if (use() == expected).all() else 1)
+            children.append(child)
+    finally:
+        is_done.set()
+        user.join()
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
 
 
 def test_concurrent_calls_have_the_same_bits():

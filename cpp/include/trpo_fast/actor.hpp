@@ -8,6 +8,7 @@
 #include "distributions/distribution.hpp"
 #include "network/evaluator.hpp"
 #include "normalizer.hpp"
+#include "parallel/fork_safe_mutex.hpp"
 
 namespace trpo_fast {
 
@@ -30,7 +31,7 @@ class Actor {
            ConstMatrixView<Scalar> noise,         // (n, A), standard normal, or no data
            MatrixView<Scalar> actions             // (n, A)
   ) {
-    const std::lock_guard<std::mutex> one_call_at_a_time(mutex_);
+    const std::lock_guard<ForkSafeMutex> one_call_at_a_time(mutex_);
     for_each_piece({0, observations.rows()}, [&](Rows rows) {
       MatrixView<Scalar> x(x_.data(), rows.size(), x_.cols());
       normalizer_.apply(block(observations, rows), x);
@@ -49,7 +50,7 @@ class Actor {
   const Distribution<Scalar>& distribution_;
   const Normalizer normalizer_;
   Evaluator<Scalar> evaluator_;
-  std::mutex mutex_;  // guards the two below, which hold the values of one call
+  ForkSafeMutex mutex_;  // guards the two below, which hold the values of one call
   typename Evaluator<Scalar>::Workspace workspace_;
   RowMatrix<Scalar> x_;
 };

@@ -1,6 +1,8 @@
 """What predicts: a policy at its theta, with a random stream for samples."""
 
+import os
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import gymnasium as gym
@@ -106,6 +108,24 @@ class Predictor:
         return None
 
 
+class SharedStream:
+    """A random stream that threads share.
+
+    In a fork of the process it is replaced by a copy: a thread may have been drawing from it, which does not exist in
+    the fork, and whose lock would never be released.
+    """
+
+    def __init__(self, stream: np.random.Generator) -> None:
+        self._stream = stream
+        self._process = os.getpid()
+
+    def get(self) -> np.random.Generator:
+        """The stream for this process."""
+        if self._process != os.getpid():
+            self._stream, self._process = deepcopy(self._stream), os.getpid()
+        return self._stream
+
+
 class LoadedPolicy(Predictor):
     """A policy at its theta, which predicts. ``policy, theta = loaded`` unpacks it, as a pair.
 
@@ -118,7 +138,7 @@ class LoadedPolicy(Predictor):
 
     def __init__(self, policy: Policy, theta: npt.NDArray[Any]) -> None:
         self._actor = policy.actor(theta)
-        self._random = np.random.default_rng()
+        self._random = SharedStream(np.random.default_rng())
 
     @property
     def actor(self) -> Actor:
@@ -127,7 +147,7 @@ class LoadedPolicy(Predictor):
 
     @property
     def _prediction_stream(self) -> np.random.Generator:
-        return self._random
+        return self._random.get()
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.policy, self.theta))

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from trpo_fast.policies.predictor import SharedStream
+
 
 class Streams:
     """Random streams of a model, spawned once from its seed.
@@ -34,10 +36,18 @@ class Streams:
     def __init__(self, seed: int, num_envs: int) -> None:
         self.policy, self.critic, order, prediction, noise, vine = np.random.SeedSequence(seed).spawn(6)
         self.minibatch_order = np.random.default_rng(order)
-        self.prediction = np.random.default_rng(prediction)
+        self._prediction = SharedStream(np.random.default_rng(prediction))
         self.action_noise = [np.random.default_rng(child) for child in noise.spawn(num_envs)]
         self.vine = np.random.default_rng(vine)
         self.environments = seed
+
+    @property
+    def prediction(self) -> np.random.Generator:
+        return self._prediction.get()
+
+    @prediction.setter
+    def prediction(self, stream: np.random.Generator) -> None:
+        self._prediction = SharedStream(stream)
 
     def get_state(self) -> dict[str, Any]:
         """Copies of the streams that are drawn from during training."""

@@ -9,6 +9,7 @@
 
 #include "../network/gradient_sum.hpp"
 #include "../network/linearization.hpp"
+#include "../parallel/fork_safe_mutex.hpp"
 #include "../solvers/linear_operator.hpp"
 
 namespace trpo_fast {
@@ -20,7 +21,7 @@ class GaussNewtonOperator : public LinearOperator {
   Index num_rows() const { return at_->num_rows(); }
 
   void multiply(const double* v, double* out) final {
-    const std::lock_guard<std::mutex> one_product_at_a_time(mutex_);
+    const std::lock_guard<ForkSafeMutex> one_product_at_a_time(mutex_);
     at_->network().pack(v, v_packed_.data());
     sum_.run(n_threads_, out, [&](Rows rows, int thread, Scalar* packed_bar) {
       add_block(rows, workspaces_[static_cast<std::size_t>(thread)], packed_bar);
@@ -79,7 +80,7 @@ class GaussNewtonOperator : public LinearOperator {
   double damping_;
   int n_threads_;
   PaddedMatrix<Scalar> metric_;  // (N, K)
-  std::mutex mutex_;
+  ForkSafeMutex mutex_;
   Vector<Scalar> v_packed_;
   GradientSum<Scalar> sum_;
   std::vector<Workspace> workspaces_;  // one per thread

@@ -11,6 +11,7 @@
 
 #include "../distributions/distribution.hpp"
 #include "../network/linearization.hpp"
+#include "../parallel/fork_safe_mutex.hpp"
 #include "../parallel/slot_sum.hpp"
 #include "../solvers/linear_operator.hpp"
 #include "kronecker_block.hpp"
@@ -53,7 +54,7 @@ class KFACPreconditioner final : public LinearOperator {
   }
 
   void multiply(const double* v, double* out) override {
-    const std::lock_guard<std::mutex> one_product_at_a_time(mutex_);
+    const std::lock_guard<ForkSafeMutex> one_product_at_a_time(mutex_);
     for_each_layer([&](LayerPart& layer) {
       const double* from = v + layer.first_param;
       if (layer.is_identity) {
@@ -113,7 +114,7 @@ class KFACPreconditioner final : public LinearOperator {
   Index num_params_ = 0;   // P
   Index num_moments_ = 0;  // of all layers
   std::vector<LayerPart> layers_;
-  std::mutex mutex_;
+  ForkSafeMutex mutex_;
 };
 
 }  // namespace trpo_fast

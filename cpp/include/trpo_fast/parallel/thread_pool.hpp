@@ -47,18 +47,21 @@ inline std::atomic<int>& default_threads() {
   return threads;
 }
 
+// Number of forks between the process that loaded this code and this one. A fork has only the thread that made it.
+inline std::atomic<int>& fork_count() {
+  static std::atomic<int> count{0};
+#if defined(__unix__) || defined(__APPLE__)
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { count.fetch_add(1); });
+  static_cast<void>(registered);
+#endif
+  return count;
+}
+
 class ThreadPool {
  public:
   static ThreadPool& instance() {
     ThreadPool* pool = current().load(std::memory_order_acquire);
-    if (pool != nullptr) return *pool;
-    static std::once_flag registered;
-    std::call_once(registered, [] {
-#if defined(__unix__) || defined(__APPLE__)
-      // the child process has none of the threads; the pool's memory is abandoned
-      pthread_atfork(nullptr, nullptr, [] { current().store(nullptr); });
-#endif
-    });
+    if (pool != nullptr && pool->made_in_ == fork_count().load()) return *pool;
     auto fresh = std::make_unique<ThreadPool>();
     if (current().compare_exchange_strong(pool, fresh.get())) return *fresh.release();  // never deleted
     return *pool;
@@ -196,6 +199,7 @@ class ThreadPool {
     return calls_.load();
   }
 
+  const int made_in_ = fork_count().load();  // in a fork, the memory of the pool is abandoned
   std::atomic<bool> busy_{false};  // one batch at a time; no mutex, since a task of the batch may call run() too
   Batch batch_;                    // written before open(), read by workers that see open_
   std::atomic<Index> next_task_{0};
