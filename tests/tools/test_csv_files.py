@@ -209,10 +209,7 @@ def test_files_that_never_take_a_row_do_not_end_training(tmp_path, monkeypatch):
         warnings.simplefilter("always")
         train(tmp_path / "monitor.csv", model, 120)
     assert model.num_timesteps == 120
-    assert [str(w.message).split()[-4:] for w in caught] == [
-        ["as", "soon", "as", "possible"],
-        ["could", "not", "be", "written"],
-    ]
+    assert ["No space left" in str(w.message) for w in caught] == [True, False]  # the second says what is missing
 
 
 def test_a_file_that_somebody_removed_begins_again(tmp_path):

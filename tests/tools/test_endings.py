@@ -198,6 +198,7 @@ def test_a_policy_that_the_disk_refuses_is_tried_again_and_said_loudly(times, tm
         return
     assert code == 1
     assert "stopped after 600 steps, but policy.safetensors COULD NOT BE SAVED: [Errno 28] No space left" in error
+    assert not (tmp_path / PREVIOUS).exists()  # to make room
     assert f"400 steps are saved; continue with: trpo-fast resume {tmp_path}" in error
     assert end("resume", tmp_path) == 0
     assert TRPO.load(tmp_path / "policy").num_timesteps == 600

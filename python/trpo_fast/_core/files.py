@@ -105,13 +105,23 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
-@contextmanager
-def tolerated(consequence: str) -> Iterator[None]:
-    """Warn if the disk refuses a file in the block, instead of raising: training does not need it to continue."""
-    try:
-        yield
-    except OSError as error:
-        warnings.warn(f"{consequence}: {error}", RuntimeWarning, stacklevel=3)
+class Refusals:
+    """Warns, instead of raising, if the disk refuses a file that training can do without: once, until it takes it."""
+
+    def __init__(self) -> None:
+        self._is_refused = False
+
+    @contextmanager
+    def tolerated(self, consequence: str) -> Iterator[None]:
+        """Context of a write; ``consequence`` is what the warning says before the reason."""
+        try:
+            yield
+        except OSError as error:
+            if not self._is_refused:
+                warnings.warn(f"{consequence}: {error}", RuntimeWarning, stacklevel=3)
+            self._is_refused = True
+        else:
+            self._is_refused = False
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import os
 
-from trpo_fast._core.files import tolerated
+from trpo_fast._core.files import Refusals
 from trpo_fast.callbacks.base import BaseCallback
 from trpo_fast.validation import check_integer, check_path
 
@@ -58,7 +58,7 @@ class CheckpointCallback(BaseCallback):
     def _on_step(self) -> bool:
         if self.n_calls % self.save_freq == 0:
             stem = f"{self.num_timesteps}_steps"
-            with tolerated(f"no files of {stem}"):
+            with Refusals().tolerated(f"no files of {stem}"):
                 self.model.save(self.save_path / f"{self.name_prefix}_{stem}.safetensors")
                 vec_normalize = self.model.get_vec_normalize_env() if self.save_vecnormalize else None
                 if vec_normalize is not None:

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from trpo_fast._core.files import tolerated
+from trpo_fast._core.files import Refusals
 from trpo_fast.callbacks.base import BaseCallback, goes_on
 from trpo_fast.callbacks.evaluation_file import Evaluations, read_evaluations, write_evaluations
 from trpo_fast.environments.make import EnvLike, make_environments
@@ -95,6 +95,7 @@ class EvalCallback(BaseCallback):
         self.seed = seed
         self.best_mean_reward = self.last_mean_reward = -float("inf")
         self._evaluations = Evaluations([], [], [], [])
+        self._refusals = Refusals()
 
     def _init_callback(self) -> None:
         check_free(self.eval_env)
@@ -141,7 +142,7 @@ class EvalCallback(BaseCallback):
         if self.last_mean_reward > self.best_mean_reward:
             self.best_mean_reward = self.last_mean_reward
             if self.best_model_save_path is not None:
-                with tolerated("the best model is not saved"):
+                with Refusals().tolerated("the best model is not saved"):
                     self.model.save(self.best_model_save_path / "best_model")
             if self.callback_on_new_best is not None:
                 go_on = goes_on(self.callback_on_new_best)
@@ -163,7 +164,7 @@ class EvalCallback(BaseCallback):
             successes = [e.is_success for e in evaluation.episodes if e.is_success is not None]
             if len(successes) == len(evaluation.episodes):
                 self._evaluations.successes.append(successes)
-            with tolerated(f"{_EVALUATIONS} is written again after the next evaluation"):
+            with self._refusals.tolerated(f"{_EVALUATIONS} is written again after the next evaluation"):
                 write_evaluations(self.log_path / _EVALUATIONS, self._evaluations)
 
 

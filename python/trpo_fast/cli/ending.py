@@ -1,5 +1,6 @@
 """How a training of the command line ends: the last whole iteration is saved, whatever ends it, and a line says so."""
 
+import errno
 import os
 import shlex
 import signal
@@ -100,6 +101,8 @@ def _save(model: TRPO, out: Path) -> Exception | None:
         except OSError as error:
             if wait is None:
                 return error
+            if error.errno == errno.ENOSPC and newest_model([out / NAME]).path is not None:
+                (out / PREVIOUS).unlink(missing_ok=True)  # the newest and the last but one are worth more
             time.sleep(wait)
         except Exception as error:  # the training may have ended by what makes it impossible to save
             return error

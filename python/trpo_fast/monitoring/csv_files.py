@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from trpo_fast._core.files import replace_file, set_aside
+from trpo_fast._core.files import Refusals, replace_file, set_aside
 from trpo_fast.protocols import Metrics, Model
 
 _STEPS = "time/total_timesteps"
@@ -38,7 +38,7 @@ class _Table:
         self._waiting = rows
         self._is_new = True
         self._refused_at: int | None = None  # size of the file before a write that failed
-        self._is_refused = False
+        self._refusals = Refusals()
         self._write_waiting()
 
     def _add(self, rows: list[dict[str, Any]]) -> None:
@@ -53,20 +53,14 @@ class _Table:
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def _write_waiting(self) -> None:
-        try:
+        with self._refusals.tolerated(f"{self._path} gets its next rows as soon as possible"):
             new = dict.fromkeys(name for row in self._waiting for name in row)
             if self._is_new or not new.keys() <= self._columns.keys() or not self._path.exists():
                 self._replace(self._columns | new)
             elif self._waiting:
                 self._append(_csv(self._waiting, self._columns))
-        except OSError as error:
-            if not self._is_refused:
-                text = f"{self._path}: {error}; training continues, and its rows are written as soon as possible"
-                warnings.warn(text, RuntimeWarning, stacklevel=4)
-            self._is_refused = True
-        else:
             self._waiting = []
-            self._is_new = self._is_refused = False
+            self._is_new = False
 
     def _replace(self, columns: dict[str, None]) -> None:
         """Replace the file by one with these columns and all rows."""

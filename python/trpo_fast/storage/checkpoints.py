@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from trpo_fast._core.files import remove_abandoned, tolerated
+from trpo_fast._core.files import Refusals, remove_abandoned
 from trpo_fast.errors import PolicyFileError
 from trpo_fast.protocols import Metrics, Model
 from trpo_fast.storage.policy_file import load_policy_file
@@ -43,6 +43,7 @@ class Checkpoints:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._every = check_integer("every", every, at_least=1)
         self._saved_at = model.num_timesteps
+        self._refusals = Refusals()
         for name in (NAME, PREVIOUS):
             remove_abandoned(self._folder / name)
 
@@ -59,7 +60,7 @@ class Checkpoints:
 
     def _save(self) -> None:
         n = self._model.num_saved_timesteps
-        with tolerated(f"no checkpoint at {n} transitions, the previous one stays"):
+        with self._refusals.tolerated(f"no checkpoint at {n} transitions, and one as soon as possible"):
             self._model.save(self._folder / NAME, previous=self._folder / PREVIOUS)
             self._saved_at = n
 
