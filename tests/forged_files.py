@@ -21,6 +21,7 @@ ENTRIES = [
         for shape in (
             [0, 2**62, 2**62], [0, 2**63], [2**61, 0], [0, 2**40], [0, 2**40, 1], [2**20, 2**20, 0], [2**20, 2**21, 0],
             [1] * 31 + [0], [1] * 32 + [0], [1] * 64 + [0], "[-0]", "[0.0]", "[0e0]", "[]", "0", "null", "[[0]]",
+            "[00]", "[0,01]",
         )
     ),
     *(
@@ -31,6 +32,9 @@ ENTRIES = [
         f'{{"dtype":"F32","shape":[0],"data_offsets":[N,N],"x":{more}}}'
         for more in ("1e999", "1e-999", "9" * 400, '"\\ud800"', "null", "[" * 120 + "]" * 120, "[" * 126 + "]" * 126)
     ),
+    '{"dtype":"F32","dtype":"F32","shape":[0],"data_offsets":[N,N]}', '{"dtype":"F32","shape":[0]}',
+    '{"dtype":"F32","shape":[0],"shape":[0],"data_offsets":[N,N]}', '{"shape":[0],"data_offsets":[N,N]}',
+    '{"dtype":"F32","shape":[0],"data_offsets":[N],"data_offsets":[N]}', '{"dtype":"F32","data_offsets":[N,N]}',
     '{"dtype":{"F32":null},"shape":[0],"data_offsets":[N,N]}', '["F32",[0],[N,N]]', "null", "1", '"x"', "{}",
     '{"dtype":"F32","shape":[0],"data_offsets":[N,N,N]}', '{"dtype":"F32","shape":[0],"data_offsets":[N,-0]}',
 ]  # fmt: skip

@@ -91,6 +91,8 @@ HEADER_EDITS = [
     (rb'"value_function', b'"v\xc3\xa4lue_function'),
     (rb'"value_function', b'"\\ud800value_function'),
     (rb'"value_function', b'"\\"\\\\value_function'),
+    (rb'"value_function', b'"\x7fvalue_function'),
+    (rb'"value_function', b'"\x1fvalue_function'),
     (rb'"policy\.', b'"\\u0070olicy.'),
     (rb"trpo_fast", b"other"),
     (rb"__metadata__", b"metadata"),

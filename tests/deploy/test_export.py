@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 
@@ -171,6 +172,44 @@ def test_sources_refuse_what_must_not_be_acted_on(name, kind, tmp_path):
     assert (acted.actions == acted.actions[0]).all()  # held
 
 
+@pytest.mark.compiler
+@pytest.mark.parametrize("kind", ["c", "cpp"])
+def test_sources_refuse_outputs_that_overflow(kind, tmp_path):
+    policy, theta = made("linear", "float32", tmp_path / "policy.safetensors")
+    weight = policy.unflatten(theta)["layers.0.weight"]
+    weight[:], weight[:, 0] = 0.0, 3e38
+    save_policy(tmp_path / "policy", policy, theta)
+    statistics = policy.normalizer.statistics
+    rows = (statistics.mean + np.array([[0.0], [5.0], [-5.0]]) * statistics.std).astype(np.float32)
+    program = compiled(tmp_path, kind)
+    acted = asked(program, rows, 3) if kind == "c" else asked_cpp(program, rows, np.zeros((3, 3)))[0]
+    assert acted.status.tolist() == [0, 3, 3]
+    assert (acted.actions == acted.actions[0]).all()  # held
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize(("kind", "bound"), [("c", "x <= 1e18f"), ("cpp", "")])
+def test_the_self_test_counts_what_the_policy_refuses(kind, bound, tmp_path):
+    made("Discrete", "float32", tmp_path / "policy.safetensors")
+    source, *_, test = export_policy(tmp_path / "policy", format=kind)
+    if kind == "c":
+        source.write_text(source.read_text().replace(bound, "x <= -1e18f"))
+    else:  # its golden vectors
+        text = test.read_text()
+        test.write_text(re.sub(r"(kObservations\[\] = {)[^,]*", r"\g<1>2e18f", text))
+    sources = [str(source)] if kind == "c" else []
+    program = compile_program(test, tmp_path / "self_test", "-I", str(tmp_path), *sources)
+    done = subprocess.run([program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()[0]) == (1, "64" if kind == "c" else "1")
+
+
+def test_a_policy_that_never_decides_clearly_has_no_golden_vectors(tmp_path):
+    policy, theta = made("Discrete", "float32", tmp_path / "policy.safetensors")
+    save_policy(tmp_path / "policy", policy, np.zeros_like(theta))
+    with pytest.raises(InvalidArgumentError, match="model: expected a policy that decides clearly at times"):
+        export_policy(tmp_path / "policy", format="c")
+
+
 @pytest.mark.parametrize("kind", ["onnx", "json"])
 @pytest.mark.parametrize("name", ["Box bounded", "MultiDiscrete masked"])
 def test_golden_vectors_of_onnx_and_json_are_observations_and_pythons_actions(name, kind, tmp_path):
@@ -223,6 +262,8 @@ def test_misuse_is_named(tmp_path):
         export_policy(tmp_path / "policy", observation_names=["a"])
     with pytest.raises(InvalidArgumentError, match="path: expected a file that ends with .c, got 'robot.cpp'"):
         export_policy(tmp_path / "policy", tmp_path / "robot.cpp", format="c")
+    with pytest.raises(InvalidArgumentError, match="action_names: expected 3 names without commas"):
+        export_policy(tmp_path / "policy", action_names=["a", "b,c", "d"])
     with pytest.raises(FileNotFoundError):
         export_policy(tmp_path / "nothing")
     assert {path.name for path in tmp_path.iterdir()} == {"policy.safetensors"}

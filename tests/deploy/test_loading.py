@@ -1,11 +1,14 @@
 """The C++ loader takes no more memory than a file deserves, reads no more than it must, and says what is wrong."""
 
+import hashlib
+import re
+
 import gymnasium as gym
 import numpy as np
 import pytest
 from forged_files import forged, whole
 from hostile_files import with_header
-from runtime import building, load, python_verdict
+from runtime import LOAD_STATUS, building, load, python_verdict, run
 
 from trpo_fast import Policy, save_policy
 from trpo_fast.storage.policy_file import MAX_HEADER, load_policy_file, to_bytes
@@ -118,6 +121,40 @@ def test_long_headers_take_twice_their_file(old, new, status, loaded, tmp_path):
     assert loaded(with_header(header.replace(old, new, 1).encode(), data)) == status
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('{"__metadata__":', '{"__metadata__":{"trpo_fast":"{}"},"__metadata__":'),
+        ('{\\"', f'{{\\"a\\":{{\\"sha256\\":\\"{"7" * 64}\\"}},\\"'),
+        ('{"__metadata__":', f'{{"\\"sha256\\":\\"{"7" * 64}\\"":{EMPTY},"__metadata__":'),
+        ('\\"sha256\\":', '\\"more\\":'),
+    ],
+    ids=["metadata twice", "digest twice", "digest in a name", "no digest"],
+)
+def test_metadata_and_digest_stand_once(old, new, loaded, tmp_path):
+    header, data = parts(tmp_path)
+    header = re.sub("[0-9a-f]{64}", "7" * 64, header)
+    assert old in header
+    content = with_header(header.replace(old, new, 1).encode(), data)
+    assert loaded(content) == "malformed"
+    assert not python_verdict(tmp_path / "forged", content)
+
+
+def test_a_header_that_is_longer_than_the_file_is_refused(loaded, tmp_path):
+    """Although it is signed, and what there is of it is a header."""
+    header, _ = parts(tmp_path)
+    metadata = header[: header.index('}"}') + 3]
+    unsigned = re.sub("[0-9a-f]{64}", "0" * 64, metadata).encode()
+    content = (len(unsigned) + 8).to_bytes(8, "little") + unsigned + b"}"
+    content = content.replace(b"0" * 64, hashlib.sha256(content).hexdigest().encode())
+    assert loaded(content) == "malformed"
+    assert not python_verdict(tmp_path / "forged", content)
+
+
+def test_a_layer_without_outputs_is_no_layer(loaded, tmp_path):
+    assert loaded(policy_of(tmp_path, BOX, [2, 0, 2])) == "unfit"
+
+
 def test_a_header_may_have_its_greatest_size_and_no_more(loaded, tmp_path):
     header, data = parts(tmp_path)
     for more, is_policy in ((0, True), (1, False)):
@@ -155,7 +192,12 @@ def test_data_that_are_promised_and_not_there_cost_nothing(loaded, probe, tmp_pa
     for promised, status in ((3 << 30, "malformed"), (1 << 32, "unreadable"), (1 << 40, "unreadable")):
         size = promised - len(data)
         more = f'{{"more":{{"dtype":"U8","shape":[{size}],"data_offsets":[{len(data)},{promised}]}},'
-        assert loaded(with_header(header.replace("{", more, 1).encode(), data)) == status
+        content = with_header(header.replace("{", more, 1).encode(), data)
+        assert loaded(content) == status
+        (tmp_path / "lie").write_bytes(content)  # where memory cannot even be reserved
+        assert run(["sh", "-c", f"ulimit -v 1000000; '{probe}' load '{tmp_path / 'lie'}'"]).startswith(
+            b"%d " % LOAD_STATUS.index(status)
+        )
 
 
 @pytest.mark.parametrize(

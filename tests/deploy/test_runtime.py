@@ -124,6 +124,7 @@ def test_a_mask_that_is_none_is_a_status(bad, careful_probe, tmp_path):
     )
     acted, _ = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, np.zeros((2, 2)))
     assert acted.status.tolist() == [OK, BAD_MASK]
+    np.testing.assert_array_equal(acted.actions[1], acted.actions[0])  # a mask that is none replaces no choice
 
 
 def test_a_held_choice_that_the_mask_forbids_is_replaced(careful_probe, tmp_path):
@@ -136,12 +137,15 @@ def test_a_held_choice_that_the_mask_forbids_is_replaced(careful_probe, tmp_path
     assert acted.actions.ravel().tolist() == [4.0, 2.0]
 
 
-def test_weights_that_overflow_are_a_status(careful_probe, tmp_path):
-    policy, theta = made("linear", "float32", tmp_path / "policy.safetensors")
+@pytest.mark.parametrize("name", ["linear", "Discrete", "MultiBinary"])
+def test_weights_that_overflow_are_a_status(name, careful_probe, tmp_path):
+    policy, theta = made(name, "float32", tmp_path / "policy.safetensors")
     policy.unflatten(theta)["layers.0.weight"][:] = 3e38
+    policy.unflatten(theta)[f"layers.{len(policy.policy_kwargs['net_arch'])}.weight"][:] = 3e38
     save_policy(tmp_path / "policy.safetensors", policy, theta)
     observations = policy.normalizer.statistics.mean[None] + 5.0 * np.sqrt(policy.normalizer.statistics.var)
-    acted, sampled = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, np.zeros((1, 3)))
+    noise = np.zeros((1, policy.codec.size))
+    acted, sampled = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, noise)
     assert (acted.status, sampled.status) == ([NON_FINITE_OUTPUT], [NON_FINITE_OUTPUT])
     assert np.isfinite(acted.actions).all()
 
@@ -158,6 +162,28 @@ def test_noise_that_overflows_holds_the_whole_of_the_last_action(name, bad, care
     acted, sampled = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, noise)
     assert (acted.status.tolist(), sampled.status.tolist()) == ([OK, OK], [OK, NON_FINITE_OUTPUT])
     np.testing.assert_array_equal(sampled.actions[1], acted.actions[1])
+
+
+@pytest.mark.parametrize("name", ["Discrete", "MultiBinary"])
+@pytest.mark.parametrize("bad", [np.nan, INF, -INF])
+def test_noise_that_is_not_finite_chooses_nothing(name, bad, careful_probe, tmp_path):
+    policy, _ = made(name, "float32", tmp_path / "policy.safetensors")
+    observations = observed(policy, 2, np.random.default_rng(4))
+    noise = np.zeros((2, policy.codec.size), np.float32)
+    noise[1, -1] = bad
+    acted, sampled = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, noise)
+    assert (acted.status.tolist(), sampled.status.tolist()) == ([OK, OK], [OK, NON_FINITE_OUTPUT])
+    np.testing.assert_array_equal(sampled.actions[1], acted.actions[1])
+
+
+def test_a_forbidden_choice_is_never_sampled(careful_probe, tmp_path):
+    """Nor by noise so far out that rounding leaves nothing of the last probabilities."""
+    made("Discrete masked", "float32", tmp_path / "policy.safetensors")
+    observations = np.zeros((3, 23), np.float32)
+    observations[:, 17 + 1 : 17 + 4] = 1.0
+    noise = np.float32([[40.0], [-40.0], [9.0]])
+    _, sampled = act(careful_probe, (tmp_path / "policy.safetensors").read_bytes(), observations, noise)
+    assert sampled.actions.ravel().tolist() == [3.0, 1.0, 3.0]
 
 
 @pytest.mark.parametrize("name", ["wide", "squashed", "std output", "MultiDiscrete masked", "MultiBinary"])

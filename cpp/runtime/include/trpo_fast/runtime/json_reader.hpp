@@ -72,7 +72,6 @@ class JsonReader {
         break;
       }
     }
-    if (at_ > text_.size()) at_ = text_.size();  // an open string
     to = text_.substr(first, at_ - first);
     to = to.substr(0, to.find_last_not_of(' ') + 1);
     return !to.empty();

@@ -98,13 +98,13 @@ inline bool take_tensor(JsonReader& header, Tensor& tensor) {
   const auto take_bound = [&] { return num_bounds < 2 && header.take_integer(tensor.offsets[num_bounds++]); };
   const bool is_object = header.take_object([&] {
     if (!header.take_string(key) || !header.take(':')) return false;
-    if (key == "dtype") return ++num_dtypes == 1 && header.take_string(tensor.dtype);
-    if (key == "shape") return ++num_shapes == 1 && take_shape(header, tensor.shape, num_items);
-    return key == "data_offsets" && ++num_offsets == 1 && header.take_list(take_bound);
+    if (key == "dtype") return ++num_dtypes, header.take_string(tensor.dtype);
+    if (key == "shape") return ++num_shapes, take_shape(header, tensor.shape, num_items);
+    return key == "data_offsets" && (++num_offsets, header.take_list(take_bound));
   });
   const std::int64_t size = item_size(tensor.dtype);
-  return is_object && num_dtypes == 1 && num_shapes == 1 && num_bounds == 2 && size > 0 &&
-         tensor.offsets[0] <= tensor.offsets[1] && tensor.offsets[1] - tensor.offsets[0] == num_items * size;
+  return is_object && num_dtypes == 1 && num_shapes == 1 && num_offsets == 1 && num_bounds == 2 && size > 0 &&
+         tensor.offsets[1] - tensor.offsets[0] == num_items * size;
 }
 
 // The header: tensors, and the metadata that trpo_fast wrote.
@@ -117,8 +117,9 @@ inline bool take_header(JsonReader& header, std::deque<Tensor>& tensors, std::st
       tensors.emplace_back().name = key;
       return take_tensor(header, tensors.back());
     }
-    if (++num_metadata > 1 || !header.take('{') || !header.take_string(key) || key != "trpo_fast" ||
-        !header.take(':') || !header.take_string(written)) {
+    ++num_metadata;
+    if (!header.take('{') || !header.take_string(key) || key != "trpo_fast" || !header.take(':') ||
+        !header.take_string(written)) {
       return false;
     }
     metadata = without_escapes(written);
