@@ -44,7 +44,8 @@ def test_a_script_written_for_sb3_contrib(tmp_path):
     steps = []
     function = lambda locals_, globals_: steps.append(locals_["dones"].shape) or True  # noqa: E731
     model.learn(total_timesteps=512, callback=callbacks.CallbackList([evaluation, checkpoint]), log_interval=1)
-    model.learn(total_timesteps=128, callback=[callbacks.StopTrainingOnMaxEpisodes(10**6), function])
+    log = callbacks.LogEveryNTimesteps(50)
+    model.learn(total_timesteps=128, callback=[callbacks.StopTrainingOnMaxEpisodes(10**6), function, log])
     assert steps == [(1,)] * 128
     assert (tmp_path / "best_model.safetensors").exists()
     assert TRPO.load(tmp_path / "rl_model_250_steps").num_timesteps == 128  # the last whole iteration

@@ -57,6 +57,7 @@ def test_eval_callback_takes_the_statistics_and_leaves_them(model):
     model.learn(40, callback=[callback, lambda *_: now.append(statistics(model.get_env()))])
     assert seen == [now[19], now[39]]
     assert eval_env.training
+    assert eval_env.obs_rms is not model.get_env().obs_rms
 
 
 @pytest.mark.parametrize(
@@ -121,3 +122,11 @@ def test_checkpoint_callback_writes_the_statistics(model, tmp_path):
     plain = TRPO("MlpPolicy", CountingEnv(), **FAST)
     plain.learn(40, callback=CheckpointCallback(20, tmp_path / "plain", save_vecnormalize=True))
     assert not list((tmp_path / "plain").glob("*.pkl"))
+
+
+def test_statistics_of_rewards_alone_are_left_as_they_are():
+    model = TRPO("MlpPolicy", normalized(norm_obs=False), **FAST).learn(40)
+    eval_env = normalized(norm_obs=False)
+    before = eval_env.ret_rms
+    evaluate(model, eval_env, 1)
+    assert eval_env.ret_rms is before

@@ -41,7 +41,7 @@ class Look(BaseCallback):
             if "step" in info:  # not the step of an autoreset
                 self.seen.append((i, info["step"], bool(done)))
             if done:
-                self.ends.append((info["terminal_observation"].tolist(), info["TimeLimit.truncated"]))
+                self.ends.append((i, info["terminal_observation"].tolist(), info["TimeLimit.truncated"]))
         return True
 
 
@@ -52,8 +52,10 @@ def test_infos_reach_callbacks_and_returns_are_the_monitors(arguments):
     model.env.close()
     of_first = [step for i, *step in look.seen if i == 0]
     assert of_first[:6] == [[1, False], [2, False], [3, True], [1, True], [1, False], [2, False]]
-    assert {len(last) for last, _ in look.ends} == {3}
-    assert [is_time_limit for _, is_time_limit in look.ends].count(True) > 0
+    if "VecNormalize" not in type(model.get_env()).__name__:  # whose observations are others
+        assert [last[0] for i, last, _ in look.ends if i == 1][:4] == [1] * 4
+        assert [last[2] for i, last, _ in look.ends if i == 0][:4] == [3, 1, 4, 2]
+    assert [is_time_limit for i, _, is_time_limit in look.ends if i == 0][:4] == [True, False, False, True]
     assert all(episode["r"] > 0.5 * episode["l"] for episode in model.ep_info_buffer)  # not times 0.01
     episodes = model._training.collector.episodes
     successes = [episode.is_success for episode in episodes]
@@ -110,6 +112,28 @@ class Telling(CountingEnv):
         *step, _ = super().step(action)
         self.told["lock"], self.told["t"] = (x for x in [1]), self.t
         return *step, self.told
+
+
+class Rewriting(CountingEnv):
+    """Observes with one array that it writes to."""
+
+    array = np.zeros(3, np.float32)
+
+    def observe(self):
+        self.array[:] = super().observe()
+        return self.array
+
+
+@pytest.mark.parametrize("env", [Rewriting(), SyncVectorEnv([Rewriting], copy=False)])
+def test_a_terminal_observation_stays_what_it_was(env):
+    ends = []
+
+    def look(locals_, _):
+        if locals_["dones"][0]:
+            ends.append(locals_["infos"][0]["terminal_observation"])
+
+    TRPO("MlpPolicy", env, **FAST).learn(40, callback=look)
+    assert [end[2] for end in ends[:4]] == [3, 1, 4, 2]
 
 
 @pytest.mark.parametrize("n_workers", [0, 1])

@@ -101,9 +101,6 @@ class VecEnvView:
         self._environments = environments
         self._actions: Any = None
         self._seeds: list[int | None] = [None] * num_envs
-        vec_env = sys.modules.get("stable_baselines3.common.vec_env")
-        if vec_env is not None:  # for the isinstance checks of SB3's functions
-            vec_env.VecEnv.register(type(self))
 
     def environments(self) -> Any:
         """The environments for training or evaluation in them."""
@@ -245,6 +242,14 @@ class GymnasiumVectorView(VecEnvView):
         else:
             values = self._env.get_attr(first[0]) if hasattr(self._env, "get_attr") else [getattr(self._env, first[0])]
         return [values[min(i, len(values) - 1)] for i in arguments]
+
+
+def registered(view: Any) -> Any:
+    """``view``, whose class SB3's functions take for a ``VecEnv`` from now on if SB3 has been imported."""
+    vec_env = sys.modules.get("stable_baselines3.common.vec_env")
+    if vec_env is not None and isinstance(view, VecEnvView):
+        vec_env.VecEnv.register(type(view))
+    return view
 
 
 def _tiled(images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from trpo_fast.config import TRPOConfig
 from trpo_fast.environments.absent import SpacesOnly
 from trpo_fast.environments.interface import Environments
 from trpo_fast.environments.make import EnvLike, make_environments
+from trpo_fast.environments.vec_env_view import registered
 from trpo_fast.environments.vec_normalize import find_vec_normalize
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.monitoring.logger import Logger, LoggerSink
@@ -129,6 +130,9 @@ class TrainedModel(Predictor):
         sink = LoggerSink(logger, self.logger)
         self.sinks[:] = [*(s for s in self.sinks if not isinstance(s, LoggerSink)), sink]
 
+    def dump_logs(self, iteration: int = 0) -> None:
+        """Part of SB3's interface; has no effect: metrics are written at the end of an iteration."""
+
     def set_env(self, env: EnvLike) -> None:
         """Replace the environments that the model is trained in.
 
@@ -225,7 +229,7 @@ class TrainedModel(Predictor):
 
         If anybody plays in them, training continues with new episodes.
         """
-        return self._training.view
+        return registered(self._training.view)
 
     def get_vec_normalize_env(self) -> Any:
         """The ``VecNormalize`` in which the model is trained, or None: its own statistics are in the policy."""
