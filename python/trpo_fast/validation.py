@@ -37,6 +37,20 @@ def suggestion(name: str, names: Iterable[str]) -> str:
     return f" (did you mean {nearest[0]}?)" if nearest else ""
 
 
+def describe_error(error: BaseException) -> str:
+    """An exception of the user's code and the line that raised it, for an error message of its caller."""
+    try:
+        text = repr(error)
+    except Exception:  # of a class that cannot be printed
+        text = type(error).__name__
+    trace = error.__traceback__
+    if trace is None or trace.tb_next is None:  # raised by the call itself
+        return text
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{text} in {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
 def is_shape(sizes: list[int]) -> bool:
     """Whether a file may hold a tensor or Box of these sizes; for the limit, a size of 0 counts as 1."""
     is_small = len(sizes) <= MAX_DIMENSIONS and math.prod(max(n, 1) for n in sizes) <= MAX_SIZE

@@ -77,7 +77,7 @@ BAD_FLAG = {
     "a 0-d array": (constant(np.array(False)), "True or False", r"a bool array of shape \(\)"),
     "an array": (constant(np.array([True, False])), "True or False", r"a bool array of shape \(2,\)"),
 }
-RAISES = r"RuntimeError\('the simulator is gone'\)"
+RAISES = r"RuntimeError\('the simulator is gone'\) in test_environment_faults.py:23"
 
 
 def faults(table, *fields):

@@ -60,8 +60,8 @@ FAULTS = {
     "SIGSEGV": (lambda: os.kill(os.getpid(), signal.SIGSEGV), "killed by SIGSEGV"),
     "SIGSTOP": (lambda: os.kill(os.getpid(), signal.SIGSTOP), "no answer"),
     "exit": (lambda: os._exit(3), "exit code 3"),
-    "sys.exit": (lambda: sys.exit(4), "SystemExit: 4"),
-    "raise": (lambda: raises(RuntimeError("out of fuel")), "out of fuel"),
+    "sys.exit": (lambda: sys.exit(4), r"SystemExit\(4\) in test_workers.py"),
+    "raise": (lambda: raises(RuntimeError("out of fuel")), r"out of fuel'\) in test_workers.py:"),
     "unpicklable exception": (lambda: raises(UnpicklableError(1, 2)), "1 and 2"),
     "sleep forever": (lambda: time.sleep(1e6), "no answer"),
     "abort": (

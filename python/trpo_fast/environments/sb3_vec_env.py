@@ -10,6 +10,7 @@ from trpo_fast.environments.interface import Trajectories, take_observation
 from trpo_fast.environments.vec_normalize import find_vec_normalize
 from trpo_fast.environments.vector import UserVectorEnv, check_flags, take_observations, take_rewards
 from trpo_fast.errors import EnvironmentFaultError
+from trpo_fast.validation import describe_error
 
 
 class SB3Environments(UserVectorEnv):
@@ -33,7 +34,7 @@ class SB3Environments(UserVectorEnv):
         try:
             raw = self._env.reset()
         except Exception as error:
-            raise EnvironmentFaultError(None, self._steps, "reset", "observations", repr(error)) from error
+            raise EnvironmentFaultError(None, self._steps, "reset", "observations", describe_error(error)) from error
         take_observations(self._codec, raw, observations, self._steps, "reset observation")
         self._take_masks(self._offered_masks(), observations, range(self.num_envs))
         return observations
@@ -46,7 +47,7 @@ class SB3Environments(UserVectorEnv):
         try:
             raw, rewards, dones, infos = self._env.step(actions)
         except Exception as error:
-            raise EnvironmentFaultError(None, self._steps, "step", "four values", repr(error)) from error
+            raise EnvironmentFaultError(None, self._steps, "step", "four values", describe_error(error)) from error
         take_observations(self._codec, raw, into.observations[t + 1], self._steps, "observation")
         self._take_masks(self._offered_masks(), into.observations[t + 1], range(self.num_envs))
         take_rewards(rewards, into.rewards[t], self._steps)

@@ -16,6 +16,7 @@ from trpo_fast.environments.vec_env_view import Player, VecEnvView
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.spaces.masks import ActionMasks
 from trpo_fast.spaces.observation_codec import ObservationCodec
+from trpo_fast.validation import describe_error
 
 
 class SingleEnvironments:
@@ -74,7 +75,7 @@ class SingleEnvironments:
             try:
                 observation, reward, terminated, truncated, info = env.step(actions[i])
             except Exception as error:
-                raise EnvironmentFaultError(number, step, "step", "five values", repr(error)) from error
+                raise EnvironmentFaultError(number, step, "step", "five values", describe_error(error)) from error
             terminated = check_flag(terminated, number, step, "terminated")
             truncated = check_flag(truncated, number, step, "truncated")
             field = "final observation" if terminated or truncated else "observation"
@@ -151,7 +152,7 @@ class SingleEnvironments:
             observation, info = self._envs[i].reset(seed=seed)
         except Exception as error:
             expected = "an observation and an info"
-            raise EnvironmentFaultError(number, self._steps, "reset", expected, repr(error)) from error
+            raise EnvironmentFaultError(number, self._steps, "reset", expected, describe_error(error)) from error
         take_observation(self._codec, observation, out, number, self._steps, "reset observation")
         if self._masks is not None:
             self._masks.take_from(self._envs[i], info, out[self._codec.num_features :], number, self._steps)

@@ -17,7 +17,7 @@ from trpo_fast.environments.vec_env_view import GymnasiumVectorView, VecEnvView
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.spaces.masks import KEY, METHOD, ActionMasks
 from trpo_fast.spaces.observation_codec import ObservationCodec, copy_if_fit
-from trpo_fast.validation import describe
+from trpo_fast.validation import describe, describe_error
 
 
 class UserVectorEnv:
@@ -61,7 +61,7 @@ class UserVectorEnv:
             return call(METHOD)
         except Exception as error:
             expected = f"masks in infos[{KEY!r}] or from {METHOD}()"
-            raise EnvironmentFaultError(None, self._steps, "action mask", expected, repr(error)) from error
+            raise EnvironmentFaultError(None, self._steps, "action mask", expected, describe_error(error)) from error
 
     def _take_masks(self, masks: Any, out: npt.NDArray[np.float64], which: Iterable[int]) -> None:
         """Copy the masks of environments ``which`` to their rows of ``out`` (n, size); raise if one is invalid."""
@@ -102,7 +102,7 @@ class VectorEnvironments(UserVectorEnv):
         try:
             raw, rewards, terminated, truncated, infos = self._env.step(actions)
         except Exception as error:
-            raise EnvironmentFaultError(None, self._steps, "step", "five values", repr(error)) from error
+            raise EnvironmentFaultError(None, self._steps, "step", "five values", describe_error(error)) from error
         take_observations(self._codec, raw, observations, self._steps, "observation")
         take_rewards(rewards, into.rewards[t], self._steps)
         terminated = check_flags(terminated, self.num_envs, self._steps, "terminated")
@@ -139,7 +139,7 @@ class VectorEnvironments(UserVectorEnv):
             observations, infos = self._env.reset(**arguments)
         except Exception as error:
             expected = "observations and infos"
-            raise EnvironmentFaultError(None, self._steps, "reset", expected, repr(error)) from error
+            raise EnvironmentFaultError(None, self._steps, "reset", expected, describe_error(error)) from error
         take_observations(self._codec, observations, out, self._steps, "reset observation")
         self._take_masks(self._offered_masks(infos), out, which)
 

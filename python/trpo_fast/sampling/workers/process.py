@@ -33,6 +33,7 @@ from trpo_fast.sampling.stepping import step_through
 from trpo_fast.sampling.vine import VinePlan, sample_vine
 from trpo_fast.sampling.workers.parent import ParentState, Registry
 from trpo_fast.sampling.workers.shared_arrays import BY_ENVIRONMENT, Layout, Sparse, map_arrays, trajectories_of
+from trpo_fast.validation import describe_error
 
 PARENTS_SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 PR_SET_PDEATHSIG = 1
@@ -182,10 +183,7 @@ def _described(error: BaseException) -> tuple[str, Any]:
         return "fault", error.args[:-1]
     if isinstance(error, InvalidArgumentError):
         return "invalid", error.args
-    try:
-        return "error", f"{type(error).__name__}: {error}"
-    except Exception:  # of a class that cannot even be printed
-        return "error", type(error).__name__
+    return "error", describe_error(error)
 
 
 def _leave_signals_to_parent(worker: int) -> None:
