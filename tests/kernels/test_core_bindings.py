@@ -331,6 +331,8 @@ def test_what_is_no_action_of_a_discrete_distribution_is_refused(kind, bad, dtyp
         lambda: distribution.log_ratio(phi, phi, actions, out),
         lambda: distribution.log_prob_vjp(phi, actions, np.ones(N), phi.copy()),
         lambda: k.SurrogateObjective(network, distribution, *batch),
+        lambda: k.VineObjective(network, distribution, *batch[:3], np.ones((N, 1)), "policy", 0.0, 1),
+        lambda: k.EmpiricalFisherOperator(network, distribution, *batch[:3], 0.1, 1),
         lambda: k.KFACPreconditioner(network, distribution, *batch[:3], 0.1, 1),
     ):
         with pytest.raises(ValueError, match=r"^actions: expected .*, got row 3 outside it"):

@@ -231,6 +231,15 @@ def test_a_checksum_that_is_missing_or_edited_is_refused(path):
         assert_refused(path, with_header(header, data), "SHA-256")
 
 
+def test_a_checksum_that_stands_twice_is_refused(path):
+    """Which of the two a reader sets to zeros would be left to it."""
+    header, data = header_of(path.read_bytes())
+    metadata = json.loads(header["__metadata__"]["trpo_fast"])
+    metadata["another"] = {"sha256": metadata["sha256"]}
+    header["__metadata__"]["trpo_fast"] = json.dumps(metadata, separators=(",", ":"), sort_keys=True)
+    assert_refused(path, with_header(header, data), "with a SHA-256, got one without")
+
+
 def test_edited_metadata_and_edited_weights_are_refused(path):
     content = path.read_bytes()
     assert_refused(path, content.replace(b'\\"gamma\\":0.99', b'\\"gamma\\":0.98'), "SHA-256")
