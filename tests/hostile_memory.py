@@ -1,7 +1,9 @@
 """Small files that ask for much memory: seeded, of many kinds, each signed where a signature is asked for."""
 
+import io
 import json
 import tracemalloc
+import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -82,3 +84,94 @@ def sparse_files() -> Iterator[tuple[str, bytes, int]]:
         yield "all of it a header", (length - 8).to_bytes(8, "little"), length
         yield "a header of blanks", (1 << 23).to_bytes(8, "little") + b"{" + b" " * 1000, length
         yield "a small header", (2).to_bytes(8, "little") + b"{}", length
+
+
+def archive_of(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED, said: int | None = None) -> bytes:
+    """A zip archive; with ``said``, each member claims to be so many bytes after decompression."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+        for info in archive.infolist() if said is not None else []:
+            info.file_size = said
+    return file.getvalue()
+
+
+def pickles() -> Iterator[tuple[str, bytes]]:
+    """(kind, pickle): most of a few bytes."""
+    for n in (1 << 32, 1 << 40, (1 << 63) - 1):
+        yield f"BINBYTES8 {n}", b"\x80\x04\x8e" + n.to_bytes(8, "little")
+        yield f"BINUNICODE8 {n}", b"\x80\x04\x8d" + n.to_bytes(8, "little")
+        yield f"BYTEARRAY8 {n}", b"\x80\x05\x96" + n.to_bytes(8, "little")
+        yield f"FRAME {n}", b"\x80\x04\x95" + n.to_bytes(8, "little") + b"N."
+    for n in (1 << 27, (1 << 32) - 1):
+        yield f"BINBYTES {n}", b"\x80\x03B" + n.to_bytes(4, "little")
+        yield f"BINUNICODE {n}", b"\x80\x03X" + n.to_bytes(4, "little")
+        yield f"LONG4 {n}", b"\x80\x03\x8b" + n.to_bytes(4, "little")
+        yield f"BINSTRING {n}", b"T" + n.to_bytes(4, "little")
+        yield f"LONG_BINPUT {n}", b"Nr" + n.to_bytes(4, "little") + b"."
+        yield f"PUT {n}", b"Np" + str(n).encode() + b"\n."
+    yield "lists", b"\x80\x04(" + b"]" * 2_000_000 + b"l."
+    yield "dicts", b"\x80\x04(" + b"}" * 2_000_000 + b"l."
+    yield "objects", b"\x80\x04cnumpy\nx\n\x94(" + b"h\x00)\x81" * 300_000 + b"l."
+    yield (
+        "wide text",
+        b"\x80\x04X" + (3_000_004).to_bytes(4, "little") + b"a" * 3_000_000 + "\U0001f600".encode() + b".",
+    )
+    yield "digits", b"I" + b"9" * 3_000_000 + b"\n."
+    yield "marks", b"(" * 3_000_000
+    text = b"\x80\x02X" + (500_000).to_bytes(4, "little") + b"a" * 500_000 + b"q\x000c_codecs\nencode\nq\x01("
+    yield "one text as bytes, often", text + b"h\x01h\x00X\x06\x00\x00\x00latin1\x86R" * 3000 + b"l."
+    many = b"\x80\x04}q\x00("
+    pairs = b"".join(b"M" + i.to_bytes(2, "little") + b"N" for i in range(4000))
+    yield "one dict in many objects", many + pairs + b"u0cx\ny\nq\x01(" + b"h\x01)\x81h\x00b" * 2500 + b"l."
+    yield (
+        "one dict in many dicts",
+        many + pairs + b"u0ccollections\nOrderedDict\nq\x01(" + b"h\x01h\x00\x85R" * 2500 + b"l.",
+    )
+
+
+def numpy_header(shape: str, dtype: str = "<f8") -> bytes:
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+def archives(data: bytes, weights: bytes) -> Iterator[tuple[str, bytes]]:
+    """(kind, zip), from the members of a zip of Stable-Baselines3."""
+    zeros = bytes(24 << 20)
+    with zipfile.ZipFile(io.BytesIO(weights)) as archive:
+        inner = {name: archive.read(name) for name in archive.namelist()}
+    root = next(name for name in inner if name.endswith("data.pkl")).removesuffix("data.pkl")
+    yield "data of zeros", archive_of({"data": zeros, "policy.pth": weights})
+    yield "weights of zeros", archive_of({"data": data, "policy.pth": zeros})
+    yield "a bomb that says it is small", archive_of({"data": zeros, "policy.pth": zeros}, said=10)
+    for name in (f"{root}data.pkl", f"{root}byteorder", f"{root}data/0"):
+        bomb = archive_of({**inner, name: zeros})
+        yield f"{name} of zeros", archive_of({"data": data, "policy.pth": bomb})
+    yield "many members", archive_of({f"{i}": b"" for i in range(60_000)})
+    for kind, value in {"lists": b"[" + b"[]," * 500_000 + b"[]]", "dicts": b"[" + b"{}," * 500_000 + b"{}]"}.items():
+        yield kind, archive_of({"data": value, "policy.pth": weights})
+    for value in (b"[]", b"3", b'"x"', b"null", b'{"policy_kwargs": 3}', b'{"policy_kwargs": {"activation_fn": {}}}'):
+        yield f"data {value!r}", archive_of({"data": value, "policy.pth": archive_of(inner)})
+    for compression in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        yield f"compression {compression}", archive_of({"data": data, "policy.pth": weights}, compression)
+    for kind, content in pickles():
+        forged = archive_of({**inner, f"{root}data.pkl": content}, zipfile.ZIP_STORED)
+        yield f"weights {kind}", archive_of({"data": data, "policy.pth": forged}, zipfile.ZIP_STORED)
+
+
+def npz_files() -> Iterator[tuple[str, bytes]]:
+    """(kind, .npz file) of statistics."""
+    three = numpy_header("(3,)") + bytes(24)
+    rest = {"var.npy": three, "count.npy": numpy_header("()") + bytes(8)}
+    for shape in ("(1099511627776,)", "(2147483648, 4)", "(-1,)", "'x'", "()", "(0, 1099511627776)", "[3]", "(3.0,)"):
+        yield f"shape {shape}", archive_of({"mean.npy": numpy_header(shape) + bytes(24), **rest})
+    for dtype in ("01f4", "O", "V8", "S8", "<U2", "c16", "M8[s]", "f99", "<f8, <f8", "", "g"):
+        yield f"dtype {dtype}", archive_of({"mean.npy": numpy_header("(3,)", dtype) + bytes(24), **rest})
+    zeros = numpy_header("(3145728,)") + bytes(24 << 20)
+    yield "zeros", archive_of({**rest, "mean.npy": zeros, "var.npy": zeros})
+    small = numpy_header("(3000000,)", "|i1") + bytes(3_000_000)
+    yield "bytes", archive_of({**rest, "mean.npy": small, "var.npy": small}, zipfile.ZIP_STORED)
+    yield "a header of brackets", archive_of({"mean.npy": numpy_header("(" * 9000), **rest})
+    yield "no arrays", archive_of({})
+    yield "nothing", b""

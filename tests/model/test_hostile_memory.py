@@ -1,11 +1,18 @@
 """No file takes more than twice its size and 16 MB of memory, whatever it says; every refusal is typed."""
 
 import itertools
+import zipfile
+from pathlib import Path
 
+import gymnasium as gym
 import pytest
-from hostile_memory import SLACK, peak_of, policy_files, sparse_files
+from hostile_memory import SLACK, archives, npz_files, peak_of, pickles, policy_files, sparse_files
 
 from trpo_fast import TRPO, PolicyFileError, TRPOFastError, load_policy
+from trpo_fast.integrations import sb3
+
+KINDS = [3, pytest.param(None, marks=pytest.mark.slow)]  # the first three, and all of them
+FILES = Path(__file__).parent / "sb3_files"
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +34,9 @@ def assert_little_memory(kind, load, size):
 @pytest.mark.parametrize(
     ("seed", "n", "stride"), [(0, 25_000, 13), pytest.param(1, 110_000, 1, marks=pytest.mark.slow)]
 )
-def test_policy_files(seed, n, stride, content, tmp_path):
+def test_policy_files(seed, n, most, content, tmp_path):
     path = tmp_path / "model.safetensors"
-    for kind, file in itertools.islice(policy_files(content, seed, n), 0, None, stride):
+    for kind, file in itertools.islice(policy_files(content, seed, n), most):
         path.write_bytes(file)
         assert_little_memory(kind, lambda: load_policy(path), len(file))
         assert_little_memory(kind, lambda: TRPO.load(path), len(file))
@@ -50,3 +57,32 @@ def test_sparse_files_are_refused_by_their_first_bytes(tmp_path):
             file.write(head)
             file.truncate(length)
         assert isinstance(assert_little_memory(kind, lambda: TRPO.load(path), 1 << 20), PolicyFileError)
+
+
+@pytest.mark.parametrize("most", KINDS)
+def test_pickles_of_vec_normalize(most, tmp_path):
+    path = tmp_path / "vec_normalize.pkl"
+    for kind, file in itertools.islice(pickles(), most):
+        path.write_bytes(file)
+        error = assert_little_memory(kind, lambda: sb3.read_vec_normalize(path), len(file))
+        assert isinstance(error, PolicyFileError), kind
+
+
+@pytest.mark.parametrize("most", KINDS)
+def test_statistics_in_npz_files(most, tmp_path):
+    path = tmp_path / "vec_normalize.npz"
+    for kind, file in itertools.islice(npz_files(), most):
+        path.write_bytes(file)
+        error = assert_little_memory(kind, lambda: sb3.read_vec_normalize(path), len(file))
+        assert isinstance(error, PolicyFileError), kind
+
+
+@pytest.mark.parametrize("most", KINDS)
+def test_zip_files_of_stable_baselines3(most, tmp_path):
+    path, spaces = tmp_path / "model.zip", (gym.spaces.Box(-1.0, 1.0, (3,)), gym.spaces.Discrete(2))
+    with zipfile.ZipFile(FILES / "trpo_box.zip") as archive:
+        data, weights = archive.read("data"), archive.read("policy.pth")
+    for kind, file in itertools.islice(archives(data, weights), most):
+        path.write_bytes(file)
+        error = assert_little_memory(kind, lambda: sb3.load_model(path, spaces), len(file))
+        assert isinstance(error, PolicyFileError), kind

@@ -1,33 +1,29 @@
 """Loads models of Stable-Baselines3 and sb3-contrib, without executing anything in their files.
 
 A zip file of SB3 contains pickles. The sizes of the layers come from the weights and the spaces from ``env``; no pickle
-in the JSON is read. Unpicklers that import nothing read the weights and the file of VecNormalize, without PyTorch.
+in the JSON is read. Unpicklers that import nothing (sb3_pickles.py) read the weights and the file of VecNormalize,
+without PyTorch.
 """
 
-import io
 import json
-import math
 import os
-import pickle
 import re
-import zipfile
-import zlib
-from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core import strict_json
+from trpo_fast._core.archives import Archive, read_npz
 from trpo_fast.environments.make import EnvLike
 from trpo_fast.errors import PolicyFileError
+from trpo_fast.integrations.sb3_pickles import read_state, read_tensors
 from trpo_fast.learner import TRPO
 from trpo_fast.policies.normalization import CLIP, EPSILON, RunningMeanStd
+from trpo_fast.validation import check_path
 
-_DAMAGE = (
-    pickle.UnpicklingError, zipfile.BadZipFile, AttributeError, EOFError, ImportError, IndexError, KeyError,
-    MemoryError, OverflowError, RuntimeError, TypeError, ValueError, zlib.error,
-)  # fmt: skip
-MAX_MEMBER = 1 << 30  # bytes, after decompression
+MAX_STATISTICS = 1 << 20  # numbers of the mean of the observations
 
 
 def load_model(
@@ -57,6 +53,7 @@ def load_model(
     PolicyFileError
         If the file is not such a model, or its weights do not fit ``env``.
     """
+    path = check_path("path", path)
     data, weights = _read(path)
     if data.get("use_sde"):
         raise PolicyFileError(f"{path}: expected a policy without state-dependent exploration, got use_sde=True")
@@ -95,166 +92,74 @@ def read_vec_normalize(path: str | os.PathLike[str]) -> RunningMeanStd:
         If the file does not have them, or if its normalisation differs from trpo_fast's (clipped at 10, 1e-8 under the
         root).
     """
+    path = check_path("vec_normalize", path)
     try:
-        if str(path).endswith(".npz"):
-            with np.load(path, allow_pickle=False) as arrays:
-                mean, var, count = (np.asarray(arrays[name], dtype=np.float64) for name in ("mean", "var", "count"))
-            return RunningMeanStd(mean.ravel(), var.ravel(), float(count))
-        with open(path, "rb") as file:
-            state = vars(_Unpickler(file).load())
-        statistics = vars(state["obs_rms"])
-        mean, var = (statistics[name].value.astype(np.float64).ravel() for name in ("mean", "var"))
-        clip, epsilon, n = state["clip_obs"], state["epsilon"], float(statistics["count"])
-    except _DAMAGE as error:
+        if path.name.endswith(".npz"):
+            mean, var, count = read_npz(path, ("mean", "var", "count"))
+            return _statistics(mean, var, count)
+        state = read_state(path.read_bytes())
+        statistics = state["obs_rms"].state
+        found = _statistics(statistics["mean"].value, statistics["var"].value, statistics["count"])
+        clip, epsilon = float(state["clip_obs"]), float(state["epsilon"])
+    except OSError:
+        raise
+    except Exception as error:  # of a pickle that is none
         raise PolicyFileError(f"{path}: expected a VecNormalize of one Box, got {error!r}") from error
     if (clip, epsilon) != (CLIP, EPSILON) or not state.get("norm_obs", True):
         got = f"clip_obs={clip}, epsilon={epsilon}, norm_obs={state.get('norm_obs')}"
         raise PolicyFileError(f"{path}: expected clip_obs={CLIP:g}, epsilon={EPSILON:g} and norm_obs, got {got}")
-    return RunningMeanStd(mean, var, n)
+    return found
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+def _statistics(mean: npt.NDArray[Any], var: npt.NDArray[Any], count: Any) -> RunningMeanStd:
+    if mean.size > MAX_STATISTICS or mean.shape != var.shape:
+        raise ValueError(f"statistics of shapes {mean.shape} and {var.shape}")
+    return RunningMeanStd(mean.astype(np.float64).ravel(), var.astype(np.float64).ravel(), float(count))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """The JSON and the weights in a zip file."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            data = json.loads(_member(archive, "data"))
-            with zipfile.ZipFile(io.BytesIO(_member(archive, "policy.pth"))) as weights:
-                return data, _state_dict(weights)
-    except _DAMAGE as error:
+        archive = Archive(path.read_bytes())
+        text, weights = archive.read("data").decode(), archive.read("policy.pth")
+        strict_json.check_cost(text)
+        data = json.loads(text)
+        if not isinstance(data, dict):
+            raise TypeError(f"data that are a {type(data).__name__}")
+        del archive, text
+        return data, read_tensors(Archive(weights))
+    except OSError:
+        raise
+    except Exception as error:  # of pickles and archives that are none
         raise PolicyFileError(f"{path}: expected a model of Stable-Baselines3, got {error!r}") from error
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).file_size > MAX_MEMBER:
-        raise ValueError(f"{name} of more than {MAX_MEMBER} bytes")
-    return archive.read(name)
-
-
-def _state_dict(archive: zipfile.ZipFile) -> dict[str, npt.NDArray[Any]]:
-    """The tensors that ``torch.save`` wrote: a pickle that refers to files of numbers beside it."""
-    (root,) = (name.removesuffix("data.pkl") for name in archive.namelist() if name.endswith("/data.pkl"))
-    if f"{root}byteorder" in archive.namelist() and _member(archive, f"{root}byteorder") != b"little":
-        raise ValueError("numbers that are not little-endian")
-    weights = _TensorUnpickler(archive, root).load()
-    if not all(isinstance(name, str) and isinstance(array, np.ndarray) for name, array in weights.items()):
-        raise ValueError("something other than tensors")
-    return dict(weights)
-
-
-def _layers(
-    weights: dict[str, npt.NDArray[Any]], hidden: str, output: str, path: str | os.PathLike[str]
-) -> dict[str, npt.NDArray[Any]]:
+def _layers(weights: dict[str, npt.NDArray[Any]], hidden: str, output: str, path: Path) -> dict[str, npt.NDArray[Any]]:
     """The dense layers of a network, under trpo_fast's names."""
     pattern = re.compile(rf"mlp_extractor\.{hidden}\.(\d+)\.weight")
     numbers = sorted(int(match[1]) for match in map(pattern.fullmatch, weights) if match)
     sources = [*(f"mlp_extractor.{hidden}.{n}" for n in numbers), output]
-    try:
-        return {
-            f"layers.{i}.{part}": weights[f"{source}.{part}"]
-            for i, source in enumerate(sources)
-            for part in ("weight", "bias")
-        }
-    except KeyError as error:
-        raise PolicyFileError(f"{path}: expected the weights of an MlpPolicy, got none for {error}") from error
+    layers: dict[str, npt.NDArray[Any]] = {}
+    columns: int | None = None  # of the next weight
+    for i, source in enumerate(sources):
+        try:
+            weight, bias = (weights[f"{source}.{part}"] for part in ("weight", "bias"))
+        except KeyError as error:
+            raise PolicyFileError(f"{path}: expected the weights of an MlpPolicy, got none for {error}") from error
+        if weight.ndim != 2 or bias.shape != weight.shape[:1] or columns not in (None, weight.shape[1]):
+            raise PolicyFileError(f"{path}: expected dense layers, got {source} of {weight.shape} and {bias.shape}")
+        layers |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
+        columns = len(bias)
+    return layers
 
 
-def _activation(data: dict[str, Any], path: str | os.PathLike[str]) -> str:
+def _activation(data: dict[str, Any], path: Path) -> str:
     """The name of the activation, from the text that SB3 stores for its class."""
-    text = str(data.get("policy_kwargs", {}).get("activation_fn", "torch.nn.modules.activation.Tanh"))
+    kwargs = data.get("policy_kwargs")
+    default = "torch.nn.modules.activation.Tanh"
+    text = str(kwargs.get("activation_fn", default)) if isinstance(kwargs, dict) else default
     match = re.search(r"(?:torch\.nn\.modules\.(?:activation|linear)\.)(\w+)", text)
     name = match[1].lower() if match else text
     if name not in ("tanh", "relu", "elu", "silu", "identity"):
         raise PolicyFileError(f"{path}: expected an activation that trpo_fast has, got {name}")
     return name
-
-
-class _Passive:
-    """Replaces every class in a pickle: it stores the state and does nothing."""
-
-    def __new__(cls, *_: Any, **__: Any) -> "_Passive":
-        return object.__new__(cls)
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def __setstate__(self, state: Any) -> None:
-        if isinstance(state, dict):
-            self.__dict__.update(state)
-
-
-class _DType(_Passive):
-    """Replaces a NumPy dtype: its code, for little-endian numbers only."""
-
-    def __init__(self, code: Any, *_: Any) -> None:
-        if code not in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"):
-            raise pickle.UnpicklingError(f"expected numbers, got dtype {code!r}")
-        self.code = code
-
-    def __setstate__(self, state: Any) -> None:
-        if state[1] not in ("<", "|", "="):
-            raise pickle.UnpicklingError(f"expected little-endian numbers, got {state[1]!r}")
-
-
-class _Array(_Passive):
-    """Replaces a NumPy array: made from bytes, whose number NumPy checks."""
-
-    def __setstate__(self, state: Any) -> None:
-        _, shape, dtype, is_fortran, raw = state
-        if not isinstance(dtype, _DType) or not isinstance(raw, bytes):
-            raise pickle.UnpicklingError("expected an array of numbers")
-        self.value = np.frombuffer(raw, dtype.code).reshape(shape, order="F" if is_fortran else "C")
-
-
-def _scalar(dtype: Any, raw: Any) -> float:
-    if not isinstance(dtype, _DType) or not isinstance(raw, bytes):
-        raise pickle.UnpicklingError("expected a number")
-    return float(np.frombuffer(raw, dtype.code)[0])
-
-
-def _encode(text: str, _: str) -> bytes:
-    return text.encode("latin1")
-
-
-_STAND_INS: dict[str, Any] = {"_reconstruct": _Array, "scalar": _scalar, "ndarray": _Passive, "dtype": _DType}
-
-
-class _Unpickler(pickle.Unpickler):
-    """Replaces every class by a passive one, and imports nothing that the file names."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] == "numpy":
-            return _STAND_INS.get(name, _Passive)
-        return {("collections", "OrderedDict"): dict, ("_codecs", "encode"): _encode}.get((module, name), _Passive)
-
-
-def _tensor(storage: Any, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> npt.NDArray[Any]:
-    """The tensor that ``torch._utils._rebuild_tensor_v2`` makes of these arguments, if its numbers are in order."""
-    array: npt.NDArray[Any] = storage[offset : offset + math.prod(shape)].reshape(shape)
-    if (array.shape, strides) != (shape, tuple(stride // array.itemsize for stride in array.strides)):
-        raise pickle.UnpicklingError(f"expected a contiguous tensor, got shape {shape} and strides {strides}")
-    return array
-
-
-_TENSORS: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch", "FloatStorage"): "<f4",
-    ("torch", "DoubleStorage"): "<f8",
-}
-
-
-class _TensorUnpickler(pickle.Unpickler):
-    """Makes NumPy arrays of tensors, and refuses everything else."""
-
-    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(io.BytesIO(_member(archive, f"{root}data.pkl")))
-        self._archive, self._root = archive, root
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _TENSORS:
-            raise pickle.UnpicklingError(f"expected tensors, got {module}.{name}")
-        return _TENSORS[module, name]
-
-    def persistent_load(self, pid: Any) -> npt.NDArray[Any]:
-        _, dtype, key, *_ = pid
-        return np.frombuffer(_member(self._archive, f"{self._root}data/{key}"), dtype)
