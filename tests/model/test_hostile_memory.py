@@ -32,7 +32,7 @@ def assert_little_memory(kind, load, size):
 
 
 @pytest.mark.parametrize(
-    ("seed", "n", "stride"), [(0, 25_000, 13), pytest.param(1, 110_000, 1, marks=pytest.mark.slow)]
+    ("seed", "n", "most"), [(0, 25_000, 3), pytest.param(1, 110_000, None, marks=pytest.mark.slow)]
 )
 def test_policy_files(seed, n, most, content, tmp_path):
     path = tmp_path / "model.safetensors"
