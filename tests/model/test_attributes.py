@@ -128,6 +128,7 @@ class TestOthers:
             ("num_timestep", "did you mean num_timesteps"),
             ("n_epochs", "TRPO has n_critic_updates"),
             ("clip_range", "TRPO has target_kl"),
+            ("normalize_observations", "an argument, for when a model is made"),
             ("zzz", "has no attribute zzz$"),
         ],
     )

@@ -147,6 +147,8 @@ def test_stop_training_on_reward_threshold():
 
 
 def test_an_object_that_is_not_a_callback_is_rejected():
+    with pytest.raises(InvalidArgumentError, match=r"as Recorder\(\) makes it"):
+        make().learn(20, callback=Recorder)
     with pytest.raises(InvalidArgumentError, match="callback"):
         make().learn(20, callback=3)
 

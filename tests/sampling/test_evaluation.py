@@ -5,6 +5,7 @@ import pytest
 from envs import CountingEnv, Monitor, Scaled, counting_factories
 
 from trpo_fast import TRPO, Evaluation, InvalidArgumentError, Policy, evaluate, evaluate_policy, load_policy
+from trpo_fast.callbacks import EvalCallback
 from trpo_fast.sampling.rollouts import Episode
 
 FAST = {"n_steps": 20, "n_critic_updates": 1, "policy_kwargs": {"net_arch": (4,)}, "seed": 0}
@@ -79,6 +80,11 @@ def test_render_draws_every_step():
     env = Drawn(lengths=(3,))
     evaluate_policy(make(), env, 2, render=True)
     assert env.frames == 6
+    make().learn(20, callback=EvalCallback(env, eval_freq=10, n_eval_episodes=1, render=True, verbose=0))
+    assert env.frames == 12
+    with pytest.warns(UserWarning, match="render_mode=None") as caught:
+        evaluate_policy(make(), CountingEnv(), 2, render=True)
+    assert len(caught) == 1
 
 
 def test_path_policy_and_model_do_alike(tmp_path):

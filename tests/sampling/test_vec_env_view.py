@@ -46,6 +46,9 @@ def test_one_can_play(model):
             assert infos[i]["terminal_observation"][2] > 0
             assert isinstance(infos[i]["TimeLimit.truncated"], bool | np.bool_)
     assert ends >= N
+    for actions in (0, [0] * (N + 1)) if not isinstance(env, FakeVecEnv) else ():
+        with pytest.raises(InvalidArgumentError, match=f"actions: expected {N} actions"):
+            env.step(actions)
 
 
 def test_playing_begins_new_episodes_in_training(model, recwarn):

@@ -197,6 +197,8 @@ def as_callback(callback: Any) -> Any:
     """
     if isinstance(callback, list | tuple):
         return CallbackList(callback)
+    if isinstance(callback, type):
+        raise InvalidArgumentError("callback", f"a callback, as {callback.__name__}() makes it", describe(callback))
     if all(hasattr(callback, hook) for hook in ("init_callback", "on_training_start", "update_locals", "on_step")):
         return callback
     if callable(callback):

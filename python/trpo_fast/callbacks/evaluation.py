@@ -10,7 +10,7 @@ from trpo_fast.environments.make import EnvLike, make_environments
 from trpo_fast.environments.ownership import check_free
 from trpo_fast.environments.vec_normalize import check_same_normalization, find_vec_normalize, synchronize
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.sampling.evaluation import Evaluation, evaluate_environments
+from trpo_fast.sampling.evaluation import Evaluation, drawing, evaluate_environments
 from trpo_fast.validation import check_integer, check_path, check_real, describe
 
 _EVALUATIONS = "evaluations.npz"
@@ -126,6 +126,7 @@ class EvalCallback(BaseCallback):
         if self.n_calls % self.eval_freq:
             return True
         view = self.eval_env.view()
+        draw = drawing(view) if self.render else None
         synchronize(self.model.get_vec_normalize_env(), find_vec_normalize(view))
         evaluation = evaluate_environments(
             self.model,
@@ -133,7 +134,7 @@ class EvalCallback(BaseCallback):
             self.n_eval_episodes,
             self.deterministic,
             seed=self.seed,
-            after_step=(lambda _: view.render()) if self.render else None,
+            after_step=None if draw is None else lambda _: draw(),
             warn=self.warn,
         )
         self.last_mean_reward = evaluation.mean

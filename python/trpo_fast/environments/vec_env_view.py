@@ -13,7 +13,9 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from trpo_fast.environments.infos import split_infos, with_end
+from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.spaces.observation_codec import ObservationCodec
+from trpo_fast.validation import describe
 
 Indices: TypeAlias = int | Iterable[int] | None
 Step: TypeAlias = tuple[Any, npt.NDArray[np.float32], npt.NDArray[np.bool_], list[dict[str, Any]]]
@@ -114,7 +116,17 @@ class VecEnvView:
         return self._batch([observation for observation, _ in resets])
 
     def step_async(self, actions: Any) -> None:
-        """Keep ``actions`` (n, ...) for ``step_wait``."""
+        """Keep ``actions`` (n, ...) for ``step_wait``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there are not n of them.
+        """
+        if np.ndim(actions) == 0 or len(actions) != self.num_envs:
+            raise InvalidArgumentError(
+                "actions", f"{self.num_envs} actions, one for each environment", describe(actions)
+            )
         self._actions = actions
 
     def step_wait(self) -> Step:

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -157,16 +157,17 @@ def evaluate_policy(
         check_real("reward_threshold", reward_threshold)
     acting, environments = as_acting(model), make_environments(env, 1)
     view = environments.view()
+    draw = drawing(view) if render else None
 
     def watch(step: dict[str, Any]) -> None:
-        if render:
-            view.render()
+        if draw is not None:
+            draw()
         if callback is not None:
             for i in np.flatnonzero(step["plays"]).tolist():
                 one = {"i": i, "reward": step["rewards"][i], "done": step["dones"][i], "info": step["infos"][i]}
                 callback({**step, **one, "model": model, "env": view}, {})
 
-    after_step = watch if render or callback is not None else None
+    after_step = watch if draw is not None or callback is not None else None
     try:
         arguments = acting, environments, n_eval_episodes, deterministic
         result = evaluate_environments(*arguments, seed=seed, after_step=after_step, warn=warn)
@@ -180,6 +181,14 @@ def evaluate_policy(
     if return_episode_rewards:
         return result.returns.tolist(), result.lengths.tolist()
     return result.mean, result.std
+
+
+def drawing(view: Any) -> Callable[[], Any] | None:
+    """What renders environments after a step; None, after their warning, if they cannot be."""
+    if getattr(view, "render_mode", None) is not None:
+        return cast(Callable[[], Any], view.render)
+    view.render()
+    return None
 
 
 def evaluate_environments(

@@ -1,5 +1,6 @@
 """Attributes of a model: settings that can be assigned, and errors that name the nearest attribute."""
 
+import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +27,7 @@ def read_setting(model: Any, name: str) -> Any:
     """
     if name in SETTINGS and "_config" in vars(model):
         return getattr(model.config, name)
-    raise UnknownAttributeError(type(model).__name__, name, what_it_has(name, (*SETTINGS, *dir(model))))
+    raise _unknown(model, name)
 
 
 def assign(model: Any, name: str, value: Any) -> None:
@@ -55,7 +56,14 @@ def assign(model: Any, name: str, value: Any) -> None:
     elif name.startswith("_") or attribute is not None or _is_declared(type(model), name):
         object.__setattr__(model, name, value)
     else:
-        raise UnknownAttributeError(type(model).__name__, name, what_it_has(name, (*SETTINGS, *dir(model))))
+        raise _unknown(model, name)
+
+
+def _unknown(model: Any, name: str) -> UnknownAttributeError:
+    kind = type(model)
+    if name in inspect.signature(kind).parameters:
+        return UnknownAttributeError(kind.__name__, name, ": it is an argument, for when a model is made")
+    return UnknownAttributeError(kind.__name__, name, what_it_has(name, (*SETTINGS, *dir(kind), *vars(model))))
 
 
 def _is_declared(kind: type, name: str) -> bool:
