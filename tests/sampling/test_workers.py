@@ -319,7 +319,8 @@ def test_a_factory_that_raises_in_a_worker(tmp_path):
     with pytest.raises(EnvironmentFaultError, match="worker [01].*no licence") as error:
         TRPO("MlpPolicy", [make] * 2, n_workers=2, **FAST)
     assert not children()
-    assert re.search(r"Traceback .* in make\n.*RuntimeError: no licence", str(error.value.__cause__), re.DOTALL)
+    trace = str(error.value.__cause__)
+    assert re.search(r"Traceback .*test_workers.py.* in make\n *raise RuntimeError.*: no licence", trace, re.DOTALL)
 
 
 def test_factories_that_cannot_be_sent():

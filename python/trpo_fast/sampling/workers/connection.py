@@ -13,11 +13,10 @@ from contextlib import suppress
 from multiprocessing.spawn import get_executable
 from typing import Any
 
-import cloudpickle
-
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.sampling.workers.parent import import_path
 from trpo_fast.sampling.workers.process import PARENTS_SIGNALS
+from trpo_fast.sampling.workers.sending import packed
 
 ENDING = 1.0  # seconds that a process has to end once it cannot answer any more
 LAST_WORDS = 0.2  # seconds to wait for the rest of what a dead process printed
@@ -71,7 +70,7 @@ class WorkerProcess:
     def ask(self, request: int, command: str, *arguments: Any) -> None:
         """Send a command; its answer carries the number ``request``."""
         try:
-            payload = cloudpickle.dumps(arguments)
+            payload = packed(arguments)
         except Exception as error:
             expected = "factories that cloudpickle can send to worker processes"
             raise InvalidArgumentError("env", expected, repr(error)) from error

@@ -12,6 +12,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
+from trpo_fast.sampling.workers.sending import packed
+
 _MAIN = "__main__:"  # of an entry point in the user's script
 
 
@@ -104,7 +106,7 @@ def _names_in_main(spec: EnvSpec) -> Iterator[str]:
 def _packed(values: Iterable[Any]) -> Iterator[bytes]:
     for value in values:
         with suppress(Exception):  # a class or function of the user that cannot be sent
-            yield cloudpickle.dumps(value)
+            yield packed(value)
 
 
 def _unpacked(packed: Iterable[bytes]) -> Iterator[Any]:
