@@ -24,12 +24,17 @@ from trpo_fast.update.line_search import backtracking_line_search
 from trpo_fast.update.objectives import PolicyObjective
 from trpo_fast.update.operators import Identity, KernelOperator
 from trpo_fast.update.report import UpdateReport, UpdateStatus
-from trpo_fast.update.trust_regions import OTHER_TRUST_REGIONS, LocalModel, Step
+from trpo_fast.update.step_check import KLDivergences, StepCheck
+from trpo_fast.update.trust_regions import OTHER_TRUST_REGIONS, LocalModel, Step, no_longer_than
 
 
 @ignores_float_errors
 def trpo_update(
-    policy: Policy, theta: npt.NDArray[Any], batch: Batch | VineBatch, config: TRPOConfig
+    policy: Policy,
+    theta: npt.NDArray[Any],
+    batch: Batch | VineBatch,
+    config: TRPOConfig,
+    next_kl: KLDivergences | None = None,
 ) -> tuple[npt.NDArray[Any], UpdateReport]:
     """Take one trust-region step on a batch that the policy ``theta`` collected.
 
@@ -43,6 +48,9 @@ def trpo_update(
     batch : Batch or VineBatch
     config : TRPOConfig
         Settings whose schedules are evaluated (``TRPOConfig.at``).
+    next_kl : callable, optional
+        theta -> KL divergences (N,) from the policy that acted to the one that would act with this theta, if its
+        observation statistics change with the update. Their mean is bounded by the radius, too.
 
     Returns
     -------
@@ -86,13 +94,14 @@ def trpo_update(
         F,
         g,
         max_iter=config.cg_max_steps,
-        preconditioner=make_preconditioner(objective, damping, config),
+        preconditioner=make_preconditioner(objective, F, g, damping, config),
         progress_rtol=config.cg_progress_rtol,
     )
     xFx = _quadratic_form(F, cg, config.step_norm)
     if not (xFx > 0.0 and np.isfinite(xFx)):  # an x that is not finite has no finite xᵀFx
         return theta, make_report(UpdateStatus.SOLVER_FAILED, cg=cg)
 
+    check = StepCheck(objective, config.trust_region, radius, next_kl)
     backtrack = partial(
         backtracking_line_search,
         objective.evaluate,
@@ -101,16 +110,18 @@ def trpo_update(
         min_improvement=_rounding_error(objective, config.ent_coef * start.entropy),
         shrinking_factor=config.line_search_shrinking_factor,
         max_iter=config.line_search_max_iter,
+        check=check if config.trust_region in ("mean_kl", "max_kl") else None,
     )
     if config.trust_region == "mean_kl":
-        full_step = np.sqrt(2.0 * radius / xFx) * cg.x  # mean KL(theta || theta + step) ≈ delta
+        full_step = no_longer_than(theta, np.sqrt(2.0 * radius / xFx) * cg.x)  # mean KL(theta || theta + step) ≈ delta
         step = Step(full_step, backtrack(full_step, radius=radius))
     else:
         other_form = OTHER_TRUST_REGIONS[config.trust_region]
         step = other_form(LocalModel(objective.evaluate, theta, cg.x, xFx, radius, backtrack, start, config))
     search = step.search
+    failure = UpdateStatus.UNRESOLVED if check.found_unresolved else UpdateStatus.LINE_SEARCH_FAILED
     return search.theta, make_report(
-        UpdateStatus.COMMITTED if search.accepted else UpdateStatus.LINE_SEARCH_FAILED,
+        UpdateStatus.COMMITTED if search.accepted else failure,
         surrogate_after=search.value.surrogate,
         expected_improvement=core.dot(g, step.full),
         mean_kl=search.value.mean_kl,

@@ -90,3 +90,33 @@ def test_new_statistics_move_the_policy_by_no_more_than_a_quarter_of_the_trust_r
     model.learn(6000)
     assert len(shifts) == 30
     assert max(shifts[1:]) <= 0.25 * model.config.target_kl  # the first data are free
+
+
+@pytest.mark.parametrize(
+    ("env", "settings"),
+    [
+        ("CartPole-v1", {}),
+        ("drifting", {"gamma": 0.0}),
+        ("drifting", {"gamma": 0.0, "trust_region": "max_kl", "target_kl": 0.05, "dtype": "float64"}),
+    ],
+)
+def test_the_trust_region_covers_the_policy_that_acts_next(env, settings):
+    """Judged from outside: the policy before and after each iteration, with the statistics that each of them had."""
+    env = gym.wrappers.TimeLimit(Drifting(), 100) if env == "drifting" else env
+    model = TRPO("MlpPolicy", env, seed=3, n_steps=300, n_critic_updates=2, **settings)
+    reduce, n_free, n_moved_by_statistics = np.max if "trust_region" in settings else np.mean, 0, 0
+    for i in range(20):
+        batch = model.make_batch(model.sample_rollout(reset=i == 0))
+        acted, theta = model.policy, model.theta.copy()
+        report = model.update(batch)
+        observations = batch.batch.observations
+        before = acted.dist_params(theta, observations)
+        kl = acted.kl_divergence(before, model.policy.dist_params(model.theta.copy(), observations))
+        assert model.metrics["train/acting_kl"] == pytest.approx(kl.mean(), rel=1e-9)
+        if model.metrics["train/normalizer_kl"] > 0.25 * model.config.target_kl:
+            n_free += 1
+        else:
+            assert reduce(kl) <= model.config.target_kl
+        n_moved_by_statistics += kl.mean() != report.mean_kl
+    assert n_free <= 1  # the first statistics
+    assert n_moved_by_statistics > 15

@@ -114,9 +114,10 @@ def test_the_length_is_that_of_the_metric_without_its_damping(smallest):
     """Also where damping is nearly all of it: D is down to 1e-7 of the damping."""
     rng = np.random.default_rng(9)
     g, diagonal = rng.standard_normal(P), smallest * rng.uniform(1.0, 10.0, P)
-    theta, report = update(Quadratic(g, diagonal), target_kl=0.02, cg_damping=0.1, cg_max_steps=P)
+    radius = 0.2 * smallest  # for steps shorter than theta
+    theta, report = update(Quadratic(g, diagonal), target_kl=radius, cg_damping=0.1, cg_max_steps=P)
     x = g / (diagonal + 0.1)
-    step = np.sqrt(2.0 * 0.02 / (x @ (diagonal * x))) * x
+    step = np.sqrt(2.0 * radius / (x @ (diagonal * x))) * x
     assert report.committed
     assert report.n_backtracks <= 1
     assert np.allclose(theta - THETA, 0.8**report.n_backtracks * step, rtol=1e-5, atol=0.0)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import gymnasium as gym
@@ -231,6 +232,20 @@ class Policy:
         rest = codec.size - codec.num_features  # columns of a mask, which are not normalised
         mean, var = np.append(statistics.mean, np.zeros(rest)), np.append(statistics.var, np.ones(rest))
         return self.with_normalizer(replace(normalizer, statistics=RunningMeanStd(mean, var, statistics.count)))
+
+    def in_float64(self) -> "Policy":
+        """The same policy with kernels in float64, for a theta in float64; itself if that is its dtype."""
+        return self if self.dtype == np.float64 else self._float64_policy.with_normalizer(self._normalizer)
+
+    @cached_property
+    def _float64_policy(self) -> "Policy":
+        return Policy(
+            self.observation_space,
+            self.action_space,
+            **self.policy_kwargs,
+            use_masking=self.action_masks is not None,
+            dtype="float64",
+        )
 
     @property
     def num_params(self) -> int:

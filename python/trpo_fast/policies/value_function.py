@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast._core.floating_point import ignores_float_errors
-from trpo_fast._core.modules import kernels
+from trpo_fast._core.modules import core, kernels
 from trpo_fast._core.threads import get_num_threads
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.mlp import MLP
@@ -46,7 +46,7 @@ class ValueFitStatus(Enum):
     """How a fit of the critic ended."""
 
     COMMITTED = "committed"
-    NON_FINITE = "non_finite"  # a target, the loss or a parameter was not finite: the state is unchanged
+    NON_FINITE = "non_finite"  # a target above 1e18, or a value that is not finite: the state is unchanged
 
 
 class ValueFit(NamedTuple):
@@ -55,6 +55,11 @@ class ValueFit(NamedTuple):
     state: CriticState
     status: ValueFitStatus
     loss: float
+
+    @classmethod
+    def refused(cls, state: CriticState) -> "ValueFit":
+        """The result for data that are not finite: ``state`` unchanged."""
+        return cls(state, ValueFitStatus.NON_FINITE, float("nan"))
 
 
 class ValueFunction:
@@ -197,7 +202,7 @@ class ValueFunction:
             expected = f"an int64 array of shape (n_critic_updates, {len(inputs)})"
             raise InvalidArgumentError("order", expected, describe(order))
         order = np.require(order, requirements=["C", "ALIGNED"])
-        if not np.isfinite(returns).all():
+        if not (np.abs(returns) <= core.MAX_MAGNITUDE).all():
             return PendingFit(state, None, state.target_statistics, 1.0)
         scale, statistics = 1.0, state.target_statistics
         if self.normalize_returns:
@@ -230,7 +235,7 @@ class PendingFit:
     def result(self) -> ValueFit:
         """Wait for the fit to end, or run it in this thread if no other thread has started it."""
         if self._task is None:
-            return ValueFit(self._state, ValueFitStatus.NON_FINITE, float("nan"))
+            return ValueFit.refused(self._state)
         self._task.finish()
         theta, m, v = (np.empty_like(self._state.theta) for _ in range(3))
         loss, n_steps, finite = self._task.read(theta, m, v)

@@ -28,7 +28,7 @@ class Observations:
     rows : ndarray of float64, shape (N, size), C-contiguous
         Not copied; the attribute ``rows`` is a read-only view.
     is_finite : bool, optional
-        Whether all values are finite, if known; otherwise computed on first use.
+        The property, if known; otherwise computed on first use.
     """
 
     def __init__(self, rows: npt.NDArray[np.float64], is_finite: bool | None = None) -> None:
@@ -69,8 +69,10 @@ class Observations:
 
     @cached_property
     def is_finite(self) -> bool:
-        """Whether all values are finite."""
-        return bool(np.isfinite(self.rows).all()) if self._known_finite is None else self._known_finite
+        """Whether all values are finite and of magnitude up to 1e18, so that their squares are."""
+        if self._known_finite is None:
+            return bool((np.abs(self.rows) <= core.MAX_MAGNITUDE).all())
+        return self._known_finite
 
     def inputs(self, normalizer: core.Normalizer, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """Normalised network inputs, shape (N, size), of ``dtype``. Read-only: the latest are cached."""

@@ -1,4 +1,4 @@
-"""One iteration: policy step, concurrent critic fit, observation statistics."""
+"""One iteration: policy step with new observation statistics, concurrent critic fit."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -8,16 +8,14 @@ import numpy as np
 from trpo_fast.config import TRPOConfig
 from trpo_fast.monitoring.metrics import Clock
 from trpo_fast.policies.state import ModelState
-from trpo_fast.policies.value_function import ValueFunction
+from trpo_fast.policies.value_function import ValueFit, ValueFunction
 from trpo_fast.protocols import Metrics
 from trpo_fast.schedules import AdaptiveRadius
 from trpo_fast.training.batching import IterationBatch
 from trpo_fast.training.metrics import explained_variance, update_metrics
-from trpo_fast.training.normalizer_update import update_normalizer
+from trpo_fast.training.normalizer_update import NormalizerUpdate
 from trpo_fast.trpo import joint_radius_and_damping, trpo_update
-from trpo_fast.update.report import UpdateReport
-
-NORMALIZER_SHARE = 0.25  # share of the radius by which new observation statistics alone may move the policy
+from trpo_fast.update.report import UpdateReport, UpdateStatus
 
 
 class IterationResult(NamedTuple):
@@ -64,21 +62,22 @@ def run_iteration(
     policy, transitions = state.policy, batch.batch
     observations = policy.check_observations(transitions.observations)
     with clock.phase("critic"):
-        returns = transitions.returns
-        if not observations.is_finite:  # the critic's inputs are clipped, which would hide an Inf: no fit
-            returns = np.full_like(returns, np.nan)
         order = minibatch_order.permuted(np.tile(batch.order, (config.n_critic_updates, 1)), axis=1)
         fitting = value_function.begin_fit(
-            state.critic, policy.critic_inputs(observations), returns, order,
+            state.critic, policy.critic_inputs(observations), transitions.returns, order,
             batch_size=config.batch_size, learning_rate=config.learning_rate,
         )  # fmt: skip
     with clock.phase("update"):
-        theta, report = trpo_update(policy, state.theta, batch.policy_batch, config)
-    with clock.phase("critic"):
-        fit = fitting.result()
-    with clock.phase("update"):
         radius, _ = joint_radius_and_damping(policy, config)
-        policy, theta, normalizer_kl = update_normalizer(policy, theta, observations, NORMALIZER_SHARE * radius)
+        normalizer = NormalizerUpdate(policy, state.theta, observations, radius)
+        theta, report = trpo_update(policy, state.theta, batch.policy_batch, config, normalizer.kl_divergences)
+        is_refused = report.status is UpdateStatus.NON_FINITE_INPUT  # then nothing of the batch is used
+        normalizer_kl = acting_kl = 0.0
+        if not is_refused:
+            normalizer_kl, acting_kl = normalizer.shift, normalizer.acting_kl(theta)
+            policy, theta = normalizer.next_policy, normalizer.next_theta(theta)
+    with clock.phase("critic"):
+        fit = ValueFit.refused(state.critic) if is_refused else fitting.result()
     next_state = replace(
         state.with_policy(policy, theta),
         critic=fit.state,
@@ -89,6 +88,7 @@ def run_iteration(
     metrics: Metrics = {
         **update_metrics(report, fit),
         "train/explained_variance": explained_variance(batch.values, transitions.returns),
+        "train/acting_kl": acting_kl,
         "train/normalizer_kl": normalizer_kl,
         "train/n_updates": next_state.n_updates,
         "train/std": policy.mean_std(theta, observations),

@@ -41,6 +41,7 @@ def backtracking_line_search(
     max_iter: int,
     bounded: str = "mean_kl",
     kl_penalty: float = 0.0,
+    check: Callable[[npt.NDArray[Any], SurrogateValue], bool] | None = None,
 ) -> LineSearchResult:
     """Find the first of theta + step, theta + c step, theta + c² step, ... that improves within the trust region.
 
@@ -69,12 +70,15 @@ def backtracking_line_search(
         Whether the mean or the largest KL divergence is bounded.
     kl_penalty : float
         Times the mean KL divergence is subtracted from the surrogate.
+    check : callable, optional
+        (candidate, its value) -> bool: a last condition for a candidate that meets all others.
     """
     for k in range(max_iter):
         candidate = (theta + shrinking_factor**k * step).astype(theta.dtype)
         value = evaluate(candidate)
         finite = np.isfinite(value).all() and np.isfinite(candidate).all()
         improvement = value.surrogate - start.surrogate - kl_penalty * value.mean_kl
-        if finite and getattr(value, bounded) <= radius and improvement > min_improvement:
+        is_better = finite and getattr(value, bounded) <= radius and improvement > min_improvement
+        if is_better and (check is None or check(candidate, value)):
             return LineSearchResult(candidate, value, True, k)
     return LineSearchResult(theta, start, False, max_iter)

@@ -37,7 +37,7 @@ class PolicyObjective:
     actions : ndarray
         Actions as in the batch.
     is_finite : bool
-        Whether theta, observations, actions and advantages are finite.
+        Whether theta, observations, actions and advantages are finite, and observations of magnitude up to 1e18.
     has_signal : bool
         Whether some advantage is not 0.
     largest_advantage : float
@@ -55,6 +55,7 @@ class PolicyObjective:
         theta: npt.NDArray[Any],
         observations: Observations,
         actions: npt.NDArray[Any],
+        encoded: npt.NDArray[Any],
         advantages: npt.NDArray[np.float64],
         kernel: core.float32.PolicyObjective | core.float64.PolicyObjective,
     ) -> None:
@@ -63,7 +64,7 @@ class PolicyObjective:
         self.observations = observations
         self.actions = actions.copy()
         self.is_finite = observations.is_finite and all(
-            bool(np.isfinite(a).all()) for a in (theta, actions, advantages)
+            bool(np.isfinite(a).all()) for a in (theta, encoded, advantages)
         )
         self.has_signal = bool(advantages.any())
         magnitudes = np.abs(advantages)
@@ -153,7 +154,7 @@ class SurrogateObjective(PolicyObjective):
             policy.network, policy.distribution, theta, policy.normalize(observations), encoded, advantages,
             check_real("ent_coef", ent_coef, at_least=0.0), resolve_threads(n_threads),
         )  # fmt: skip
-        super().__init__(policy, theta, observations, actions, advantages, kernel)
+        super().__init__(policy, theta, observations, actions, encoded, advantages, kernel)
 
 
 PROPOSALS = ("policy", "uniform")
@@ -222,7 +223,7 @@ class VineObjective(PolicyObjective):
             weights = _probabilities(policy, theta, observations, encoded)
         total = weights.sum(axis=1, keepdims=True)
         advantages = q_values - (weights * q_values).sum(axis=1, keepdims=True) / total  # Q - L of its state
-        super().__init__(policy, theta, observations, actions, advantages, kernel)
+        super().__init__(policy, theta, observations, actions, encoded, advantages, kernel)
 
 
 def _probabilities(

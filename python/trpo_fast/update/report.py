@@ -13,10 +13,11 @@ class UpdateStatus(Enum):
 
     COMMITTED = "committed"
     NO_SIGNAL = "no_signal"  # the advantages are all equal, or there is only one
-    NON_FINITE_INPUT = "non_finite_input"  # NaN or Inf in theta, observations, actions or advantages
+    NON_FINITE_INPUT = "non_finite_input"  # NaN or Inf in theta or the batch, or an observation of magnitude above 1e18
     NON_FINITE_GRADIENT = "non_finite_gradient"  # the gradient overflowed
     ZERO_GRADIENT = "zero_gradient"
     SOLVER_FAILED = "solver_failed"  # conjugate gradient returned no finite ascent direction; see its status
+    UNRESOLVED = "unresolved"  # the rounding errors of the policy's outputs are as large as the trust region
     LINE_SEARCH_FAILED = "line_search_failed"  # no step length improved the surrogate within the trust region
 
     @property
@@ -28,6 +29,7 @@ class UpdateStatus(Enum):
 _ADVICE = {
     UpdateStatus.NO_SIGNAL: "all advantages of a batch are equal; is n_steps too small, do rewards depend on actions?",
     UpdateStatus.ZERO_GRADIENT: "the policy has no choice that changes the surrogate; is there more than one action?",
+    UpdateStatus.UNRESOLVED: 'is log_std_init or a parameter extreme? dtype="float64" may help',
     UpdateStatus.LINE_SEARCH_FAILED: "is target_kl too small, or log_std_init or kl_penalty extreme?",
 }
 

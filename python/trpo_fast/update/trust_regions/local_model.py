@@ -6,9 +6,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast._core.modules import core
 from trpo_fast.config import TRPOConfig
 from trpo_fast.update.line_search import LineSearchResult
 from trpo_fast.update.objectives import SurrogateValue
+
+
+def no_longer_than(theta: npt.NDArray[Any], step: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """``step``, shortened if it is longer than ``theta`` and than 1.
+
+    A local model says nothing so far away; where the KL divergence hardly depends on some parameters, a step could
+    otherwise change them by many orders of magnitude.
+    """
+    longest, length = max(core.norm(theta.astype(np.float64)), 1.0), core.norm(step)
+    return step if not length > longest else step * (longest / length)
 
 
 class Step(NamedTuple):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trpo_fast.update.trust_regions.local_model import LocalModel, Step
+from trpo_fast.update.trust_regions.local_model import LocalModel, Step, no_longer_than
 
 
 def max_kl(model: LocalModel) -> Step:
@@ -10,7 +10,7 @@ def max_kl(model: LocalModel) -> Step:
 
     KL grows with the square of a step's length, so one evaluation at the full step for the mean KL gives the factor.
     """
-    full = np.sqrt(2.0 * model.radius / model.quadratic_form) * model.x
+    full = no_longer_than(model.theta, np.sqrt(2.0 * model.radius / model.quadratic_form) * model.x)
     largest = model.evaluate((model.theta + full).astype(model.theta.dtype)).max_kl
     if largest > model.radius and np.isfinite(largest):
         full = np.sqrt(model.radius / largest) * full

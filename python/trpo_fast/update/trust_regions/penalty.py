@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trpo_fast.update.trust_regions.local_model import LocalModel, Step
+from trpo_fast.update.trust_regions.local_model import LocalModel, Step, no_longer_than
 
 
 def penalty(model: LocalModel) -> Step:
@@ -14,5 +14,5 @@ def penalty(model: LocalModel) -> Step:
     C = model.config.kl_penalty
     if isinstance(C, str):
         C = float(np.sqrt(model.quadratic_form / (2.0 * model.radius)))
-    full = model.x / C
+    full = no_longer_than(model.theta, model.x / C)
     return Step(full, model.backtrack(full, radius=np.inf, kl_penalty=C), C)
