@@ -39,7 +39,7 @@ def in_worker(question: str, setting: Setting, options: dict[str, Any]) -> dict[
         code = subprocess.run(command, env=setting.environment(), preexec_fn=setting.pin).returncode
         if code != 0:
             raise SystemExit(f"benchmarks: {question} failed with {setting}")
-        found: dict[str, Any] = json.loads(out.read_text())
+        found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
         return found
 
 

@@ -31,12 +31,12 @@ def updated(page: Path) -> str:
         comment = f"<!-- code from {name}{f', {part}' if part else ''} -->"
         return f"{comment}\n```{LANGUAGES[source.suffix]}\n{excerpt(source, part)}\n```"
 
-    return COPY.sub(block, page.read_text())
+    return COPY.sub(block, page.read_text(encoding="utf-8"))
 
 
 def excerpt(source: Path, part: str | None) -> str:
     """The code that a comment asks for, without common indentation."""
-    text = source.read_text()
+    text = source.read_text(encoding="utf-8")
     if part is None:
         return _without_docstring(text, ast.parse(text))
     if part.startswith("function "):
@@ -75,11 +75,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args().check
-    stale = {page: text for page in PAGES if (text := updated(page)) != page.read_text()}
+    stale = {page: text for page in PAGES if (text := updated(page)) != page.read_text(encoding="utf-8")}
     if check and stale:
         sys.exit(f"stale, run tools/copy_code.py: {', '.join(page.name for page in stale)}")
     for page, text in stale.items():
-        page.write_text(text)
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class Setting(NamedTuple):
 def processor() -> str:
     """The processor's name, and what tells it from others of that name."""
     info = Path("/proc/cpuinfo")
-    lines = (line.partition(":") for line in info.read_text().splitlines()) if info.exists() else ()
+    lines = (line.partition(":") for line in info.read_text(encoding="utf-8").splitlines()) if info.exists() else ()
     found = {key.strip(): value.strip() for key, _, value in lines}
     if "model name" not in found:
         return platform.processor()
@@ -95,7 +95,7 @@ def _cpu_times() -> tuple[float, float, float] | None:
     path = Path("/proc/stat")
     if not path.exists():
         return None
-    user, nice, system, _, _, irq, softirq, steal = map(int, path.read_text().split()[1:9])
+    user, nice, system, _, _, irq, softirq, steal = map(int, path.read_text(encoding="utf-8").split()[1:9])
     busy = user + nice + system + irq + softirq + steal
     tick = os.sysconf("SC_CLK_TCK")
     return busy / tick, _own_ticks() / tick, time.perf_counter()
@@ -106,7 +106,8 @@ def _own_ticks() -> int:
     parents, ticks = {}, {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # ended meanwhile
-            fields = path.read_text().rpartition(")")[2].split()  # after the name, which may contain blanks
+            text = path.read_text(encoding="utf-8", errors="replace")
+            fields = text.rpartition(")")[2].split()  # after the name, which may contain blanks
             pid = int(path.parent.name)
             parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))
     family, found = set(), {os.getpid()}

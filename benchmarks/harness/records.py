@@ -10,13 +10,13 @@ Run = dict[str, Any]
 
 def save_record(folder: Path, question: str, record: dict[str, Any]) -> None:
     """Write FOLDER/QUESTION.json."""
-    (folder / f"{question}.json").write_text(json.dumps(record, indent=1) + "\n")
+    (folder / f"{question}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def load_record(folder: Path, question: str) -> dict[str, Any] | None:
     """The question's record, None if there is none."""
     path = folder / f"{question}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def origin(record: dict[str, Any]) -> str:

@@ -42,7 +42,7 @@ def main() -> None:
     setting = Setting(*arguments.setting)
     found = list(rows(arguments.question, setting, argparse.Namespace(**arguments.options)))
     libraries = {"threads": setting.threads, "avx2": setting.avx2, **blas()}
-    arguments.out.write_text(json.dumps({"rows": found, "blas": libraries}))
+    arguments.out.write_text(json.dumps({"rows": found, "blas": libraries}), encoding="utf-8")
 
 
 if __name__ == "__main__":

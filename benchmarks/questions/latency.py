@@ -114,7 +114,7 @@ def in_torch(folder: Path, observation: np.ndarray) -> Callable[[], Any]:
 
     torch.set_num_threads(1)
     export_policy(folder / "policy", folder / "numbers.json", format="json")
-    d = json.loads((folder / "numbers.json").read_text())
+    d = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
     mean = torch.tensor(np.add(d["mean_high"], d["mean_low"]), dtype=torch.float32)
     inv_std = torch.tensor(d["inv_std"])
     activation = {"tanh": torch.nn.Tanh, "elu": torch.nn.ELU}[d["activation"]]

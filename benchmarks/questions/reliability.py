@@ -153,7 +153,7 @@ def peak(path: Path) -> float:
     code = (
         "import re, sys, pathlib; from trpo_fast.storage.policy_file import load_policy_file\n"
         "status = pathlib.Path('/proc/self/status')\n"
-        "def peak(): return 1024 * int(re.search(r'VmHWM:\\s+(\\d+)', status.read_text())[1])\n"
+        "def peak(): return 1024 * int(re.search(r'VmHWM:\\s+(\\d+)', status.read_text(encoding='utf-8'))[1])\n"
         "before = peak()\n"
         "try: load_policy_file(pathlib.Path(sys.argv[1]))\n"
         "except Exception: pass\n"

@@ -148,3 +148,22 @@ def test_import_needs_no_optional_dependency():
     code = f"import sys, trpo_fast; print([m for m in {optional} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def opens_text_without_encoding(call):
+    """Whether a call opens a text file in the encoding of the machine."""
+    if any(keyword.arg == "encoding" for keyword in call.keywords):
+        return False
+    is_method, name = isinstance(call.func, ast.Attribute), getattr(call.func, "attr", getattr(call.func, "id", ""))
+    if name in ("read_text", "write_text"):
+        return True
+    arguments = call.args if is_method else call.args[1:]  # a method's first one is the mode
+    is_file = name == "open" and all(isinstance(a, ast.Constant) and isinstance(a.value, str) for a in arguments)
+    return is_file and "b" not in "".join(a.value for a in arguments)
+
+
+def test_text_files_are_utf_8_on_every_machine():
+    paths = [path for folder in ("python", "tools", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py")]
+    trees = ((path, ast.parse(path.read_text(encoding="utf-8"))) for path in paths)
+    calls = ((path, node) for path, tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
+    assert [f"{path}: {ast.unparse(call)}" for path, call in calls if opens_text_without_encoding(call)] == []

@@ -2,7 +2,6 @@
 
 import io
 import math
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -59,10 +58,10 @@ class Archive:
         return content
 
 
-def read_npz(path: str | os.PathLike[str], names: tuple[str, ...]) -> list[npt.NDArray[Any]]:
-    """Arrays of numbers by name from an .npz file, read-only; errors as ``Archive``'s, and OSError."""
-    archive = Archive(Path(path).read_bytes())
-    return [_array(archive.read(f"{name}.npy")) for name in names]
+def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+    """Those of the named arrays of numbers that an .npz file has, read-only; errors as ``Archive``'s, and OSError."""
+    archive = Archive(path.read_bytes())
+    return {name: _array(archive.read(f"{name}.npy")) for name in names if f"{name}.npy" in archive.names}
 
 
 def _array(content: bytes) -> npt.NDArray[Any]:

@@ -2,13 +2,15 @@
 
 import io
 import warnings
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from trpo_fast._core.archives import read_npz
 from trpo_fast._core.files import replace_file, set_aside
+
+MAX_NUMBERS = 1 << 18  # of an array of the file, which becomes lists
 
 
 class Evaluations(NamedTuple):
@@ -35,11 +37,14 @@ def read_evaluations(path: Path, up_to: int) -> Evaluations:
     if not path.exists():
         return Evaluations([], [], [], [])
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            n = int(np.count_nonzero(arrays["timesteps"] <= up_to))
-            names = Evaluations._fields
-            return Evaluations(*(arrays[name][:n].tolist() if name in arrays else [] for name in names))
-    except (EOFError, KeyError, TypeError, ValueError, IndexError, AttributeError, zipfile.BadZipFile) as error:
+        arrays = read_npz(path, Evaluations._fields)
+        if max(array.size for array in arrays.values()) > MAX_NUMBERS:
+            raise ValueError(f"more than {MAX_NUMBERS} numbers")
+        n = int(np.count_nonzero(arrays["timesteps"] <= up_to))
+        return Evaluations(*(arrays[name][:n].tolist() if name in arrays else [] for name in Evaluations._fields))
+    except OSError:
+        raise
+    except Exception as error:  # of an archive that is none
         text = f"{path} is damaged ({error!r}): it is {set_aside(path).name} now, and evaluations begin anew"
         warnings.warn(text, RuntimeWarning, stacklevel=2)
         return Evaluations([], [], [], [])

@@ -95,8 +95,7 @@ def read_vec_normalize(path: str | os.PathLike[str]) -> RunningMeanStd:
     path = check_path("vec_normalize", path)
     try:
         if path.name.endswith(".npz"):
-            mean, var, count = read_npz(path, ("mean", "var", "count"))
-            return _statistics(mean, var, count)
+            return _statistics(**read_npz(path, ("mean", "var", "count")))
         state = read_state(path.read_bytes())
         statistics = state["obs_rms"].state
         found = _statistics(statistics["mean"].value, statistics["var"].value, statistics["count"])
