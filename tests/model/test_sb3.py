@@ -1,7 +1,9 @@
 """With Stable-Baselines3 installed: its scripts run after changing the import, and its models can be imported."""
 
 import csv
+import inspect
 from contextlib import closing
+from dataclasses import asdict
 
 import gymnasium as gym
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from envs import MaskedEnv
 
 import trpo_fast
-from trpo_fast import TRPO, PolicyFileError
+from trpo_fast import TRPO, PolicyFileError, TRPOConfig
 from trpo_fast.callbacks import CheckpointCallback, EvalCallback
 
 pytestmark = pytest.mark.filterwarnings(
@@ -23,6 +25,7 @@ from stable_baselines3.common.evaluation import evaluate_policy  # noqa: E402
 from stable_baselines3.common.monitor import Monitor  # noqa: E402
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize  # noqa: E402
 
+from trpo_fast.cli.hyperparameters import read_hyperparameters  # noqa: E402
 from trpo_fast.integrations.sb3 import load_model  # noqa: E402
 
 FAST = {"n_steps": 128, "n_critic_updates": 2, "seed": 0}
@@ -59,6 +62,20 @@ def test_a_script_written_for_sb3_contrib(tmp_path):
     assert std >= 0
     model.learn(total_timesteps=128, reset_num_timesteps=False)
     assert model.num_timesteps == 256
+
+
+def test_a_file_of_the_zoo_leaves_out_what_means_the_same_here(tmp_path):
+    """What a section does not name has sb3-contrib's value."""
+    (tmp_path / "zoo.yml").write_text("CartPole-v1: {n_timesteps: 100}")
+    settings = read_hyperparameters(tmp_path / "zoo.yml", "CartPole-v1")
+    ours = {**asdict(TRPOConfig()), **settings}
+    theirs = inspect.signature(sb3_contrib.TRPO).parameters
+    shared = ours.keys() & theirs.keys()
+    assert len(shared) == 13
+    assert {name: ours[name] for name in shared} == {name: theirs[name].default for name in shared}
+    policy = sb3_contrib.TRPO("MlpPolicy", "CartPole-v1", device="cpu").policy
+    assert (policy.log_std_init, policy.ortho_init) == (settings["log_std_init"], True)
+    assert policy.net_arch == {"pi": [64, 64], "vf": [64, 64]}
 
 
 def test_a_vec_env_learns_as_the_environments_it_holds():

@@ -158,7 +158,7 @@ def test_a_module_of_the_present_folder(words, tmp_path):
     (tmp_path / "my_env.py").write_text(
         f"import gymnasium\ngymnasium.register('Mine-v0', entry_point='{entry}', max_episode_steps=30)\n"
     )
-    code = "from trpo_fast.cli import main; main()"
+    code = "import sys; sys.path.remove(''); from trpo_fast.cli import main; main()"  # as an installed command has it
     short = ["-n", "64", "--n-steps", "64", "--no-progress-bar", "--out", "run"]
     train, evaluate = (
         subprocess.run([sys.executable, "-c", code, *words_], cwd=tmp_path, capture_output=True, text=True)
