@@ -7,8 +7,9 @@ from typing import Any
 import gymnasium as gym
 
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.storage.hyperparameters import parse_setting, read_sections
+from trpo_fast.storage.hyperparameters import NAMES, parse_setting, read_sections
 from trpo_fast.storage.literals import parse_value
+from trpo_fast.training.sb3_arguments import what_it_has
 from trpo_fast.validation import check_path, describe, suggestion
 
 # What sb3-contrib's TRPO does where a section says nothing, if it differs from the defaults of TRPOConfig.
@@ -139,6 +140,9 @@ def _setting(name: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise InvalidArgumentError(name, "a dict", describe(value))
         return {name: tuple(f"{key}:{part!r}" for key, part in value.items())}
+    if name not in NAMES:
+        expected = f"a setting of trpo-fast train{what_it_has(name, NAMES)}"
+        raise InvalidArgumentError(name, expected, describe(value))
     if name == "sub_sampling_factor" and value != 1:
         _warn(f"sub_sampling_factor {value}: it thins the Fisher matrix only; in sb3-contrib the gradient too")
     if name == "normalize" and isinstance(value, dict):
