@@ -95,8 +95,9 @@ def test_a_run_a_file_and_a_name_are_the_same(run, tmp_path, capsys, monkeypatch
     assert "length 7.0" in outputs[0]
     assert "length 5.0" in outputs[0]
     for word in words:
-        for command in (["info"], ["export", "--format", "json"], ["plot", "--out", "a.png"]):
-            main([command[0], str(word), *command[1:]])
+        main(["info", str(word)])
+    main(["export", "short", "--format", "json"])
+    main(["plot", "runs/short/policy", "--out", "a.svg"])
     assert (folder / "policy.json").exists()
     monkeypatch.chdir(folder)
     main(["info", "."])
@@ -188,9 +189,9 @@ class TestPlot:
         assert out.stat().st_size > 5000
 
     def test_diagnostics(self, run, tmp_path):
-        main(["plot", str(run), str(run), "--out", str(tmp_path / "page.png"), "--diagnostics"])
-        assert (tmp_path / f"page-{run.name}.png").stat().st_size > 20_000
-        assert (tmp_path / f"page-{run.name}-2.png").exists()
+        main(["plot", str(run), str(run), "--out", str(tmp_path / "page.svg"), "--diagnostics"])
+        assert (tmp_path / f"page-{run.name}.svg").stat().st_size > 20_000
+        assert (tmp_path / f"page-{run.name}-2.svg").exists()
 
     def test_settings_are_colours_with_a_legend(self, run, tmp_path, capsys, monkeypatch):
         """A label names a folder or the folders of a pattern; what is said depends on their number."""
