@@ -5,6 +5,7 @@ import gc
 import json
 import multiprocessing
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import threading
 import time
 import warnings
 from functools import partial
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -22,7 +24,8 @@ from conftest import script_environment
 from envs import CountingEnv, counting_factories
 
 from trpo_fast import TRPO, EnvironmentFaultError, InvalidArgumentError, ResumeWarning
-from trpo_fast.sampling.workers import watch
+from trpo_fast.sampling.workers import process, watch
+from trpo_fast.sampling.workers.parent import ParentState
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 FAST = {"n_steps": 40, "n_critic_updates": 2, "policy_kwargs": {"net_arch": (8,)}, "seed": 3}
@@ -451,6 +454,31 @@ def test_workers_carry_what_the_script_is(tmp_path):
     assert outputs[0] == outputs[1]
 
 
+def test_what_cannot_be_sent_or_loaded_is_left_out(monkeypatch):
+    class Unsendable(Warning):
+        lock = threading.Lock()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Unsendable)
+        n_filters = len(warnings.filters)
+        monkeypatch.setattr(sys, "path", ["a", b"b", Path("c"), 7, None])
+        state = ParentState.present()
+        assert state == ParentState.present()  # is compared before every request
+    assert (len(state.warning_filters), state.path) == (n_filters - 1, ["a", "b", "c"])
+    with warnings.catch_warnings():
+        state._replace(warning_filters=[*state.warning_filters, pickle.dumps(1)[:-1]], path=sys.path).adopt()
+        assert len(warnings.filters) == n_filters - 1
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_worker_ends_when_its_parent_is_another_process():
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        process._watch_parent(os.getpid())  # which is not its parent
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def python_path(folder):
     return os.pathsep.join([folder, script_environment()["PYTHONPATH"]])
 
@@ -480,11 +508,11 @@ class Forking(CountingEnv):
             program = subprocess.Popen(["sleep", "1000"])
             program.terminate()
             assert program.wait(timeout=5.0) == -signal.SIGTERM
-            process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,))
-            process.start()
-            process.terminate()
-            process.join(5.0)
-            assert process.exitcode == -signal.SIGTERM
+            sleeper = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,))
+            sleeper.start()
+            sleeper.terminate()
+            sleeper.join(5.0)
+            assert sleeper.exitcode == -signal.SIGTERM
         return super().step(action)
 
 

@@ -4,7 +4,6 @@ Commands arrive as pickles on standard input, answers leave on standard output; 
 the input ends or the parent dies, the process exits at once, whatever it is doing.
 """
 
-import ctypes
 import faulthandler
 import os
 import pickle
@@ -15,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -213,7 +213,10 @@ def _leave_signals_to_parent(worker: int) -> None:
 def _end_with(parent: int) -> None:
     """End this process when its parent ends, even while a call of an environment does not let Python run."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        with suppress(ImportError):  # a Python without libffi
+            import ctypes
+
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if sys.platform != "win32":
         threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
 
