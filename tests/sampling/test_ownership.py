@@ -1,5 +1,6 @@
 """Environments that somebody else moved between two calls of learn are noticed; a model learns once at a time."""
 
+import os
 import threading
 import warnings
 from functools import partial
@@ -218,6 +219,29 @@ def test_learning_in_two_threads_is_refused():
         leave.set()
         other.join()
     assert model.num_timesteps == 60
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_may_learn_while_its_parent_does():
+    model = TRPO("MlpPolicy", CountingEnv(), **FAST)
+    children = []
+
+    def callback(*_):
+        if model.num_timesteps == 5 and not children:
+            children.append(os.fork())
+            if children[0] == 0:
+                code = 1
+                try:
+                    evaluate_policy(model, model.get_env(), 1)
+                    code = 0 if model.learn(30).num_timesteps == 30 else 2
+                finally:
+                    os._exit(code)
+        return True
+
+    model.learn(60, callback=callback)
+    assert os.waitpid(children[0], 0)[1] == 0
+    assert model.theta.tobytes() == TRPO("MlpPolicy", CountingEnv(), **FAST).learn(60).theta.tobytes()
 
 
 def test_a_learn_that_failed_does_not_block_the_next():

@@ -1,5 +1,6 @@
 """TrainingState: the mutable state of training, and how it is saved and resumed."""
 
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -98,7 +99,7 @@ class TrainingState:
         self._not_resumed = ""  # why the open episodes of a file, or of the previous session, cannot be continued
         self._failure = ""  # of the environments' own get_state
         self._has_warned = False
-        self._sampling = threading.Lock()
+        self._sampling, self._process = threading.Lock(), os.getpid()
         self._footprint = Footprint()
         self._boundary: dict[str, Any] | None = None  # state when the present iteration began; None outside of one
         self._use_streams(streams, seed)
@@ -144,7 +145,10 @@ class TrainingState:
         InvalidArgumentError
             If another model is training in the same environments.
         """
-        if not self._sampling.acquire(blocking=False):
+        if self._process != os.getpid():  # a fork, where nothing samples
+            self._process, self._sampling = os.getpid(), threading.Lock()
+        sampling = self._sampling
+        if not sampling.acquire(blocking=False):
             raise AlreadyTrainingError("learn: expected a model that is not learning, got one that is (one at a time)")
         try:
             fingerprints = self.environments.fingerprints()
@@ -157,7 +161,7 @@ class TrainingState:
             finally:
                 self._footprint.end(self.environments.fingerprints())
         finally:
-            self._sampling.release()
+            sampling.release()
 
     def _notice_others(self, fingerprints: list[Fingerprint]) -> None:
         """Give up the open episodes if somebody else moved the environments since the latest session."""
