@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from trpo_fast import InvalidArgumentError
+from trpo_fast._core import files
 from trpo_fast._core.files import LOCK, locked, remove_abandoned, replace_file, set_aside
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
@@ -30,6 +32,19 @@ def test_the_old_file_is_kept_as_previous_and_is_whole(tmp_path):
         replace_file(path, content, previous=previous)
     assert (path.read_bytes(), previous.read_bytes()) == (b"333", b"22")
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+@POSIX
+def test_content_and_name_are_on_the_disk_when_the_call_returns(tmp_path, monkeypatch):
+    synchronised, fsync = [], os.fsync
+
+    def noting(number):
+        synchronised.append((stat.S_ISDIR(os.fstat(number).st_mode), (tmp_path / "a").exists()))
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    replace_file(tmp_path / "a", b"1")
+    assert synchronised == [(False, False), (True, True)]  # the file before it has its name, then the folder
 
 
 def test_previous_never_leaves_a_moment_without_the_name(tmp_path, monkeypatch):
@@ -57,6 +72,44 @@ def test_without_hard_links_previous_is_a_copy(tmp_path, monkeypatch):
         replace_file(tmp_path / "a", content, previous=tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == b"22"
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+def once(monkeypatch, owner, name, before):
+    """Let the first call of ``owner.name`` do ``before`` with its arguments first."""
+    function, calls = getattr(owner, name), []
+
+    def patched(*arguments, **options):
+        calls.append(None)
+        if len(calls) == 1:
+            before(*arguments)
+        return function(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, patched)
+
+
+@POSIX
+def test_a_file_that_another_writer_takes_for_abandoned_is_begun_again(tmp_path, monkeypatch):
+    """Between its creation and its lock."""
+    once(monkeypatch, files, "_lock", lambda file: os.unlink(file.name))
+    replace_file(tmp_path / "a", b"1")
+    assert (tmp_path / "a").read_bytes() == b"1"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@POSIX
+def test_a_previous_file_that_another_writer_takes_for_abandoned_is_linked_again(tmp_path, monkeypatch):
+    replace_file(tmp_path / "a", b"1")
+    link, calls = os.link, []
+    monkeypatch.setattr(os, "link", lambda *names: calls.append(names) if not calls else link(*names))
+    replace_file(tmp_path / "a", b"2", previous=tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"1"
+
+
+@POSIX
+def test_a_lock_whose_file_the_last_holder_removes_meanwhile_is_taken_again(tmp_path, monkeypatch):
+    once(monkeypatch, files, "_lock", lambda file: os.unlink(file.name))
+    with locked("out", tmp_path / "run"), pytest.raises(InvalidArgumentError), locked("out", tmp_path / "run"):
+        pass
 
 
 def test_many_threads_write_one_file(tmp_path):

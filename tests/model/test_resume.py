@@ -243,12 +243,21 @@ def test_a_file_saved_before_training_begins_as_a_new_model(tmp_path):
     assert everything(loaded) == everything(whole.learn(100))
 
 
-def test_files_saved_by_another_thread_are_of_whole_iterations(tmp_path):
-    """Files written while training goes on; each resumes bit-identically."""
+def test_files_saved_by_another_thread_are_of_whole_iterations(tmp_path, monkeypatch):
+    """Files written while training goes on, and slowly; each resumes bit-identically."""
     settings = {**FAST, "n_steps": 20}
-    whole = TRPO("MlpPolicy", "CartPole-v1", **settings).learn(600)
+    whole = TRPO("MlpPolicy", "CartPole-v1", **settings).learn(240)
     model = TRPO("MlpPolicy", "CartPole-v1", **settings)
     stop, paths = threading.Event(), []
+
+    def slow(function):
+        def call():
+            result = function()
+            if threading.current_thread() is saver:
+                time.sleep(0.01)
+            return result
+
+        return call
 
     def save():
         while not stop.is_set():
@@ -256,19 +265,20 @@ def test_files_saved_by_another_thread_are_of_whole_iterations(tmp_path):
             model.save(paths[-1])
 
     saver = threading.Thread(target=save)
+    for owner, name in ((model, "get_training_state"), (model.env, "get_state")):
+        monkeypatch.setattr(owner, name, slow(getattr(owner, name)))
+    model.sinks.append(type("Sink", (), {"write": lambda *_: time.sleep(0.002)})())  # between two rollouts
     saver.start()
-    model.learn(600)
+    model.learn(240)
     stop.set()
     saver.join()
     assert everything(model) == everything(whole)
     counts = set()
-    for path in paths[:: max(1, len(paths) // 8)]:
+    for path in paths[:: max(1, len(paths) // 12)]:
         resumed = TRPO.load(path, "CartPole-v1")
         counts.add(resumed.num_timesteps)
-        if resumed.num_timesteps < 600:
-            assert everything(resumed.learn(600 - resumed.num_timesteps, reset_num_timesteps=False)) == everything(
-                whole
-            )
+        if (missing := 240 - resumed.num_timesteps) > 0:
+            assert everything(resumed.learn(missing, reset_num_timesteps=False)) == everything(whole)
     assert len(counts) > 2
 
 

@@ -15,6 +15,7 @@ import pytest
 from trpo_fast import TRPO
 from trpo_fast._core.files import locked
 from trpo_fast.cli import main
+from trpo_fast.cli.train import Train
 from trpo_fast.sampling.workers import ParallelSampler
 from trpo_fast.storage.checkpoints import NAME, PREVIOUS
 
@@ -107,6 +108,14 @@ def test_a_resumed_run_can_be_interrupted_again_and_signals_while_saving_wait(tm
     assert TRPO.load(tmp_path / "policy").num_timesteps == 300
     assert not (tmp_path / NAME).exists()
     assert end("resume", tmp_path) == 0
+    assert_same_run(tmp_path, whole)
+
+
+@POSIX
+def test_a_signal_while_a_finished_run_is_saved_has_no_effect(tmp_path, whole, monkeypatch):
+    save = TRPO.save
+    monkeypatch.setattr(TRPO, "save", lambda *a, **k: (signal.raise_signal(signal.SIGTERM), save(*a, **k)))
+    assert end(*TRAIN, "--out", tmp_path) == 0
     assert_same_run(tmp_path, whole)
 
 
@@ -256,6 +265,14 @@ def test_one_training_at_a_time_in_a_folder(tmp_path, whole, capsys):
     with locked("run_dir", whole):
         assert end("resume", whole) == 2
     assert f"in use by process {os.getpid()}" in capsys.readouterr().err
+
+
+def test_two_runs_that_begin_in_one_folder_at_once(tmp_path, monkeypatch):
+    """The other one has written its settings, and ended, while this one was making its model."""
+    make = Train.make_model
+    monkeypatch.setattr(Train, "make_model", lambda self: (tmp_path / "config.json").write_text("{}") and make(self))
+    assert end(*TRAIN, "--out", tmp_path) == 2
+    assert (tmp_path / "config.json").read_text() == "{}"
 
 
 def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path, monkeypatch):
