@@ -200,17 +200,17 @@ def test_a_policy_that_the_disk_refuses_is_tried_again_and_said_loudly(times, tm
     with monkeypatch.context() as patch:
         patch.setattr("trpo_fast.cli.ending.WAITS", (0.0, 0.0))
         patch.setattr(TRPO, "save", refusing)
-        code = end(*TRAIN, "--out", tmp_path, "--checkpoint-every", "400")
+        code = end(*TRAIN[:3], "500", *TRAIN[4:], "--out", tmp_path, "--checkpoint-every", "200")
     error = capsys.readouterr().err
     if times == 1:
         assert (code, error) == (0, "")
         return
     assert code == 1
-    assert "stopped after 600 steps, but policy.safetensors COULD NOT BE SAVED: [Errno 28] No space left" in error
+    assert "stopped after 500 steps, but policy.safetensors COULD NOT BE SAVED: [Errno 28] No space left" in error
     assert not (tmp_path / PREVIOUS).exists()  # to make room
     assert f"400 steps are saved; continue with: trpo-fast resume {tmp_path}" in error
     assert end("resume", tmp_path) == 0
-    assert TRPO.load(tmp_path / "policy").num_timesteps == 600
+    assert TRPO.load(tmp_path / "policy").num_timesteps == 500
 
 
 def test_resume_takes_the_newest_file_and_never_replaces_it_by_an_older_one(tmp_path, whole, monkeypatch):
@@ -289,17 +289,18 @@ COMMAND = [sys.executable, "-c", "from trpo_fast.cli import main; main()"]
 @pytest.mark.parametrize(("output", "code"), [("head", 141), ("/dev/full", 1), ("closed", 0)])
 def test_output_that_nobody_takes(output, code, tmp_path):
     words = [*COMMAND, *TRAIN, "--out", str(tmp_path)]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     if output == "head":
         words[words.index("-n") + 1] = "100000000"
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered)
         process.stdout.readline()
         process.stdout.close()
     elif output == "closed":
         words = ["sh", "-c", 'exec "$@" >&-', "sh", *words]
-        process = subprocess.Popen(words, stderr=subprocess.PIPE)
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, env=buffered)
     else:
         with open(output, "w") as file:
-            process = subprocess.Popen(words, stdout=file, stderr=subprocess.PIPE)
+            process = subprocess.Popen(words, stdout=file, stderr=subprocess.PIPE, env=buffered)
     error = process.communicate()[1].decode()
     assert process.returncode == code
     n = TRPO.load(tmp_path / "policy").num_timesteps
