@@ -163,6 +163,31 @@ def take_observation(
     raise EnvironmentFaultError(env_index, step, field, expected, got)
 
 
+def check_limits(codec: ObservationCodec, trajectories: Trajectories, steps_before: int) -> None:
+    """Check that no observation is far outside the bounds of its Box; ``steps_before`` steps were taken earlier.
+
+    Raises
+    ------
+    EnvironmentFaultError
+        If a number is outside ``codec.limits``.
+    """
+    if codec.limits is None:
+        return
+    low, high = codec.limits
+
+    def check(rows: npt.NDArray[np.float64], step: int, first_env: int, field: str) -> None:
+        outside = (rows < low) | (rows > high)
+        if outside.any():
+            t, i, j = (int(index) for index in np.argwhere(outside)[0])
+            expected = f"values in or near {codec.space}, from {low[j]:g} to {high[j]:g} at index {j}"
+            raise EnvironmentFaultError(first_env + i, step + t, field, expected, rows[t, i, j])
+
+    for (t, i), observation in trajectories.final_observations.items():
+        check(observation.reshape(1, 1, -1), steps_before + t + 1, i, "final observation")
+    observations = np.asarray(trajectories.observations)
+    check(observations.reshape(*observations.shape[:2], -1), steps_before, 0, "observation")
+
+
 def check_reward(value: Any, env_index: int, step: int) -> float:
     """``value`` as a finite float. Arrays, None and text are rejected, even where float() would accept them.
 

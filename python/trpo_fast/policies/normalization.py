@@ -1,6 +1,7 @@
 """Running statistics in float64, and the observation normaliser of a policy."""
 
 from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from trpo_fast.spaces.observations import Observations
 
 EPSILON = 1e-8  # added to a variance before its root
 CLIP = 10.0  # normalised observations lie in [-CLIP, CLIP]
+QUARTER = 0.25  # tail of returns, many of which follow from one reward
+OUTLIER = 300.0  # standard deviations from which an observation is an outlier; MuJoCo tasks were seen to reach 224
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,24 @@ class RunningMeanStd:
         return np.sqrt(self.var + EPSILON)
 
     @ignores_float_errors
+    def limits(
+        self, samples: npt.NDArray[np.float64], deviations: float, tail: float = 0.01
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The numbers ``deviations`` standard deviations below and above the mean, shape (D,): outliers lie beyond.
+
+        For the first ``samples`` (N, D), mean and standard deviation are those of normal numbers with the same
+        quantiles at ``tail`` and 1 - ``tail``. A column that was constant so far has no outliers.
+        """
+        if self.count > 0.0:
+            center, deviation = self.mean, np.where(self.var > EPSILON, self.std, np.inf)
+        else:
+            rank = int(tail * len(samples))
+            low, high = np.partition(samples, [rank, len(samples) - 1 - rank], axis=0)[[rank, -1 - rank]]
+            spread = 2.0 * NormalDist().inv_cdf(1.0 - tail)
+            center, deviation = (low + high) / 2.0, np.where(high > low, (high - low) / spread, np.inf)
+        return center - deviations * deviation, center + deviations * deviation
+
+    @ignores_float_errors
     def updated(self, samples: npt.NDArray[Any]) -> "RunningMeanStd":
         """Statistics that include ``samples`` (N, D) (Chan, Golub & LeVeque 1983, Eq. 2.1)."""
         samples = np.asarray(samples, dtype=np.float64)
@@ -72,6 +93,8 @@ class ObservationNormalizer:
         False passes observations through unchanged.
     columns : ndarray of bool, shape (D,), optional
         Columns to normalise; the others keep mean 0 and variance 1. All by default.
+    n_outliers : int
+        Observed numbers that the latest update took in clipped.
 
     Attributes
     ----------
@@ -82,6 +105,7 @@ class ObservationNormalizer:
     statistics: RunningMeanStd
     enabled: bool = True
     columns: npt.NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
+    n_outliers: int = field(default=0, repr=False, compare=False)
     kernel: core.Normalizer = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -94,11 +118,15 @@ class ObservationNormalizer:
 
     @ignores_float_errors
     def updated(self, observations: Observations | npt.NDArray[Any]) -> "ObservationNormalizer":
-        """Normaliser whose statistics include the raw ``observations`` (N, D)."""
+        """Normaliser whose statistics include the raw ``observations`` (N, D), outliers clipped."""
         if not self.enabled:
             return self
-        statistics = self.statistics.updated(np.asarray(observations))
+        samples = np.asarray(observations, dtype=np.float64)
+        clipped = np.clip(samples, *self.statistics.limits(samples, OUTLIER))
+        is_outlier = clipped != samples
+        statistics = self.statistics.updated(clipped)
         if self.columns is not None:
+            is_outlier &= self.columns
             mean, var = np.where(self.columns, statistics.mean, 0.0), np.where(self.columns, statistics.var, 1.0)
             statistics = RunningMeanStd(mean, var, statistics.count)
-        return replace(self, statistics=statistics)
+        return replace(self, statistics=statistics, n_outliers=int(np.count_nonzero(is_outlier)))

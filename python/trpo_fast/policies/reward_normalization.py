@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast._core.floating_point import ignores_float_errors
-from trpo_fast.policies.normalization import CLIP, RunningMeanStd
+from trpo_fast.policies.normalization import CLIP, QUARTER, RunningMeanStd
 from trpo_fast.validation import float_array
+
+OUTLIER = 50.0  # standard deviations from which a running return is an outlier; MuJoCo tasks were seen to reach 23
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,13 @@ class RewardNormalizer:
         Statistics of all running returns, one column.
     returns : ndarray of float64, shape (n,)
         Running return of each environment's open episode.
+    n_outliers : int
+        Running returns that the latest update took in clipped.
     """
 
     statistics: RunningMeanStd
     returns: npt.NDArray[np.float64]
+    n_outliers: int = 0
 
     @classmethod
     def initial(cls, num_envs: int) -> "RewardNormalizer":
@@ -41,7 +46,7 @@ class RewardNormalizer:
         valid: npt.NDArray[np.bool_],
         gamma: float,
     ) -> "RewardNormalizer":
-        """Normaliser that includes the rewards of a rollout.
+        """Normaliser that includes the rewards of a rollout, with running returns clipped at outliers.
 
         Parameters
         ----------
@@ -53,13 +58,31 @@ class RewardNormalizer:
         gamma : float
             Discount factor.
         """
+        discounted, returns = self._running_returns(rewards, done, gamma)
+        samples = discounted[valid][:, None]
+        limits = self.statistics.limits(samples, OUTLIER, QUARTER)
+        n_outliers = int(np.count_nonzero(np.clip(samples, *limits) != samples))
+        if n_outliers > 0:  # they must not stay in the running return for the rest of the episode
+            discounted, returns = self._running_returns(rewards, done, gamma, limits)
+        return RewardNormalizer(self.statistics.updated(discounted[valid][:, None]), returns, n_outliers)
+
+    def _running_returns(
+        self,
+        rewards: npt.NDArray[np.float64],
+        done: npt.NDArray[np.bool_],
+        gamma: float,
+        limits: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None,
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """R_t, shape (T, n), kept within ``limits``, and those of the open episodes, shape (n,)."""
         discounted = np.empty_like(rewards)
         returns = self.returns.copy()
         for t, now in enumerate(rewards):
             returns = gamma * returns + now
+            if limits is not None:
+                returns = np.clip(returns, *limits)
             discounted[t] = returns
             returns[done[t]] = 0.0
-        return RewardNormalizer(self.statistics.updated(discounted[valid][:, None]), returns)
+        return discounted, returns
 
     @ignores_float_errors
     def scaled(self, rewards: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

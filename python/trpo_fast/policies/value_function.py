@@ -14,9 +14,11 @@ from trpo_fast._core.modules import core, kernels
 from trpo_fast._core.threads import get_num_threads
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.mlp import MLP
-from trpo_fast.policies.normalization import RunningMeanStd
+from trpo_fast.policies.normalization import QUARTER, RunningMeanStd
 from trpo_fast.spaces.observation_codec import ObservationCodec
 from trpo_fast.validation import check_integer, check_real, describe, float_array
+
+OUTLIER = 30.0  # standard deviations from which a return is an outlier; ordinary training was seen to reach 8
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,15 @@ class ValueFitStatus(Enum):
 
 
 class ValueFit(NamedTuple):
-    """Result of a fit: state, status, and mean squared error over the last pass, in squared units of the return."""
+    """Result of a fit: state, status, and mean squared error over the last pass, in squared units of the return.
+
+    ``n_outliers`` is the number of returns that were clipped first (``normalize_returns``).
+    """
 
     state: CriticState
     status: ValueFitStatus
     loss: float
+    n_outliers: int = 0
 
     @classmethod
     def refused(cls, state: CriticState) -> "ValueFit":
@@ -72,7 +78,7 @@ class ValueFunction:
     net_arch, activation_fn, ortho_init, dtype
         As for ``Policy``; the last layer has gain 1.
     normalize_returns : bool
-        Fit to targets normalised by their running mean and standard deviation.
+        Fit to targets normalised by their running mean and standard deviation; outliers are clipped.
 
     Raises
     ------
@@ -203,9 +209,11 @@ class ValueFunction:
             raise InvalidArgumentError("order", expected, describe(order))
         order = np.require(order, requirements=["C", "ALIGNED"])
         if not (np.abs(returns) <= core.MAX_MAGNITUDE).all():
-            return PendingFit(state, None, state.target_statistics, 1.0)
-        scale, statistics = 1.0, state.target_statistics
+            return PendingFit(state, None, state.target_statistics, 1.0, 0)
+        scale, statistics, n_outliers = 1.0, state.target_statistics, 0
         if self.normalize_returns:
+            clipped = np.clip(returns, *statistics.limits(returns[:, None], OUTLIER, QUARTER))
+            n_outliers, returns = int(np.count_nonzero(clipped != returns)), clipped
             statistics = statistics.updated(returns[:, None])
             scale = float(statistics.std[0])
             returns = (returns - statistics.mean[0]) / scale
@@ -216,7 +224,7 @@ class ValueFunction:
         )  # fmt: skip
         if get_num_threads() > 1:
             task.start()
-        return PendingFit(state, task, statistics, scale)
+        return PendingFit(state, task, statistics, scale, n_outliers)
 
 
 class PendingFit:
@@ -225,11 +233,14 @@ class PendingFit:
     The initial state is not changed. Deleting the object stops the fit at its next minibatch.
     """
 
-    def __init__(self, state: CriticState, task: Any, statistics: RunningMeanStd, scale: float) -> None:
+    def __init__(
+        self, state: CriticState, task: Any, statistics: RunningMeanStd, scale: float, n_outliers: int
+    ) -> None:
         self._state = state
         self._task = task
         self._statistics = statistics
         self._scale = scale  # of the targets, in units of returns
+        self._n_outliers = n_outliers
 
     @ignores_float_errors
     def result(self) -> ValueFit:
@@ -242,4 +253,5 @@ class PendingFit:
         loss *= self._scale**2
         if not finite or not np.isfinite(loss):
             return ValueFit(self._state, ValueFitStatus.NON_FINITE, loss)
-        return ValueFit(CriticState(theta, m, v, n_steps, self._statistics), ValueFitStatus.COMMITTED, loss)
+        fitted = CriticState(theta, m, v, n_steps, self._statistics)
+        return ValueFit(fitted, ValueFitStatus.COMMITTED, loss, self._n_outliers)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from trpo_fast.environments.interface import check_limits
 from trpo_fast.policies.policy import Actor
 from trpo_fast.sampling.rollouts import Episode, Rollout
 from trpo_fast.sampling.sampler import Sampler
@@ -141,6 +142,7 @@ class RolloutCollector:
         noise = np.stack([stream.standard_normal(size, dtype=dtype) for stream in noise_streams], axis=1)
         rollout = self.sampler.collect(actor, noise, self._observations, after_step, plan)
         if rollout is not None:
+            check_limits(self._codec, rollout.trajectories, self.num_steps)
             self.num_steps += n_steps
             self._observations = rollout.trajectories.observations[-1].copy()
             self.count_episodes(rollout)

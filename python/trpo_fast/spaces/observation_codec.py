@@ -19,6 +19,7 @@ from trpo_fast.spaces.observations import ObservationBuffer
 from trpo_fast.validation import describe
 
 MAX_MAGNITUDE: float = core.MAX_MAGNITUDE  # its square is still a float32
+OUTSIDE = 100.0  # ranges of a Box by which an observation may lie outside of it
 _SUPPORTED = "expected a Box (no images), Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of them"
 
 
@@ -51,6 +52,9 @@ class ObservationCodec:
         Shape of an encoded observation: that of a Box without a mask, else (size,).
     is_continuous : ndarray of bool, shape (size,)
         False where a number belongs to a choice or a mask, which is not normalised.
+    limits : tuple of two ndarray, shape (size,), or None
+        Smallest and largest number of each column that is still taken for an observation: 100 times the range of a
+        finite Box outside of its bounds, and at least 100. None if no Box has finite bounds.
     take : callable (value, out) -> bool
         Encodes ``value`` into ``out`` (*shape), float64, with a mask that allows every choice. Returns whether
         ``value`` is an observation of the space with finite entries of magnitude up to 1e18.
@@ -75,7 +79,18 @@ class ObservationCodec:
         self.is_continuous = np.zeros(self.size, dtype=np.bool_)
         for leaf in self._leaves:
             self.is_continuous[leaf.columns] = isinstance(leaf.space, gym.spaces.Box)
+        self.limits = self._limits()
         self.take: Callable[[Any, npt.NDArray[np.float64]], bool] = copy_if_fit if keeps_shape else self._take
+
+    def _limits(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+        low, high = np.full(self.size, -np.inf), np.full(self.size, np.inf)
+        for leaf in self._leaves:
+            if isinstance(leaf.space, gym.spaces.Box):
+                bounds = [np.ravel(bound).astype(np.float64) for bound in (leaf.space.low, leaf.space.high)]
+                is_finite = np.maximum(*np.abs(bounds)) < MAX_MAGNITUDE
+                margin = np.where(is_finite, OUTSIDE * np.maximum(bounds[1] - bounds[0], 1.0), np.inf)
+                low[leaf.columns], high[leaf.columns] = bounds[0] - margin, bounds[1] + margin
+        return (low, high) if np.isfinite(high).any() else None
 
     def buffer(self, n_steps: int, n_envs: int) -> ObservationBuffer:
         """Buffer for the observations of ``n_steps`` steps of ``n_envs`` environments and those after the last step."""

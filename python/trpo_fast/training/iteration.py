@@ -73,9 +73,11 @@ def run_iteration(
         theta, report = trpo_update(policy, state.theta, batch.policy_batch, config, normalizer.kl_divergences)
         is_refused = report.status is UpdateStatus.NON_FINITE_INPUT  # then nothing of the batch is used
         normalizer_kl = acting_kl = 0.0
+        n_outliers = 0 if batch.reward_normalizer is state.reward_normalizer else batch.reward_normalizer.n_outliers
         if not is_refused:
             normalizer_kl, acting_kl = normalizer.shift, normalizer.acting_kl(theta)
             policy, theta = normalizer.next_policy, normalizer.next_theta(theta)
+            n_outliers += policy.normalizer.n_outliers
     with clock.phase("critic"):
         fit = ValueFit.refused(state.critic) if is_refused else fitting.result()
     next_state = replace(
@@ -90,6 +92,7 @@ def run_iteration(
         "train/explained_variance": explained_variance(batch.values, transitions.returns),
         "train/acting_kl": acting_kl,
         "train/normalizer_kl": normalizer_kl,
+        "train/outliers": n_outliers + fit.n_outliers,
         "train/n_updates": next_state.n_updates,
         "train/std": policy.mean_std(theta, observations),
         "train/learning_rate": config.learning_rate,

@@ -119,6 +119,7 @@ def commit(result: IterationResult, training: TrainingState) -> Metrics:
     """Commit the result of an iteration, and return its metrics, without times."""
     training.commit(result.state, result.report)
     training.watch_progress(result.report)
+    training.watch_outliers(result.metrics)
     collector = training.collector
     metrics = {**rollout_metrics(collector.episodes, collector.num_episodes), **result.metrics}
     if isinstance(collector.sampler, ParallelSampler):

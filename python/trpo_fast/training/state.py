@@ -99,6 +99,7 @@ class TrainingState:
         self._not_resumed = ""  # why the open episodes of a file, or of the previous session, cannot be continued
         self._failure = ""  # of the environments' own get_state
         self._has_warned = False
+        self._has_warned_of_outliers = False
         self._sampling, self._process = threading.Lock(), os.getpid()
         self._footprint = Footprint()
         self._boundary: dict[str, Any] | None = None  # state when the present iteration began; None outside of one
@@ -237,6 +238,14 @@ class TrainingState:
             if self._n_in_vain == PATIENCE:
                 text = f"none of the first {PATIENCE} updates changed the policy, the last one because of"
                 warnings.warn(f"{text} {report.status.value}: {report.status.advice}", RuntimeWarning, stacklevel=5)
+
+    def watch_outliers(self, metrics: Metrics) -> None:
+        """Warn once if outliers were clipped before they entered the statistics."""
+        if metrics["train/outliers"] and not self._has_warned_of_outliers:
+            self._has_warned_of_outliers = True
+            text = f"{metrics['train/outliers']} outliers among observations, rewards or returns were clipped for the"
+            further = "running statistics; train/outliers counts further ones"
+            warnings.warn(f"iteration {self.n_iterations}: {text} {further}", RuntimeWarning, stacklevel=5)
 
     def get_state(self) -> dict[str, Any]:
         """Everything that training needs to continue, except parameters, statistics and settings, as plain values.

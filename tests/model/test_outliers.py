@@ -1,0 +1,147 @@
+"""One absurd number: it must not spoil statistics for the rest of a run, or is refused where a space says so."""
+
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from trpo_fast import TRPO, EnvironmentFaultError
+from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
+from trpo_fast.policies.reward_normalization import RewardNormalizer
+
+FAST = {"n_steps": 200, "n_critic_updates": 2, "policy_kwargs": {"net_arch": (8,)}, "seed": 4}
+UNBOUNDED = gym.spaces.Box(-np.inf, np.inf, (4,), np.float64)
+
+
+class Glitch(gym.Wrapper):
+    """CartPole, or an environment like it, that corrupts one step of its life."""
+
+    def __init__(self, at, observation=None, reward=None, space=UNBOUNDED):
+        super().__init__(gym.make("CartPole-v1"))
+        self.observation_space = space
+        self.at, self.observation, self.reward = at, observation, reward
+        self.n = 0
+
+    def step(self, action):
+        observation, reward, *rest = self.env.step(action)
+        observation = observation.astype(self.observation_space.dtype)
+        self.n += 1
+        if self.n == self.at:
+            if self.observation is not None:
+                observation[2] = self.observation
+            reward = reward if self.reward is None else self.reward
+        return observation, reward, *rest
+
+
+def learned(n=2000, **glitch):
+    model = TRPO("MlpPolicy", Glitch(**glitch), normalize_reward=True, **FAST)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            model.learn(n, reset_num_timesteps=False)
+    return model, [str(w.message) for w in caught]
+
+
+def scales(model):
+    critic, rewards = model.return_statistics, model._training.model.reward_normalizer.statistics
+    return np.concatenate([s.std for s in (model.policy.normalizer.statistics, critic, rewards)])
+
+
+@pytest.mark.parametrize("at", [150, 900])  # in the first batch, and later
+@pytest.mark.parametrize("glitch", [{"observation": -1e15}, {"reward": 1e7}, {"reward": -1e12}])
+def test_one_absurd_number_spoils_no_statistics(at, glitch):
+    (clean, no_warnings), (model, messages) = learned(at=0), learned(at=at, **glitch)
+    assert no_warnings == []
+    assert clean.metrics["train/outliers"] == 0
+    assert [("outliers among observations" in m) for m in messages] == [True]  # once
+    ratio = scales(model) / scales(clean)
+    assert (ratio < 8.0).all()
+    assert (ratio > 0.2).all()
+    assert np.isfinite(model.theta).all()
+
+
+def test_ordinary_numbers_enter_unchanged():
+    rng = np.random.default_rng(0)
+    normalizer, statistics = ObservationNormalizer(RunningMeanStd.initial(3)), RunningMeanStd.initial(3)
+    for _ in range(3):
+        samples = rng.standard_t(3, (500, 3)) * [1e-3, 1.0, 1e3]
+        normalizer, statistics = normalizer.updated(samples), statistics.updated(samples)
+        assert normalizer.n_outliers == 0
+    assert (normalizer.statistics.mean == statistics.mean).all()
+    assert (normalizer.statistics.var == statistics.var).all()
+
+
+def test_a_column_that_begins_to_vary_is_no_outlier_and_choices_are_none():
+    columns = np.array([True, False])
+    normalizer = ObservationNormalizer(RunningMeanStd.initial(2), columns=columns).updated(np.zeros((300, 2)))
+    samples = np.array([[0.0, 0.0]] * 400 + [[5.0, 1.0]])
+    normalizer = normalizer.updated(samples)
+    assert normalizer.n_outliers == 0
+    assert normalizer.statistics.var[0] == pytest.approx(np.var(np.append(np.zeros(300), samples[:, 0])))
+    first = ObservationNormalizer(RunningMeanStd.initial(2), columns=columns).updated(samples)
+    assert first.n_outliers == 0
+
+
+def test_outliers_are_clipped_at_300_standard_deviations_and_counted():
+    rng = np.random.default_rng(1)
+    normalizer = ObservationNormalizer(RunningMeanStd.initial(1)).updated(rng.normal(5.0, 2.0, (1000, 1)))
+    limit = normalizer.statistics.mean + 300.0 * normalizer.statistics.std
+    samples = rng.normal(5.0, 2.0, (100, 1))
+    samples[[3, 50]] = 1e12
+    updated = normalizer.updated(samples)
+    samples[[3, 50]] = limit
+    assert updated.n_outliers == 2
+    assert updated.statistics.var == pytest.approx(normalizer.statistics.updated(samples).var)
+
+
+def test_an_absurd_reward_leaves_the_running_return():
+    rng = np.random.default_rng(2)
+    rewards, done = 1.0 + rng.random((300, 2)), np.zeros((300, 2), np.bool_)
+    normalizer = RewardNormalizer.initial(2).updated(rewards, done, ~done, 0.99)
+    absurd = rewards.copy()
+    absurd[290, 1] = 1e9
+    updated = normalizer.updated(absurd, done, ~done, 0.99)
+    assert updated.n_outliers == 10
+    assert updated.returns[0] == normalizer.updated(rewards, done, ~done, 0.99).returns[0]
+    assert updated.returns[1] <= normalizer.statistics.mean[0] + 50.0 * normalizer.statistics.std[0]
+    assert normalizer.updated(rewards, done, ~done, 0.99).n_outliers == 0
+
+
+def test_workers_change_nothing():
+    def make(n_workers=0):
+        factories = [lambda: Glitch(at=350, observation=1e13), lambda: Glitch(at=500, reward=1e8)]
+        return TRPO("MlpPolicy", factories, normalize_reward=True, n_workers=n_workers, **FAST)
+
+    with pytest.warns(RuntimeWarning, match="outliers"):
+        whole = make().learn(1600)
+    with pytest.warns(RuntimeWarning, match="outliers"):
+        parallel = make(n_workers=1).learn(1600)
+    parallel.env.close()
+    np.testing.assert_array_equal(parallel.theta, whole.theta)
+    np.testing.assert_array_equal(parallel.value_theta, whole.value_theta)
+
+
+SMALL = gym.spaces.Box(-10.0, 10.0, (4,), np.float64)
+
+
+@pytest.mark.parametrize(
+    ("observation", "is_refused", "n_workers"), [(1e6, True, 0), (1e6, True, 1), (-3e3, True, 0), (-1900.0, False, 0)]
+)
+def test_observations_far_outside_of_finite_bounds_are_refused(observation, is_refused, n_workers):
+    factories = [lambda: Glitch(at=230, observation=observation, space=SMALL)]
+    model = TRPO("MlpPolicy", factories, n_workers=n_workers, **FAST)
+    model.learn(200)
+    before = model.theta.copy()
+    if is_refused:
+        with pytest.raises(EnvironmentFaultError, match="environment 0, step 230.*from -2010 to 2010 at index 2") as e:
+            model.learn(200, reset_num_timesteps=False)
+        assert (e.value.env_index, e.value.step, e.value.field) == (0, 230, "observation")
+        np.testing.assert_array_equal(model.theta, before)
+        model.learn(200, reset_num_timesteps=False)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.learn(200, reset_num_timesteps=False)
+    assert (model.theta != before).any()
+    model.env.close()
