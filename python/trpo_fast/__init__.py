@@ -13,6 +13,7 @@ from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import (
     AlreadyTrainingError,
     EnvironmentFaultError,
+    InsufficientMemoryError,
     InvalidArgumentError,
     MissingExtraError,
     PolicyFileError,
@@ -53,6 +54,7 @@ __all__ = [
     "EnvironmentFaultError",
     "Evaluation",
     "FisherOperator",
+    "InsufficientMemoryError",
     "InvalidArgumentError",
     "KFACPreconditioner",
     "LineSearchResult",

@@ -161,6 +161,12 @@ class TRPOConfig:
         """Steps per environment and iteration, without those of a vine's branches."""
         return self.vine_trunk_steps if self.method == "vine" else self.n_steps
 
+    @property
+    def rollout_sizes(self) -> dict[str, int]:
+        """The settings by name that the memory of a rollout depends on."""
+        names = ("vine_trunk_steps", "vine_states", "vine_actions", "vine_horizon")
+        return {name: getattr(self, name) for name in (names if self.method == "vine" else ("n_steps",))}
+
     def check_rollout(self, n_envs: int) -> None:
         """Raise InvalidArgumentError if no update could learn from rollouts of ``n_envs`` environments.
 

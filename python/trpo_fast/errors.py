@@ -78,6 +78,10 @@ class AlreadyTrainingError(TRPOFastError, RuntimeError):
     """A model was asked to sample a rollout while it samples one: in a callback, an environment or another thread."""
 
 
+class InsufficientMemoryError(TRPOFastError, MemoryError):
+    """Settings ask for more memory than there is; the message names them."""
+
+
 class PolicyFileError(TRPOFastError, ValueError):
     """A policy file is damaged, was not written by trpo_fast, or does not fit the environment."""
 

@@ -42,7 +42,7 @@ from trpo_fast.training.sb3_arguments import (
 from trpo_fast.training.state import TrainingState
 from trpo_fast.training.stepwise import StepwiseTraining
 from trpo_fast.training.streams import Streams, fresh_seed
-from trpo_fast.validation import MAX_SEED, as_whole, check_choice, check_integer, describe
+from trpo_fast.validation import MAX_SEED, as_whole, check_choice, check_integer, describe, memory_for
 
 
 class TRPO(StepwiseTraining):
@@ -179,18 +179,21 @@ class TRPO(StepwiseTraining):
             use_masking=use_masking,
             dtype=dtype,
         )
-        first_policy, self.value_function = networks()
+        streams = Streams(seed, environments.num_envs)
+        with memory_for(net_arch=self.policy_kwargs.get("net_arch"), dtype=str(dtype)):
+            first_policy, self.value_function = networks()
+            theta = np.zeros(first_policy.num_params, first_policy.dtype)
+            if _init_setup_model:
+                theta = first_policy.initial_parameters(streams.policy)
+            critic = self.value_function.initial_state(streams.critic if _init_setup_model else None)
+            actor = first_policy.actor(theta)
         check_settings(self.config, first_policy, environments)
         if use_masking:
             environments.use_masks()
-        streams = Streams(seed, environments.num_envs)
-        theta = np.zeros(first_policy.num_params, first_policy.dtype)
-        if _init_setup_model:
-            theta = first_policy.initial_parameters(streams.policy)
-        critic = self.value_function.initial_state(streams.critic if _init_setup_model else None)
-        state = ModelState(first_policy.actor(theta), critic, RewardNormalizer.initial(environments.num_envs))
+        state = ModelState(actor, critic, RewardNormalizer.initial(environments.num_envs))
         if isinstance(environments, ParallelSampler):
-            environments.start(self.config.rollout_steps, first_policy, networks)
+            with memory_for(**self.config.rollout_sizes, n_envs=environments.num_envs):
+                environments.start(self.config.rollout_steps, first_policy, networks)
             sampler: Sampler = environments
         else:
             sampler = SerialSampler(environments, first_policy)

@@ -4,14 +4,16 @@ import difflib
 import math
 import numbers
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.errors import InsufficientMemoryError, InvalidArgumentError, TRPOFastError
 
 FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 MAX_INTEGER = (1 << 63) - 1  # of an argument without another limit
@@ -29,6 +31,25 @@ def describe(value: Any) -> str:
     except Exception:  # of a class that fails here, or of an integer of too many digits
         text = object.__repr__(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+
+
+@contextmanager
+def memory_for(**settings: Any) -> Iterator[None]:
+    """Name these settings if the block fails because its arrays do not fit into memory.
+
+    Raises
+    ------
+    InsufficientMemoryError
+    """
+    try:
+        yield
+    except (MemoryError, OverflowError, ValueError) as error:
+        if isinstance(error, TRPOFastError) or not (
+            isinstance(error, MemoryError) or re.search("too big|too large|Maximum allowed dimension", str(error))
+        ):
+            raise
+        names = ", ".join(f"{name}={value}" for name, value in settings.items())
+        raise InsufficientMemoryError(f"{names}: expected sizes that fit into memory, got {error}") from error
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:

@@ -64,16 +64,21 @@ class Clock:
         """Counts, times and the shares of the phases since the last call; ``seconds`` are those of the rollout."""
         now = time.perf_counter()
         spent = {**self._spent, "policy": seconds.policy, "environments": seconds.environments}
-        shares = {f"time/share_of_{name}": spent[name] / (now - self._read_at) for name in PHASES}
+        shares = {f"time/share_of_{name}": _per(spent[name], now - self._read_at) for name in PHASES}
         self._read_at = now
         self._spent = dict.fromkeys(PHASES, 0.0)
         return {
-            "time/fps": int((num_timesteps - self._first) / (now - self._start)),
+            "time/fps": int(_per(num_timesteps - self._first, now - self._start)),
             "time/iterations": iteration,
             "time/time_elapsed": now - self._start,
             "time/total_timesteps": num_timesteps,
             **shares,
         }
+
+
+def _per(amount: float, seconds: float) -> float:
+    """``amount`` a second; 0 if a clock of coarse resolution has not moved."""
+    return amount / seconds if seconds > 0.0 else 0.0
 
 
 def format_table(metrics: Metrics) -> str:

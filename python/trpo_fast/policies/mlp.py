@@ -14,6 +14,8 @@ from trpo_fast.validation import check_choice, check_flag, check_integer, descri
 
 ACTIVATIONS = ("tanh", "relu", "elu", "silu", "identity")
 
+MAX_WIDTH = (1 << 31) - 1  # of the kernels
+
 
 class MLP:
     """Dense layers with linear outputs, and an optional last layer for log standard deviations.
@@ -178,7 +180,7 @@ def check_widths(net_arch: Any) -> list[int]:
     """
     if isinstance(net_arch, str) or not isinstance(net_arch, Sequence | np.ndarray):
         raise InvalidArgumentError("net_arch", "a sequence of layer widths", describe(net_arch))
-    return [check_integer("net_arch", width, at_least=1) for width in net_arch]
+    return [check_integer("net_arch", width, at_least=1, at_most=MAX_WIDTH) for width in net_arch]
 
 
 def orthogonal(rng: np.random.Generator, shape: tuple[int, ...], gain: float) -> npt.NDArray[np.float64]:

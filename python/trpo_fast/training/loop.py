@@ -28,6 +28,7 @@ from trpo_fast.training.batching import IterationBatch, make_iteration_batch
 from trpo_fast.training.iteration import IterationResult, run_iteration
 from trpo_fast.training.metrics import rollout_metrics
 from trpo_fast.training.state import TrainingState
+from trpo_fast.validation import memory_for
 
 
 def train(
@@ -110,9 +111,10 @@ def learn_from(
         ``settings`` with the present values of the schedules.
     """
     adaptive = settings.target_kl if isinstance(settings.target_kl, AdaptiveRadius) else None
-    return run_iteration(
-        batch, training.model, value_function, config, training.streams.minibatch_order, clock, adaptive
-    )
+    with memory_for(n_critic_updates=config.n_critic_updates, **config.rollout_sizes):
+        return run_iteration(
+            batch, training.model, value_function, config, training.streams.minibatch_order, clock, adaptive
+        )
 
 
 def commit(result: IterationResult, training: TrainingState) -> Metrics:

@@ -26,7 +26,7 @@ from trpo_fast.sampling.stepping import AfterStep
 from trpo_fast.sampling.vine import VinePlan
 from trpo_fast.training.streams import Streams
 from trpo_fast.update.report import UpdateReport
-from trpo_fast.validation import check_real, float_array
+from trpo_fast.validation import check_real, float_array, memory_for
 
 PATIENCE = 10  # updates without a change of the policy before a warning
 
@@ -195,22 +195,23 @@ class TrainingState:
         with self.lock:
             boundary = self._get_progress() if self.is_between_rollouts else None
             self.is_between_rollouts, self._boundary = False, boundary
-        plan = None
-        if config.method == "vine":
-            plan = VinePlan.draw(self.streams.vine, self.model.policy, self.environments.num_envs, config)
         counted = self.num_timesteps
 
         def count(trajectories: Any, t: int, encoded: npt.NDArray[Any]) -> bool:
             self.num_timesteps += int(np.count_nonzero(trajectories.valid[t]))
             return after_step is None or after_step(trajectories, t, encoded)
 
-        rollout = self.collector.collect(
-            self.model.actor,
-            self.streams.action_noise,
-            config.rollout_steps,
-            None if after_step is None else count,
-            plan,
-        )
+        with memory_for(**config.rollout_sizes, n_envs=self.environments.num_envs):
+            plan = None
+            if config.method == "vine":
+                plan = VinePlan.draw(self.streams.vine, self.model.policy, self.environments.num_envs, config)
+            rollout = self.collector.collect(
+                self.model.actor,
+                self.streams.action_noise,
+                config.rollout_steps,
+                None if after_step is None else count,
+                plan,
+            )
         if rollout is not None:
             branches = 0 if rollout.branches is None else rollout.branches.n_steps
             self.num_timesteps = counted + rollout.num_transitions + branches
