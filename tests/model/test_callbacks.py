@@ -1,6 +1,8 @@
 """Callbacks: order of the hooks, and the built-in callbacks."""
 
 import csv
+import errno
+import warnings
 from contextlib import closing
 
 import numpy as np
@@ -163,3 +165,23 @@ def test_columns_of_a_csv_may_come_later(tmp_path):
         rows = list(csv.DictReader(file))
     assert [bool(row["eval/mean_reward"]) for row in rows] == [False, False, True, False, True]
     assert [row["time/total_timesteps"] for row in rows] == ["20", "40", "60", "80", "100"]
+
+
+def test_a_disk_that_refuses_files_of_callbacks_does_not_end_training(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    evaluation = EvalCallback(CountingEnv(7), eval_freq=10, log_path=tmp_path, best_model_save_path=tmp_path)
+    model = make()
+    with monkeypatch.context() as patch, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        patch.setattr(TRPO, "save", full)
+        patch.setattr("trpo_fast.callbacks.evaluation_file.replace_file", full)
+        model.learn(40, [evaluation, CheckpointCallback(20, tmp_path)])
+    said = {str(warning.message).partition(":")[0] for warning in caught}
+    assert {"the best model is not saved", "no files of 20_steps", "no files of 40_steps"} < said
+    assert sum("evaluations.npz" in text for text in said) == 1  # until the disk takes it
+    assert model.num_timesteps == 40
+    model.learn(20, evaluation, reset_num_timesteps=False)
+    with np.load(tmp_path / "evaluations.npz") as arrays:
+        assert arrays["timesteps"].tolist() == [10, 20, 30, 40, 50, 60]

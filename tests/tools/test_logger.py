@@ -1,6 +1,7 @@
 """Loggers: values of NumPy are numbers everywhere, TensorBoard loses nothing silently, SB3's loggers are fed."""
 
 import csv
+import errno
 import struct
 from contextlib import closing
 
@@ -157,3 +158,19 @@ def test_a_callback_that_returns_nothing_goes_on_with_a_warning():
 
     with pytest.warns(UserWarning, match="Forgot._on_step returned None"):
         assert make().learn(60, callback=[Forgot()]).num_timesteps == 60
+
+
+def test_a_disk_that_refuses_the_file_of_tensorboard_does_not_end_training(tmp_path, monkeypatch):
+    writer = pytest.importorskip("tensorboardX").SummaryWriter
+    flushes = []
+
+    def full(self):
+        flushes.append(None)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writer, "flush", full)
+    model = make(tensorboard_log=tmp_path)
+    with pytest.warns(RuntimeWarning, match="TensorBoard gets no more.*No space left"):
+        model.learn(80)
+    assert model.num_timesteps == 80
+    assert len(flushes) == 1

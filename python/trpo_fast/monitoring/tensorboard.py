@@ -5,7 +5,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from trpo_fast.validation import describe, plain_number
 class TensorBoard:
     """A sink that writes every finite number of an iteration as a scalar at step time/total_timesteps.
 
-    A text is written when it changes. Of any other value, a warning says once that it is not written.
+    A text is written when it changes. Of any other value, a warning says once that it is not written. If the disk
+    refuses the file, a warning says so, and nothing more is written: tensorboardX does not recover from that.
 
     Parameters
     ----------
@@ -38,9 +39,20 @@ class TensorBoard:
             raise MissingExtraError("tensorboard_log", "tensorboard") from error
         self._writer = writer(str(folder))
         self._texts: dict[str, str] = {}  # the latest by name
+        self._is_refused = False
 
     def write(self, metrics: Metrics) -> None:
         """Write the metrics of one iteration."""
+        if self._is_refused:
+            return
+        try:
+            self._write(metrics)
+        except OSError as error:
+            self._is_refused = True
+            text = f"TensorBoard gets no more of this run, which continues: {error}"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+    def _write(self, metrics: Metrics) -> None:
         step = metrics["time/total_timesteps"]
         for name, value in metrics.items():
             plain: Any = plain_number(value)
@@ -51,13 +63,14 @@ class TensorBoard:
                 if isinstance(plain, str):
                     self._writer.add_text(name, plain, step)
                 elif name not in self._texts:
-                    warnings.warn(f"TensorBoard: {name} is no number and no text: {describe(plain)}", stacklevel=2)
+                    warnings.warn(f"TensorBoard: {name} is no number and no text: {describe(plain)}", stacklevel=3)
                 self._texts[name] = str(plain)
         self._writer.flush()
 
     def close(self) -> None:
         """Close the event file."""
-        self._writer.close()
+        with suppress(OSError):  # of which a warning has told: every write flushes the file
+            self._writer.close()
 
 
 @contextmanager
