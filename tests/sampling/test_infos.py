@@ -1,5 +1,6 @@
 """What environments say in ``info``: it reaches callbacks, and a Monitor's returns and successes are the episodes'."""
 
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from gymnasium.wrappers import RecordEpisodeStatistics
 from trpo_fast import TRPO
 from trpo_fast.callbacks import BaseCallback
 from trpo_fast.environments.infos import Outcome
+from trpo_fast.monitoring.csv_files import MonitorFile
 
 FAST = {"n_steps": 40, "n_critic_updates": 1, "policy_kwargs": {"net_arch": (4,)}, "seed": 0}
 
@@ -69,6 +71,16 @@ def test_returns_are_the_monitors_without_a_callback_too():
     watched.learn(80, callback=Look())
     assert plain.ep_info_buffer == watched.ep_info_buffer
     assert (plain.theta == watched.theta).all()
+
+
+def test_monitor_csv_holds_the_monitors_returns(tmp_path):
+    model = TRPO("MlpPolicy", VecNormalize(FakeVecEnv([make() for make in FACTORIES])), **FAST)
+    with closing(MonitorFile(model, tmp_path / "monitor.csv", "Counting")) as sink:
+        model.sinks.append(sink)
+        model.learn(80)
+    rows = [line.split(",")[:2] for line in (tmp_path / "monitor.csv").read_text().splitlines()[2:]]
+    assert rows == [[f"{episode['r']:.6f}", str(episode["l"])] for episode in model.ep_info_buffer]
+    assert all(float(r) > 0.5 * int(length) for r, length in rows)
 
 
 def test_statistics_of_gymnasium_are_taken_too():

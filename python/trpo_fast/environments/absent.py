@@ -27,7 +27,7 @@ class SpacesOnly:
 
     def reset(self, seed: int | None) -> NoReturn:
         raise InvalidArgumentError(
-            "env", "an environment to learn in: load(path, env=...), or collect() and update()", "none"
+            "env", "an environment to learn in: load(path, env=...) or set_env(env), or collect() and update()", "none"
         )
 
     def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> NoReturn:
