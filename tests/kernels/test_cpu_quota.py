@@ -47,7 +47,7 @@ def v2(tmp_path, group, quotas, root="/", at="sys"):
         ("/a/b", {"a/b": "300000 100000\n", "a": "700000 100000\n"}, 3),
         ("/a/b", {"a/b": "900000 100000\n", "a": "100001 100000\n"}, 2),
         ("/a/b", {"a": "500000 100000\n", "a/c": "100000 100000\n"}, 5),  # not its neighbour's
-        ("/../other", {".": "600000 100000\n", "other": "100000 100000\n"}, 6),  # outside the namespace
+        ("/../other", {".": "600000 100000\n", "../other": "100000 100000\n"}, 6),  # outside the namespace
         ("/a", {"a": "nonsense\n"}, None),
         ("/a", {"a": ""}, None),
     ],

@@ -24,6 +24,22 @@ from trpo_fast.callbacks import EvalCallback
 FAST = {"n_steps": 30, "n_critic_updates": 1, "policy_kwargs": {"net_arch": (8,)}, "seed": 1}
 
 
+class Noise(gym.Env):
+    """Only its random streams move: that of the observation space in a step, its own in a reset."""
+
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self):
+        self.observation_space = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.np_random.random(3, dtype=np.float32), {}
+
+    def step(self, action):
+        return self.observation_space.sample(), float(action), False, False, {}
+
+
 def made(kind):
     """An environment of a kind, and what else refers to the same environment, to move it by."""
     if kind == "vector":
@@ -36,7 +52,7 @@ def made(kind):
     if kind == "factories":
         envs = [CountingEnv(i) for i in range(2)]
         return [lambda: envs[0], lambda: envs[1]], envs[1]
-    env = {"bare": partial(CountingEnv, lengths=(50,)), "id": partial(gym.make, "CartPole-v1")}[kind]()
+    env = {"bare": partial(CountingEnv, lengths=(50,)), "id": partial(gym.make, "CartPole-v1"), "noise": Noise}[kind]()
     return env, env.unwrapped
 
 
@@ -52,7 +68,7 @@ MOVES = {
 
 
 @pytest.mark.parametrize("move", MOVES)
-@pytest.mark.parametrize("kind", ["bare", "id", "vector", "factories", "MuJoCo"])
+@pytest.mark.parametrize("kind", ["bare", "id", "noise", "vector", "factories", "MuJoCo"])
 def test_a_move_by_somebody_else_starts_new_episodes(kind, move, tmp_path):
     env, other = made(kind)
     model = TRPO("MlpPolicy", env, **FAST).learn(60)

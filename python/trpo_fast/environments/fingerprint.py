@@ -8,9 +8,7 @@ import random
 from collections.abc import Hashable, Iterator
 from typing import Any, TypeAlias
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 
 Fingerprint: TypeAlias = dict[tuple[Hashable, ...], Hashable]
 
@@ -77,7 +75,7 @@ def _values(value: Any, path: tuple[Hashable, ...], seen: dict[int, Any]) -> Ite
         yield path, repr(value.get_state(legacy=False))
     elif isinstance(value, random.Random):
         yield path, value.getstate()
-    elif id(value) not in seen and len(path) < MAX_DEPTH and not isinstance(value, type | gym.Space | EnvSpec):
+    elif id(value) not in seen and len(path) < MAX_DEPTH and not isinstance(value, type):
         seen[id(value)] = value
         for key, item in _items(value):
             yield from _values(item, (*path, key), seen)
