@@ -358,6 +358,26 @@ def test_a_rollout_collected_again_has_its_own_ends(tmp_path):
     model.env.close()
 
 
+@pytest.mark.filterwarnings("ignore:restart 1 of 1")
+def test_episodes_of_a_restarted_worker_begin_anew(tmp_path):
+    """Its open episode is forgotten; that of the other worker goes on."""
+    flag = tmp_path / "done"
+
+    class DiesInItsSecondRollout(Faulty):
+        def step(self, action):
+            self.n_steps += 1
+            if self.env_id == 1 and self.n_steps == 45 and not flag.exists():
+                flag.touch()
+                os._exit(3)
+            return CountingEnv.step(self, action)
+
+    factories = [partial(DiesInItsSecondRollout, i, None) for i in range(2)]
+    model = TRPO("MlpPolicy", factories, n_workers=2, worker_restarts=1, **FAST)
+    model.learn(3 * 40 * 2)  # three rollouts; an episode has 50 steps
+    assert [episode["l"] for episode in model.ep_info_buffer] == [50, 50, 50]
+    model.env.close()
+
+
 def test_environments_of_other_spaces_are_refused():
     actions = (gym.spaces.Box(-1, 1, (1,)), gym.spaces.Box(-5, 5, (1,)))
     factories = [partial(CountingEnv, i, action_space=space) for i, space in enumerate(actions)]
