@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import trpo_fast
-from trpo_fast import TRPO, TRPOConfig
+from trpo_fast import TRPO, AdaptiveRadius, LinearSchedule, TRPOConfig
 from trpo_fast.cli import main
+from trpo_fast.cli.numbers import parse_whole_number
 
 TRAIN = ["train", "CartPole-v1", "-n", "600", "--n-steps", "200", "--n-critic-updates", "2", "--no-progress-bar"]
 
@@ -125,6 +126,33 @@ def test_numbers_as_people_write_them(tmp_path):
     assert numbers == (100, 50, 1000)
 
 
+@pytest.mark.parametrize("text", ["1.5", "1e400", "nan", "", "1,000", "0x10"])
+def test_what_is_not_a_whole_number(text):
+    with pytest.raises(ValueError, match="whole number"):
+        parse_whole_number(text)
+
+
+def test_a_number_replaces_the_schedule_of_a_file(tmp_path):
+    (tmp_path / "zoo.yml").write_text("CartPole-v1: {learning_rate: lin_2e-3, target_kl: adaptive_0.02, n_steps: 200}")
+    for name, words in (("a", ["--learning-rate", "1e-4"]), ("b", ["--target-kl", "lin_0.03"])):
+        main([*TRAIN, "--conf", str(tmp_path / "zoo.yml"), *words, "--out", str(tmp_path / name)])
+    a, b = (TRPO.load(tmp_path / name / "policy").config for name in "ab")
+    assert (a.learning_rate, a.target_kl) == (1e-4, AdaptiveRadius(0.02))
+    assert (b.learning_rate, b.target_kl) == (LinearSchedule(2e-3), LinearSchedule(0.03))
+
+
+def test_schedules_on_the_command_line(tmp_path, capsys):
+    options = ["--learning-rate", "lin_5e-4", "--target-kl", "adaptive_0.02", "--kl-penalty", "adaptive"]
+    main([*TRAIN, *options, "--out", str(tmp_path / "a")])
+    config = TRPO.load(tmp_path / "a" / "policy").config
+    assert (config.learning_rate, config.target_kl) == (LinearSchedule(5e-4), AdaptiveRadius(0.02))
+    for words in (["--gamma", "lin_0.9"], ["--learning-rate", "fast"], ["--learning-rate", "lin_fast"]):
+        with pytest.raises(SystemExit) as stop:
+            main([*TRAIN, *words, "--out", str(tmp_path / "b")])
+        assert stop.value.code == 2
+        assert "expected a" in capsys.readouterr().err
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--version"])
@@ -161,10 +189,13 @@ def test_a_module_of_the_present_folder(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("option", ["--total-timesteps", "--log-interval"])
-def test_a_refused_number_leaves_no_folder(tmp_path, option):
+@pytest.mark.parametrize(
+    "words",
+    [["-n", "0"], ["--log-interval", "0"], ["--eval-freq", "-1"], ["--save-freq", "-1"], ["--eval-episodes", "0"]],
+)
+def test_a_refused_number_leaves_no_folder(tmp_path, words):
     with pytest.raises(SystemExit) as stop:
-        main([*TRAIN, option, "0", "--out", str(tmp_path / "run")])
+        main([*TRAIN, *words, "--out", str(tmp_path / "run")])
     assert stop.value.code == 2
     assert not (tmp_path / "run").exists()
 

@@ -71,7 +71,7 @@ def _parse(words: list[str]) -> Any:
     try:
         import tyro
 
-        from trpo_fast.cli.numbers import whole_numbers
+        from trpo_fast.cli.numbers import readable_numbers
     except ImportError as error:
         raise MissingExtraError("trpo-fast", "cli") from error
     if not words or words[0].startswith("-"):
@@ -81,12 +81,12 @@ def _parse(words: list[str]) -> Any:
         expected = f"{', '.join(COMMANDS)} or --help{suggestion(words[0], COMMANDS)}"
         raise InvalidArgumentError("command", expected, repr(words[0]))
     command_class, prog = _class(words[0]), f"trpo-fast {words[0]}"
-    with whole_numbers():
+    with readable_numbers():
         command = tyro.cli(command_class, args=words[1:], prog=prog)
         if words[0] != "train":
             return command
         default = replace(command.configured(), command_line=shlex.join(["trpo-fast", *words]))
-        with warnings.catch_warnings():  # a default may be a schedule, which is not a number
+        with warnings.catch_warnings():  # a default may be a schedule, which is not annotated
             warnings.filterwarnings("ignore", message="The field .* is annotated with type")
             return tyro.cli(command_class, args=words[1:], default=default, prog=prog)
 

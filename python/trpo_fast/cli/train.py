@@ -173,7 +173,8 @@ class Train:
             return
         check_integer("total_timesteps", self.total_timesteps, at_least=1)  # before anything is written
         check_integer("log_interval", self.log_interval, at_least=1)
-        check_integer("checkpoint_every", self.checkpoint_every, at_least=0)
+        for name, at_least in (("checkpoint_every", 0), ("eval_freq", 0), ("save_freq", 0), ("eval_episodes", 1)):
+            check_integer(name, getattr(self, name), at_least=at_least)
         if self.out is not None:
             _check_without_run(check_path("out", self.out))
         model = self.make_model()
