@@ -5,6 +5,7 @@ import errno
 import warnings
 from contextlib import closing
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from envs import CountingEnv, Monitor, counting_factories
@@ -80,6 +81,22 @@ def test_locals_are_the_steps():
         if not ended:
             assert tuple(step["new_obs"][0]) == transition.next_observation
     assert recorder.locals["total_timesteps"] == 20
+
+
+def test_actions_are_as_sampled_and_as_the_environments_got_them():
+    recorder, env = Recorder(), CountingEnv(action_space=gym.spaces.Box(-0.1, 0.1, (2,)))
+    make(env).learn(20, callback=recorder)
+    assert [tuple(step["clipped_actions"][0]) for step in recorder.steps] == [t.action for t in env.history]
+    sampled = np.concatenate([step["actions"] for step in recorder.steps])
+    assert (np.abs(sampled) > 0.1).any()
+    np.testing.assert_array_equal(np.clip(sampled, -0.1, 0.1), [t.action for t in env.history])
+
+
+def test_callbacks_within_an_evaluation_see_the_step():
+    best, after = Recorder(), Recorder()
+    make().learn(20, callback=EvalCallback(CountingEnv(), best, after, n_eval_episodes=1, eval_freq=20, verbose=0))
+    assert best.steps[0]["infos"] == after.steps[0]["infos"]
+    assert after.steps[0]["new_obs"].shape == (1, 3)
 
 
 def test_callbacks_change_nothing():

@@ -13,6 +13,7 @@ from trpo_fast import TRPO, InvalidArgumentError
 from trpo_fast.callbacks import BaseCallback
 from trpo_fast.monitoring.csv_files import CSVFile
 from trpo_fast.monitoring.logger import Logger
+from trpo_fast.monitoring.tensorboard import TensorBoard
 
 FAST = {"n_steps": 20, "n_critic_updates": 1, "policy_kwargs": {"net_arch": (4,)}, "seed": 0}
 NUMBERS = {
@@ -62,6 +63,13 @@ def test_numbers_reach_tensorboard_and_csv(tmp_path):
     with (tmp_path / "progress.csv").open() as file:
         row = next(csv.DictReader(file))
     assert (row["x/0-d"], row["x/uint8"], row["x/bool"]) == ("1.25", "7", "True")
+
+
+def test_tensorboard_takes_numbers_of_numpy_from_any_hand(tmp_path):
+    pytest.importorskip("tensorboardX")
+    with closing(TensorBoard(tmp_path / "tb")) as sink:
+        sink.write({"time/total_timesteps": np.int64(3), "x": np.float32(1.5)})
+    assert events(tmp_path / "tb")["x"][0].simple_value == 1.5
 
 
 def test_texts_reach_tensorboard_when_they_change_and_other_values_are_named(tmp_path):
