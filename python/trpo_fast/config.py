@@ -115,8 +115,6 @@ class TRPOConfig:
     """Fit the critic to returns normalised by their running mean and standard deviation."""
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            object.__setattr__(self, f.name, plain_number(getattr(self, f.name)))
         check_integer("n_steps", self.n_steps, at_least=1)
         check_choice("method", self.method, ("single_path", "vine"))
         check_integer("vine_trunk_steps", self.vine_trunk_steps, at_least=1)
@@ -155,6 +153,8 @@ class TRPOConfig:
 
         if self.metric == "identity" and self.cg_preconditioner != "none":
             raise InvalidArgumentError("cg_preconditioner", "none with the metric identity", self.cg_preconditioner)
+        for f in fields(self):
+            object.__setattr__(self, f.name, plain_number(getattr(self, f.name)))
 
     @property
     def rollout_steps(self) -> int:

@@ -198,7 +198,6 @@ class TestArguments:
     def test_forms_of_net_arch(self):
         old = make(policy_kwargs={"net_arch": [{"pi": [8], "vf": [4]}]})
         assert old.policy_kwargs["net_arch"] == {"pi": [8], "vf": [4]}
-        assert make(gamma=np.array(0.5)).gamma == 0.5
 
     def test_no_reports(self, capsys):
         make(verbose=1).learn(20, log_interval=None)

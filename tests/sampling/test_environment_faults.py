@@ -378,8 +378,8 @@ BAD_ARGUMENTS = {
     "stats_window_size": (*NO_INTEGER, 0, -1),
 }
 BAD_LEARN = {
-    "total_timesteps": (*NO_INTEGER, 0, -1),
-    "log_interval": (*NO_INTEGER, 0, -1),
+    "total_timesteps": (*NO_NUMBER, True, 1.5, 0, -1),
+    "log_interval": (*(bad for bad in NO_INTEGER if bad is not None), 0, -1),
     "callback": (1, "print", [1]),
 }
 
@@ -420,7 +420,7 @@ def test_a_bad_argument_of_learn_is_refused_before_anything_steps(name, bad):
 
 
 def test_an_unknown_setting_is_refused_by_name():
-    with pytest.raises(TypeError, match="max_kl"):
+    with pytest.raises(InvalidArgumentError, match="max_kl: expected an argument of TRPO; TRPO has target_kl"):
         TRPO("MlpPolicy", "CartPole-v1", max_kl=0.01)
 
 
