@@ -523,7 +523,7 @@ class Forking(CountingEnv):
     def step(self, action):
         self.n_steps += 1
         if self.n_steps == 3:
-            os.fork()
+            self.child = os.fork()
         if self.n_steps == 5:
             program = subprocess.Popen(["sleep", "1000"])
             program.terminate()
@@ -549,10 +549,17 @@ def test_forks_and_signals_disturb_no_worker(tmp_path):
         gc.collect()
         return 0
 
-    model = TRPO("MlpPolicy", [Forking], n_workers=1, **FAST).learn(40)
+    model = TRPO("MlpPolicy", [Forking], n_workers=1, **FAST)
     (worker,) = model.env._workers
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        os.kill(worker.pid, number)
+    for _ in range(2):  # before and after the environment forks
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(worker.pid, number)
+        model.learn(40, reset_num_timesteps=False)
+    (grandchild,) = model.get_env().get_attr("child")
+    deadline = time.monotonic() + 10.0
+    while is_alive(grandchild) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_alive(grandchild)  # not a second worker
     child = os.fork()
     if child == 0:
         code = 1
@@ -563,7 +570,7 @@ def test_forks_and_signals_disturb_no_worker(tmp_path):
     assert os.waitpid(child, 0)[1] == 0
     assert TRPO.load(tmp_path / "child").theta.tobytes() == model.theta.tobytes()
     model.learn(40, reset_num_timesteps=False)
-    reference = TRPO("MlpPolicy", CountingEnv(), **FAST).learn(40).learn(40, reset_num_timesteps=False)
+    reference = TRPO("MlpPolicy", CountingEnv(), **FAST).learn(80).learn(40, reset_num_timesteps=False)
     assert model.theta.tobytes() == reference.theta.tobytes()
     assert model.env._workers == [worker]
     model.env.close()
