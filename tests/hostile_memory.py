@@ -175,3 +175,22 @@ def npz_files() -> Iterator[tuple[str, bytes]]:
     yield "a header of brackets", archive_of({"mean.npy": numpy_header("(" * 9000), **rest})
     yield "no arrays", archive_of({})
     yield "nothing", b""
+
+
+def alias_bomb(merge: bool) -> str:
+    """Ten levels of ten aliases each."""
+    if merge:
+        levels = [f"a{i}: &a{i}\n  <<: [{','.join([f'*a{i - 1}'] * 10)}]\n  k{i}: 1\n" for i in range(1, 10)]
+        return "a0: &a0 {x: 1}\n" + "".join(levels)
+    return "- &a0 [x]\n" + "".join(f"- &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
+
+
+SETTINGS = {  # files of settings, in YAML
+    "items": "[" + "a," * 60_000 + "a]",
+    "lines": "a: b\n" * 30_000,
+    "aliases": alias_bomb(merge=False),
+    "merged aliases": alias_bomb(merge=True),
+    "levels": "[" * 300 + "]" * 300,
+    "sparse": "CartPole-v1:",
+    "no characters": "CartPole-v1:\n  gamma: \x07",
+}

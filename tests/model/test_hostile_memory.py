@@ -6,9 +6,10 @@ from pathlib import Path
 
 import gymnasium as gym
 import pytest
-from hostile_memory import SLACK, archives, npz_files, peak_of, pickles, policy_files, sparse_files
+from hostile_memory import SETTINGS, SLACK, archives, npz_files, peak_of, pickles, policy_files, sparse_files
 
-from trpo_fast import TRPO, PolicyFileError, TRPOFastError, load_policy
+from trpo_fast import TRPO, InvalidArgumentError, PolicyFileError, TRPOFastError, load_policy
+from trpo_fast.cli.hyperparameters import read_hyperparameters
 from trpo_fast.integrations import sb3
 
 KINDS = [3, pytest.param(None, marks=pytest.mark.slow)]  # the first three, and all of them
@@ -86,3 +87,13 @@ def test_zip_files_of_stable_baselines3(most, tmp_path):
         path.write_bytes(file)
         error = assert_little_memory(kind, lambda: sb3.load_model(path, spaces), len(file))
         assert isinstance(error, PolicyFileError), kind
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_files_of_settings(kind, tmp_path):
+    path = tmp_path / "settings.yml"
+    path.write_text(SETTINGS[kind], encoding="utf-8")
+    with path.open("r+") as file:
+        file.truncate(1 << 31 if kind == "sparse" else len(SETTINGS[kind]))
+    error = assert_little_memory(kind, lambda: read_hyperparameters(path, "CartPole-v1"), len(SETTINGS[kind]))
+    assert isinstance(error, InvalidArgumentError)

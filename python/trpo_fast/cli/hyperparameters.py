@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.storage.hyperparameters import NAMES, parse_setting, read_sections
+from trpo_fast.storage.hyperparameters import MAX_TEXT, NAMES, parse_setting, read_sections
 from trpo_fast.storage.literals import parse_value
 from trpo_fast.training.sb3_arguments import what_it_has
 from trpo_fast.validation import check_path, describe, suggestion
@@ -72,7 +72,8 @@ def read_hyperparameters(path: Path, env_id: str) -> dict[str, Any]:
         If the file cannot be read, has no such section, or has a key that is not a setting.
     """
     try:
-        sections = read_sections(check_path("conf", path).read_text(encoding="utf-8"))
+        with check_path("conf", path).open(encoding="utf-8") as file:
+            sections = read_sections(file.read(MAX_TEXT + 1))
     except (OSError, RecursionError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise InvalidArgumentError("conf", "a YAML file of settings", f"{path}: {why}") from error

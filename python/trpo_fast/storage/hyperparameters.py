@@ -14,7 +14,9 @@ SHIPPED = Path(__file__).parent / "hyperparameters.yml"
 ACTIVATIONS = ("tanh", "relu", "elu", "silu", "identity")
 MODEL = ("n_envs", "normalize_observations", "use_masking", "dtype", "seed", "stats_window_size")
 NAMES = (*(f.name for f in fields(TRPOConfig)), *MODEL, *POLICY_KWARGS, "policy_kwargs", "n_timesteps", "normalize")
-MAX_NODES = 100_000  # of a file's YAML with its aliases expanded
+MAX_TEXT = 1 << 20  # characters of a file of settings
+MAX_NODES = 16_000  # of its YAML, each of which takes a kilobyte
+MAX_EXPANDED = 100_000  # with the aliases expanded
 
 
 def parse_setting(name: str, value: Any) -> dict[str, Any]:
@@ -70,28 +72,28 @@ def read_sections(text: str) -> Any:
     except ImportError as error:
         raise MissingExtraError("a file of settings", "cli") from error
 
+    if len(text) > MAX_TEXT or sum(map(text.count, ",:-[{\n")) > MAX_NODES:
+        raise ValueError(f"expected at most {MAX_TEXT:,} characters and {MAX_NODES:,} values, got more")
     sizes: dict[int, int] = {}
 
     def size(node: Any) -> int:
         """Number of nodes below ``node``, those of an alias wherever it stands."""
         if id(node) not in sizes:
-            sizes[id(node)] = MAX_NODES + 1  # of a node inside itself
+            sizes[id(node)] = MAX_EXPANDED + 1  # of a node inside itself
             parts = node.value if isinstance(node, yaml.CollectionNode) else []
             sizes[id(node)] = 1 + sum(size(n) for p in parts for n in (p if isinstance(p, tuple) else (p,)))
         return sizes[id(node)]
 
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return None
-        if size(node) > MAX_NODES:
-            raise ValueError(f"its aliases expand to more than {MAX_NODES:,} values")
+        if size(node) > MAX_EXPANDED:
+            raise ValueError(f"its aliases expand to more than {MAX_EXPANDED:,} values")
         return loader.construct_document(node)
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
-    finally:
-        loader.dispose()
 
 
 def tuned_hyperparameters(env_id: str) -> dict[str, Any]:
