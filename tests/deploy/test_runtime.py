@@ -30,9 +30,9 @@ slow = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", autouse=True)
-def compilers():
-    """Start them before their programs are needed, in the order of the tests."""
-    for build in ("fast", "careful", "counter"):
+def compilers(request):
+    """Start them before their programs are needed, in the order of the tests; for a few tests, when they are needed."""
+    for build in ("fast", "careful", "counter") if request.session.testscollected > 100 else ():
         building(build)
 
 
