@@ -35,6 +35,7 @@ ENTRIES = [
     '{"dtype":"F32","dtype":"F32","shape":[0],"data_offsets":[N,N]}', '{"dtype":"F32","shape":[0]}',
     '{"dtype":"F32","shape":[0],"shape":[0],"data_offsets":[N,N]}', '{"shape":[0],"data_offsets":[N,N]}',
     '{"dtype":"F32","shape":[0],"data_offsets":[N],"data_offsets":[N]}', '{"dtype":"F32","data_offsets":[N,N]}',
+    '{"dtype":"F32","shape":[0],"data_offsets":[]}', '{"dtype":"F32","shape":[0],"data_offsets":[0]}',
     '{"dtype":{"F32":null},"shape":[0],"data_offsets":[N,N]}', '["F32",[0],[N,N]]', "null", "1", '"x"', "{}",
     '{"dtype":"F32","shape":[0],"data_offsets":[N,N,N]}', '{"dtype":"F32","shape":[0],"data_offsets":[N,-0]}',
 ]  # fmt: skip

@@ -151,8 +151,17 @@ def test_a_header_that_is_longer_than_the_file_is_refused(loaded, tmp_path):
     assert not python_verdict(tmp_path / "forged", content)
 
 
-def test_a_layer_without_outputs_is_no_layer(loaded, tmp_path):
+@pytest.mark.parametrize("bound", [np.inf, -np.inf])
+def test_an_action_has_a_finite_value(bound, loaded, tmp_path):
+    only = {name: np.full(2, bound, np.float32) for name in ("low", "high")}
+    assert loaded(policy_of(tmp_path, BOX, [2, 2], **only)) == "unfit"
+
+
+def test_sizes_that_make_no_policy_are_unfit(loaded, tmp_path):
+    three = {"low": np.zeros(3, np.float32), "high": np.ones(3, np.float32)}
     assert loaded(policy_of(tmp_path, BOX, [2, 0, 2])) == "unfit"
+    assert loaded(policy_of(tmp_path, BOX, [2, 4], **three)) == "unfit"
+    assert loaded(policy_of(tmp_path, BOX, [2, 6], **three)) == "ok"  # their log standard deviations follow the means
 
 
 def test_a_header_may_have_its_greatest_size_and_no_more(loaded, tmp_path):
