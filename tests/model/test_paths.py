@@ -44,6 +44,12 @@ def test_a_name_has_the_suffix_that_the_user_gave_it():
         assert target_path(name).name == f"{name}.safetensors"
 
 
+def test_an_export_is_named_after_the_whole_name(model, tmp_path):
+    for name in ("net.v1", "net.v2"):
+        model.save(tmp_path / name)  # a suffix of the user's own
+        assert export_policy(tmp_path / name, format="json")[0] == tmp_path / f"{name}.json"
+
+
 def test_folders_are_made(model, tmp_path):
     model.save(tmp_path / "a" / "b" / "model")
     save_policy(tmp_path / "c" / "d" / "policy", model.policy, model.theta)
@@ -108,12 +114,13 @@ def test_checkpoints_of_a_name_with_dots(model, tmp_path):
     assert all(isinstance(TRPO.load(tmp_path / name), TRPO) for name in names)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "a/b"])
+@pytest.mark.parametrize("name", [*NAMES, "a/b", "1"])
 def test_every_log_has_a_folder_of_its_own(name, tmp_path):
     for k in (1, 2, 3):
         folder = free_folder(tmp_path, name, go_on=False)
         assert folder == tmp_path / f"{name}_{k}"
         folder.mkdir(parents=True)
-    (folder.parent / f"{Path(name).name}_x_9").mkdir()
+    for other in (f"{Path(name).name}_x_9", f"{Path(name).name}9"):
+        (folder.parent / other).mkdir()
     (folder.parent / f"{Path(name).name}_²").mkdir()
     assert free_folder(tmp_path, name, go_on=True) == folder
