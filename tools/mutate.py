@@ -39,7 +39,7 @@ def copy_tree(tree: Path) -> None:
     assert spec.origin is not None
     for module in Path(spec.origin).parent.glob("*.so"):
         shutil.copy2(module, tree / "python" / "trpo_fast")
-    (tree / "python" / "sitecustomize.py").write_text(SITE)
+    (tree / "python" / "sitecustomize.py").write_text(SITE, encoding="utf-8")
 
 
 def verdict(tree: Path, tests: list[str]) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from trpo_fast import TRPO, Checkpoints, InvalidArgumentError, export_policy, load_policy, save_policy
 from trpo_fast.callbacks import CheckpointCallback, EvalCallback
+from trpo_fast.monitoring.csv_files import CSVFile
 from trpo_fast.monitoring.tensorboard import free_folder
 from trpo_fast.storage.policy_file import existing_path, target_path
 
@@ -62,6 +63,8 @@ def test_folders_are_made(model, tmp_path):
 def test_the_home_folder_and_paths_of_other_libraries(model, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     model.save("~/runs/model")
+    CSVFile("~/logs/rows.csv").write({"time/total_timesteps": 1})
+    assert (tmp_path / "logs" / "rows.csv").read_text(encoding="utf-8").split() == ["time/total_timesteps", "1"]
     save_policy(Place(tmp_path / "policy"), model.policy, model.theta)
     assert existing_path("~/runs/model") == tmp_path / "runs" / "model.safetensors"
     assert len(load_policy(Place(tmp_path / "policy"))[1]) == len(model.theta)
@@ -80,7 +83,7 @@ def test_a_symbolic_link_is_followed(model, tmp_path):
 
 
 @pytest.mark.parametrize("path", [io.BytesIO(), b"model", 3, None, "", "a\0b", "\ud800", ["model"], "~no such user/m"])
-@pytest.mark.parametrize("take", ["save", "load", "export", "save_policy", "tensorboard_log", "evaluation"])
+@pytest.mark.parametrize("take", ["save", "load", "export", "save_policy", "tensorboard_log", "evaluation", "rows"])
 def test_anything_else_is_refused(take, path, model):
     take_path = {
         "save": lambda: model.save(path),
@@ -88,6 +91,7 @@ def test_anything_else_is_refused(take, path, model):
         "export": lambda: export_policy(path),
         "save_policy": lambda: save_policy(path, model.policy, model.theta),
         "tensorboard_log": lambda: TRPO("MlpPolicy", "CartPole-v1", tensorboard_log=path),
+        "rows": lambda: CSVFile(path),
         "evaluation": lambda: EvalCallback("CartPole-v1", log_path=path),
     }[take]
     if path is None and take in ("tensorboard_log", "evaluation"):

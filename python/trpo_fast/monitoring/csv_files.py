@@ -12,6 +12,7 @@ from typing import Any
 
 from trpo_fast._core.files import Refusals, replace_file, set_aside
 from trpo_fast.protocols import Metrics, Model
+from trpo_fast.validation import check_path
 
 _STEPS = "time/total_timesteps"
 _MONITOR = ("r", "l", "t")
@@ -88,14 +89,15 @@ class CSVFile(_Table):
 
     Parameters
     ----------
-    path : Path
+    path : path
         An existing file is overwritten, unless ``after`` is above 0.
     after : int
         For a resumed run: its transitions so far. Rows of an existing file up to this count are kept. A damaged file is
         renamed, with a warning, and its readable rows are kept.
     """
 
-    def __init__(self, path: Path, after: int = 0) -> None:
+    def __init__(self, path: str | os.PathLike[str], after: int = 0) -> None:
+        path = check_path("path", path)
         rows: list[dict[str, Any]] = []
         if after > 0 and path.exists() and path.stat().st_size > 0:
             columns, rows, is_damaged = _read(path)
@@ -120,14 +122,15 @@ class MonitorFile(_Table):
     Parameters
     ----------
     model : TRPO
-    path : Path
+    path : path
         An existing file is overwritten. For a resumed run, the rows of its episodes so far are kept. A damaged file is
         renamed, with a warning, and its readable rows are kept.
     env_id : str
         Written to the header.
     """
 
-    def __init__(self, model: Model, path: Path, env_id: str) -> None:
+    def __init__(self, model: Model, path: str | os.PathLike[str], env_id: str) -> None:
+        path = check_path("path", path)
         self._model = model
         self._begin = time.time()
         preface = "#" + json.dumps({"t_start": self._begin, "env_id": env_id}) + "\n"
