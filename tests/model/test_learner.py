@@ -16,6 +16,7 @@ def make(env=None, **arguments):
 
 
 class TestSetEnv:
+    @pytest.mark.filterwarnings("ignore:iteration .*outliers")  # its first number is 5 instead of 0
     def test_learns_in_the_new_one(self):
         model = make().learn(20)
         env = CountingEnv(env_id=5)

@@ -14,6 +14,7 @@ from trpo_fast.callbacks import BaseCallback
 from trpo_fast.environments.infos import Outcome
 from trpo_fast.monitoring.csv_files import MonitorFile
 
+pytestmark = pytest.mark.filterwarnings("ignore:iteration .*outliers")  # of a VecNormalize that begins
 FAST = {"n_steps": 40, "n_critic_updates": 1, "policy_kwargs": {"net_arch": (4,)}, "seed": 0}
 
 
