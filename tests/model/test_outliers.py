@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from trpo_fast import TRPO, EnvironmentFaultError
+from trpo_fast import TRPO, EnvironmentFaultError, ValueFunction
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.policies.reward_normalization import RewardNormalizer
 
@@ -106,6 +106,25 @@ def test_an_absurd_reward_leaves_the_running_return():
     assert updated.returns[0] == normalizer.updated(rewards, done, ~done, 0.99).returns[0]
     assert updated.returns[1] <= normalizer.statistics.mean[0] + 50.0 * normalizer.statistics.std[0]
     assert normalizer.updated(rewards, done, ~done, 0.99).n_outliers == 0
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_absurd_returns_reach_neither_the_critics_targets_nor_their_statistics(is_first):
+    critic = ValueFunction(UNBOUNDED, net_arch=(8,))
+    rng, order = np.random.default_rng(5), np.arange(400)[None]
+    inputs, returns = rng.normal(size=(400, 4)).astype(np.float32), rng.normal(50.0, 5.0, 400)
+
+    def fit(state, returns):
+        return critic.fit(state, inputs, returns, order, batch_size=50, learning_rate=1e-3)
+
+    state = critic.initial_state(0)
+    state = state if is_first else fit(state, returns).state
+    absurd = returns.copy()
+    absurd[100:160] = 1e7 * 0.9 ** np.arange(60)  # as one absurd reward leaves them
+    clean, spoilt = fit(state, returns), fit(state, absurd)
+    assert (clean.n_outliers, 50 < spoilt.n_outliers <= 60) == (0, True)
+    assert spoilt.state.target_statistics.std[0] < 20.0 * clean.state.target_statistics.std[0]
+    assert spoilt.state.second_moment.max() < 20.0 * clean.state.second_moment.max()
 
 
 def test_workers_change_nothing():
