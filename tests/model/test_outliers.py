@@ -83,6 +83,13 @@ def test_a_column_that_begins_to_vary_is_no_outlier_and_choices_are_none():
     assert first.n_outliers == 0
 
 
+def test_fewer_than_100_samples_call_nothing_an_outlier():
+    samples = np.append(np.arange(59.0), 1e9)[:, None]
+    first = ObservationNormalizer(RunningMeanStd.initial(1)).updated(samples[:-1])
+    assert (first.n_outliers, first.updated(samples).n_outliers) == (0, 0)
+    assert first.updated(samples[:-1]).updated(samples).n_outliers == 1
+
+
 def test_outliers_are_clipped_at_300_standard_deviations_and_counted():
     rng = np.random.default_rng(1)
     normalizer = ObservationNormalizer(RunningMeanStd.initial(1)).updated(rng.normal(5.0, 2.0, (1000, 1)))
