@@ -13,7 +13,7 @@ from trpo_fast.spaces.observations import Observations
 
 EPSILON = 1e-8  # added to a variance before its root
 CLIP = 10.0  # normalised observations lie in [-CLIP, CLIP]
-ENOUGH = 100  # samples from which outliers can be told
+ENOUGH = 1000  # samples from which outliers can be told
 QUARTER = 0.25  # tail of returns, many of which follow from one reward
 OUTLIER = 300.0  # standard deviations from which an observation is an outlier; MuJoCo tasks were seen to reach 224
 
@@ -56,7 +56,7 @@ class RunningMeanStd:
         """The numbers ``deviations`` standard deviations below and above the mean, shape (D,): outliers lie beyond.
 
         For the first ``samples`` (N, D), mean and standard deviation are those of normal numbers with the same
-        quantiles at ``tail`` and 1 - ``tail``. A column that was constant so far has no outliers, and fewer than 100
+        quantiles at ``tail`` and 1 - ``tail``. A column that was constant so far has no outliers, and fewer than 1000
         samples say too little to call one.
         """
         if (self.count or len(samples)) < ENOUGH:
