@@ -279,7 +279,7 @@ def test_files_saved_by_another_thread_are_of_whole_iterations(tmp_path, monkeyp
         counts.add(resumed.num_timesteps)
         if (missing := 240 - resumed.num_timesteps) > 0:
             assert everything(resumed.learn(missing, reset_num_timesteps=False)) == everything(whole)
-    assert len(counts) > 2
+    assert len(counts) > 1  # of several iterations
 
 
 def test_a_new_training_of_a_loaded_model_is_silent(tmp_path):

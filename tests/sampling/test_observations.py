@@ -67,14 +67,15 @@ def test_rows_are_normalised_once_per_statistics_and_parts_keep_it(monkeypatch):
 
 
 def test_an_iteration_normalises_each_row_once_under_the_old_statistics_and_once_under_the_new(monkeypatch):
-    model = TRPO("MlpPolicy", "CartPole-v1", n_envs=2, n_steps=60, seed=0, sub_sampling_factor=2)
-    model.learn(120)
+    model = TRPO("MlpPolicy", "CartPole-v1", n_envs=2, n_steps=300, seed=0, sub_sampling_factor=2)
+    model.learn(600)
     counted = count_normalisations(monkeypatch)
     rollout = model.sample_rollout()
     n_finals = len(rollout.trajectories.final_observations)
     assert n_finals == 0
     model.update(model.make_batch(rollout))
-    assert counted == [120, 2, 120]  # transitions, the observations after the last step, transitions again
+    # transitions, the observations after the last step, transitions again; samples in float64, before and after a step
+    assert counted == [600, 2, 600, 120, 120]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
