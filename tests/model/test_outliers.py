@@ -133,6 +133,19 @@ def test_absurd_returns_do_not_spoil_the_statistics_of_the_critic(is_first):
     assert spoilt.state.target_statistics.std[0] < 20.0 * clean.state.target_statistics.std[0]
 
 
+def test_returns_that_a_policy_can_reach_are_no_outliers():
+    """A policy that has found a reward 100 times the ordinary ones: the critic's targets are not clipped."""
+    critic = ValueFunction(UNBOUNDED, net_arch=(8,))
+    rng, order = np.random.default_rng(6), np.arange(2000)[None]
+    inputs, returns = rng.normal(size=(2000, 4)).astype(np.float32), rng.normal(1.0, 1.0, 2000)
+    options = {"batch_size": 50, "learning_rate": 1e-3}
+    state = critic.fit(critic.initial_state(0), inputs, returns, order, **options).state
+    returns[::20] += 100.0
+    found = critic.fit(state, inputs, returns, order, **options)
+    assert found.n_outliers == 0
+    assert found.state.target_statistics.var == pytest.approx(state.target_statistics.updated(returns[:, None]).var)
+
+
 def test_workers_change_nothing():
     def make(n_workers=0):
         factories = [lambda: Glitch(at=750, observation=1e13), lambda: Glitch(at=800, reward=1e8)]

@@ -53,11 +53,11 @@ class RunningMeanStd:
     def limits(
         self, samples: npt.NDArray[np.float64], deviations: float, tail: float = 0.01
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """The numbers ``deviations`` standard deviations below and above the mean, shape (D,): outliers lie beyond.
+        """The numbers ``deviations`` standard deviations below and above the mean, shape (D,).
 
         For the first ``samples`` (N, D), mean and standard deviation are those of normal numbers with the same
-        quantiles at ``tail`` and 1 - ``tail``. A column that was constant so far has no outliers, and fewer than 1000
-        samples say too little to call one.
+        quantiles at ``tail`` and 1 - ``tail``. Infinite for a column that was constant so far, and for fewer than 1000
+        samples, which say too little.
         """
         if (self.count or len(samples)) < ENOUGH:
             return np.full(self.mean.shape, -np.inf), np.full(self.mean.shape, np.inf)
@@ -69,6 +69,19 @@ class RunningMeanStd:
             spread = 2.0 * NormalDist().inv_cdf(1.0 - tail)
             center, deviation = (low + high) / 2.0, np.where(high > low, (high - low) / spread, np.inf)
         return center - deviations * deviation, center + deviations * deviation
+
+    def without_outliers(
+        self, samples: npt.NDArray[np.float64], outlier: float, clip: float, tail: float = 0.01
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """``samples`` (N, D) with outliers moved to ``clip`` standard deviations from the mean, and which these are.
+
+        Outliers are more than ``outlier`` standard deviations away (``limits``); all others stay as they are.
+        """
+        low, high = self.limits(samples, outlier, tail)
+        is_outlier = (samples < low) | (samples > high)
+        if not is_outlier.any():
+            return samples, is_outlier
+        return np.where(is_outlier, np.clip(samples, *self.limits(samples, clip, tail)), samples), is_outlier
 
     @ignores_float_errors
     def updated(self, samples: npt.NDArray[Any]) -> "RunningMeanStd":
@@ -126,8 +139,7 @@ class ObservationNormalizer:
         if not self.enabled:
             return self
         samples = np.asarray(observations, dtype=np.float64)
-        clipped = np.clip(samples, *self.statistics.limits(samples, OUTLIER))
-        is_outlier = clipped != samples
+        clipped, is_outlier = self.statistics.without_outliers(samples, OUTLIER, OUTLIER)
         statistics = self.statistics.updated(clipped)
         if self.columns is not None:
             is_outlier &= self.columns

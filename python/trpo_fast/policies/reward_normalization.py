@@ -10,7 +10,8 @@ from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast.policies.normalization import CLIP, QUARTER, RunningMeanStd
 from trpo_fast.validation import float_array
 
-OUTLIER = 50.0  # standard deviations from which a running return is an outlier; MuJoCo tasks were seen to reach 23
+OUTLIER = 500.0  # standard deviations from which a running return is an outlier; MuJoCo tasks were seen to reach 23
+CLIPPED = 50.0  # standard deviations at which an outlier is taken in
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ class RewardNormalizer:
         """
         discounted, returns = self._running_returns(rewards, done, gamma)
         samples = discounted[valid][:, None]
-        limits = self.statistics.limits(samples, OUTLIER, QUARTER)
-        n_outliers = int(np.count_nonzero(np.clip(samples, *limits) != samples))
+        n_outliers = int(np.count_nonzero(self.statistics.without_outliers(samples, OUTLIER, CLIPPED, QUARTER)[1]))
         if n_outliers > 0:  # they must not stay in the running return for the rest of the episode
+            limits = self.statistics.limits(samples, CLIPPED, QUARTER)
             discounted, returns = self._running_returns(rewards, done, gamma, limits)
         return RewardNormalizer(self.statistics.updated(discounted[valid][:, None]), returns, n_outliers)
 

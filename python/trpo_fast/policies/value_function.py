@@ -18,7 +18,8 @@ from trpo_fast.policies.normalization import QUARTER, RunningMeanStd
 from trpo_fast.spaces.observation_codec import ObservationCodec
 from trpo_fast.validation import check_integer, check_real, describe, float_array
 
-OUTLIER = 30.0  # standard deviations from which a return is an outlier; ordinary training was seen to reach 8
+OUTLIER = 300.0  # standard deviations from which a return is an outlier; ordinary training was seen to reach 76
+CLIPPED = 30.0  # standard deviations at which an outlier is taken in
 
 
 @dataclass(frozen=True)
@@ -212,9 +213,9 @@ class ValueFunction:
             return PendingFit(state, None, state.target_statistics, 1.0, 0)
         scale, statistics, n_outliers = 1.0, state.target_statistics, 0
         if self.normalize_returns:
-            clipped = np.clip(returns, *statistics.limits(returns[:, None], OUTLIER, QUARTER))
-            n_outliers, returns = int(np.count_nonzero(clipped != returns)), clipped
-            statistics = statistics.updated(returns[:, None])
+            samples, is_outlier = statistics.without_outliers(returns[:, None], OUTLIER, CLIPPED, QUARTER)
+            n_outliers, returns = int(np.count_nonzero(is_outlier)), samples[:, 0]
+            statistics = statistics.updated(samples)
             scale = float(statistics.std[0])
             returns = (returns - statistics.mean[0]) / scale
         targets = returns.astype(self.dtype)
