@@ -217,18 +217,3 @@ def test_a_lock_is_for_one_holder_within_a_process_too_and_leaves_nothing(tmp_pa
     with locked("out", folder):
         (folder / "file").touch()
     assert os.listdir(folder) == ["file"]
-
-
-@POSIX
-def test_the_content_is_on_the_disk_before_the_name_and_the_name_at_the_end(tmp_path, monkeypatch):
-    """A power cut leaves the old or the new file, and the new one once replace_file has returned."""
-    target, events = tmp_path / "file", []
-    target.write_bytes(b"old")
-
-    def fsync(descriptor):
-        is_folder = os.path.samestat(os.fstat(descriptor), tmp_path.stat())
-        events.append(("folder" if is_folder else "content", target.read_bytes()))
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    replace_file(target, b"new")
-    assert events == [("content", b"old"), ("folder", b"new")]
