@@ -4,6 +4,7 @@
 #include <chrono>
 #include <complex>
 #include <cstdio>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <sstream>
