@@ -1,4 +1,4 @@
-"""What survives: trainings killed at random moments, kills during a save, and files with flipped bits.
+"""What survives: trainings killed or terminated at random moments, kills during a save, and files with flipped bits.
 
 How many trials had which outcome. Needs the extra mujoco, and Linux; about half an hour.
 """
@@ -27,6 +27,7 @@ from trpo_fast.storage.policy_file import load_policy_file
 SETTINGS = (Setting(1),)
 OPTIONS: Options = {
     "kills": Option(100, "trainings to kill, of each task; 0 leaves them out"),
+    "terminations": Option(100, "trainings to end by SIGTERM, of each task; 0 leaves them out"),
     "saves": Option(1000, "processes to kill while they save; 0 leaves them out"),
     "flips": Option(100_000, "files with a flipped bit; 0 leaves them out"),
 }
@@ -40,8 +41,12 @@ RUNS = {  # a dozen iterations each
 
 
 def measure(setting: Setting, options: argparse.Namespace) -> Iterator[Row]:
-    for env_id in RUNS if options.kills else ():
-        yield {"case": f"kills {env_id}", **kills(env_id, options.kills)}
+    for name, ending, n in (
+        ("kills", signal.SIGKILL, options.kills),
+        ("terminations", signal.SIGTERM, options.terminations),
+    ):
+        for env_id in RUNS if n else ():
+            yield {"case": f"{name} {env_id}", **ended(env_id, n, ending)}
     if options.saves:
         yield {"case": "saves", **saves(options.saves)}
     if options.flips:
@@ -54,27 +59,30 @@ def cells(row: Row) -> Sequence[str]:
     return [row["case"], str(row.get("trials", "")), ", ".join(outcomes)]
 
 
-def kills(env_id: str, n: int) -> Row:
-    """Kill -9 a training at a random moment, resume it, and compare with an uninterrupted one."""
+def ended(env_id: str, n: int, ending: signal.Signals) -> Row:
+    """Send a signal to a training at a random moment, resume it, and compare with an uninterrupted one."""
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
         reference = Path(folder) / "reference"
         run("train", env_id, *RUNS[env_id], "--seed", "1", "--out", str(reference))
         seconds = time.perf_counter() - begin
-        outcomes = Counter(killed_and_resumed(env_id, Path(folder), reference, seconds, trial) for trial in range(n))
+        trials = (resumed_after(ending, env_id, Path(folder), reference, seconds, trial) for trial in range(n))
+        outcomes = Counter(trials)
     return {"trials": n, "seconds_a_run": seconds, **outcomes}
 
 
-def killed_and_resumed(env_id: str, folder: Path, reference: Path, seconds: float, trial: int) -> str:
+def resumed_after(
+    ending: signal.Signals, env_id: str, folder: Path, reference: Path, seconds: float, trial: int
+) -> str:
     stream = random.Random(trial)
-    for attempt in itertools.count():  # until a kill comes before the end
-        out = folder / f"{trial}-{attempt}"
+    for attempt in itertools.count():  # until the signal comes before the end
+        out = folder / f"{ending.name}-{trial}-{attempt}"
         arguments = ["train", env_id, *RUNS[env_id], "--seed", "1", "--out", str(out), "--no-progress-bar"]
-        process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL)
+        process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not (out / "config.json").exists() and process.poll() is None:
             time.sleep(0.001)
         time.sleep(stream.uniform(0.0, seconds))
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(ending)
         if process.wait() != 0:
             break
     run("resume", str(out))
@@ -102,7 +110,7 @@ def saves(n: int) -> Row:
             time.sleep(random.Random(trial).uniform(0.0, 0.02))
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            was_amid = any(folder.glob(".*.tmp")) or not (folder / NAME).exists()
+            was_amid = any(folder.glob(".*.tmp"))
             for abandoned in folder.glob(".*.tmp"):
                 abandoned.unlink()
             path = latest_checkpoint(folder)
