@@ -392,7 +392,7 @@ TEST(a_fork_while_another_thread_holds_a_mutex) {
   waitpid(child, &status, 0);
   leave = true;
   holder.join();
-  CHECK(status == 0, status);
+  CHECK(status == 0, "status", status);
   const std::lock_guard<ForkSafeMutex> lock(mutex);  // the parent's is as before
 }
 
@@ -419,7 +419,7 @@ TEST(a_fork_while_a_task_runs) {
   waitpid(child, &status, 0);
   leave = true;
   task.finish([] {});
-  CHECK(status == 0, status);
+  CHECK(status == 0, "status", status);
 }
 #endif
 

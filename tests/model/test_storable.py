@@ -223,8 +223,10 @@ def test_a_set_state_that_fails_costs_nothing_but_the_episodes(tmp_path):
 
 def test_the_file_is_written_where_warnings_are_errors(tmp_path):
     model = TRPO("MlpPolicy", Stateful({1}), n_steps=8, n_critic_updates=1, policy_kwargs={"net_arch": [2]}).learn(8)
-    with pytest.raises(ResumeWarning):
-        model.save(tmp_path / "model")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ResumeWarning):
+            model.save(tmp_path / "model")
     np.testing.assert_array_equal(TRPO.load(tmp_path / "model").theta, model.theta)
 
 
