@@ -314,7 +314,7 @@ def test_output_that_nobody_takes(output, code, tmp_path):
 @pytest.mark.parametrize("n_workers", [0, 2])
 def test_a_run_that_is_terminated_time_and_again_equals_an_uninterrupted_one(n_workers, tmp_path):
     """As ``timeout -s TERM`` does, and a terminal's Ctrl-C: signals to the whole process group, workers included."""
-    words = [*TRAIN[:2], "-n", "12000", *TRAIN[4:], "--n-envs", "2", "--checkpoint-every", "1000"]
+    words = [*TRAIN[:2], "-n", "24000", *TRAIN[4:], "--n-envs", "2", "--checkpoint-every", "1000"]
     assert end(*words, "--out", tmp_path / "whole") == 0
     command = [*words, "--n-workers", str(n_workers), "--out", str(tmp_path / "cut")]
     codes, progress = [], tmp_path / "cut" / "progress.csv"
@@ -322,7 +322,7 @@ def test_a_run_that_is_terminated_time_and_again_equals_an_uninterrupted_one(n_w
         lines = len(rows(tmp_path / "cut")) if codes else 0
         process = subprocess.Popen([*COMMAND, *command], stdout=subprocess.DEVNULL, start_new_session=True)
         number = (signal.SIGTERM, signal.SIGINT)[len(codes) % 2]
-        while process.poll() is None and not (progress.exists() and progress.read_text().count("\n") > lines + 16):
+        while process.poll() is None and not (progress.exists() and progress.read_text().count("\n") > lines + 8):
             time.sleep(0.005)
         for _ in range(2):
             if process.poll() is None:
