@@ -65,7 +65,8 @@ class Quadratic:
     def evaluate(self, theta_new):
         d = theta_new - THETA
         kl = float(d @ (self.diagonal * d)) / 2.0
-        return SurrogateValue(self.surrogate + float(self.g @ d), kl, 2.0 * kl, 0.5)
+        gain = float(self.g @ d) if d.any() else 0.0
+        return SurrogateValue(self.surrogate + gain, kl, 2.0 * kl, 0.5)
 
     def fisher_operator(self, damping, every):
         return Metric(self.metric, damping)
