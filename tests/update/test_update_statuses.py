@@ -110,6 +110,12 @@ def test_a_matrix_that_is_no_metric_is_a_status(element):
     assert report.cg is not None
 
 
+def test_a_quadratic_form_that_overflows_is_a_status():
+    theta, report = update(Quadratic(1e150, metric=np.full(P, 1e-20)), cg_damping=0.0, step_norm="damped")
+    assert report.status is UpdateStatus.SOLVER_FAILED
+    assert theta is THETA
+
+
 @pytest.mark.parametrize("smallest", [1e-1, 1e-5, 1e-8])
 def test_the_length_is_that_of_the_metric_without_its_damping(smallest):
     """Also where damping is nearly all of it: D is down to 1e-7 of the damping."""
@@ -155,6 +161,16 @@ def test_a_value_that_is_not_finite_is_no_improvement(field):
     )  # fmt: skip
     assert found.accepted
     assert found.n_backtracks == 2
+
+
+def test_the_line_search_alone_keeps_the_radius():
+    """Without any further check of a step."""
+    start = SurrogateValue(0.0, 0.0, 0.0, 1.0)
+    found = backtracking_line_search(
+        lambda candidate: SurrogateValue(candidate[0], 0.6 * candidate[0], 0.6 * candidate[0], 1.0),
+        np.zeros(1), np.ones(1), start=start, radius=0.5, min_improvement=0.0, shrinking_factor=0.5, max_iter=2,
+    )  # fmt: skip
+    assert found.theta == 0.5
 
 
 def test_a_penalty_counts_in_the_line_search():

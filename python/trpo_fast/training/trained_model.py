@@ -37,18 +37,7 @@ class TrainedModel(Predictor):
     """A model's settings, environments, parameters and training state.
 
     Settings are attributes: assigning one takes effect with the next iteration, or raises. Reading or assigning an
-    unknown attribute raises.
-
-    Attributes
-    ----------
-    value_function : ValueFunction
-    policy_kwargs : dict
-    n_workers, verbose, tensorboard_log
-        As given.
-    logger : Logger
-        ``record(name, value)`` adds a metric to the present iteration.
-    sinks : list
-        Objects with ``write(metrics)``, called after every iteration; append your own.
+    unknown attribute raises. ``TRPO`` describes them.
     """
 
     _config: TRPOConfig
