@@ -13,10 +13,11 @@ MOTOR = gym.spaces.Box(-1.0, 1.0, (1,))
 
 
 def move(state: np.ndarray, force: float) -> np.ndarray:
-    """Simulates the robot: a cart on a rail with friction."""
+    """Simulates the robot: a cart with friction on a rail of 4 m, which stops at the ends."""
     position, speed = state
     speed += (3.0 * force - 0.5 * speed) * PERIOD
-    return np.array([position + speed * PERIOD, speed])
+    position += speed * PERIOD
+    return np.array([position, speed] if abs(position) < 2.0 else [np.sign(position) * 2.0, 0.0])
 
 
 model = TRPO("MlpPolicy", (SENSORS, MOTOR), gamma=0.95, policy_kwargs={"net_arch": (32,)}, seed=0)
