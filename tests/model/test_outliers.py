@@ -133,6 +133,22 @@ def test_absurd_returns_do_not_spoil_the_statistics_of_the_critic(is_first):
     assert spoilt.state.target_statistics.std[0] < 20.0 * clean.state.target_statistics.std[0]
 
 
+def test_absurd_returns_are_targets_at_30_standard_deviations():
+    critic = ValueFunction(UNBOUNDED, net_arch=(8,))
+    rng, order = np.random.default_rng(7), np.arange(1000)[None]
+    inputs, returns = rng.normal(size=(1000, 4)).astype(np.float32), rng.normal(50.0, 5.0, 1000)
+    options = {"batch_size": 50, "learning_rate": 1e-3}
+    state = critic.fit(critic.initial_state(0), inputs, returns, order, **options).state
+    statistics = state.target_statistics
+    returns[[3, 500]] = [1e9, -1e12]
+    absurd = critic.fit(state, inputs, returns, order, **options)
+    returns[[3, 500]] = statistics.mean + [30.0, -30.0] * statistics.std
+    clipped = critic.fit(state, inputs, returns, order, **options)
+    assert (absurd.n_outliers, clipped.n_outliers) == (2, 0)
+    assert absurd.loss == clipped.loss
+    np.testing.assert_array_equal(absurd.state.theta, clipped.state.theta)
+
+
 def test_returns_that_a_policy_can_reach_are_no_outliers():
     """A policy that has found a reward 100 times the ordinary ones: the critic's targets are not clipped."""
     critic = ValueFunction(UNBOUNDED, net_arch=(8,))

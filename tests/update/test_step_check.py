@@ -6,7 +6,9 @@ import pytest
 from cases import make_case
 
 from trpo_fast import TRPO, Batch, Policy, TRPOConfig, UpdateStatus, conjugate_gradient, trpo_update
+from trpo_fast.policies.normalization import RunningMeanStd
 from trpo_fast.update.curvature import make_preconditioner, metric_operator
+from trpo_fast.update.step_check import ROWS
 from trpo_fast.update.trust_regions import no_longer_than
 
 OBSERVATIONS = gym.spaces.Box(-np.inf, np.inf, (3,))
@@ -48,6 +50,38 @@ def test_huge_weights_that_cancel_each_other_are_not_moved():
     huge = np.array([3e6, -2e6, 1e6])
     named["layers.1.weight"][:, 0], named["layers.1.weight"][:, 1] = huge, -huge  # cancel each other, not in float32
     assert not trpo_update(policy, theta, batch, TRPOConfig())[1].committed
+
+
+@pytest.mark.parametrize(
+    ("size", "size_of_others", "status"), [(5e4, 1.0, UpdateStatus.COMMITTED), (5e3, 5e4, UpdateStatus.UNRESOLVED)]
+)
+def test_rounding_errors_count_on_all_observations(size, size_of_others, status):
+    """Every tenth observation is examined first; these alone would give the other status."""
+    policy = Policy(
+        OBSERVATIONS, gym.spaces.Box(-1.0, 1.0, (2,)), net_arch=(), normalize_observations=False, log_std_init=-8.0
+    )
+    theta, rng = policy.initial_parameters(1), np.random.default_rng(0)
+    observations = size_of_others * rng.normal(size=(10 * ROWS, 3))
+    observations[::10] *= size / size_of_others
+    batch = own_batch(policy, theta, rng, len(observations), observations)
+    assert trpo_update(policy, theta, batch, TRPOConfig())[1].status is status
+
+
+@pytest.mark.parametrize("trust_region", ["mean_kl", "max_kl"])
+@pytest.mark.parametrize("rows", [slice(None), slice(7, 8)])
+@pytest.mark.parametrize("kl", [0.009, 0.011, np.inf, np.nan])
+def test_a_next_policy_outside_the_trust_region_fails_the_line_search(kl, rows, trust_region):
+    """Each step is then too long, not unresolved."""
+    case = make_case("Gaussian")
+    divergences = np.zeros(len(case.observations))
+    divergences[rows] = kl
+    reduced = divergences.mean() if trust_region == "mean_kl" else divergences.max()
+    config = TRPOConfig(target_kl=0.01, trust_region=trust_region)
+    batch = Batch(*case[2:5], case.advantages)
+    theta, report = trpo_update(case.policy, case.theta, batch, config, lambda theta: divergences)
+    is_inside = bool(reduced <= 0.01)
+    assert report.status is (UpdateStatus.COMMITTED if is_inside else UpdateStatus.LINE_SEARCH_FAILED)
+    assert (theta is case.theta) != is_inside
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
@@ -110,6 +144,17 @@ def test_a_batch_with_a_value_out_of_range_changes_nothing(part, value, tmp_path
     assert after.critic is before.critic
     model.save(tmp_path / "model")
     assert (TRPO.load(tmp_path / "model").theta == before.theta).all()
+
+
+def test_observation_statistics_that_would_overflow_stay(tmp_path):
+    """The variance is finite, its product with the number of samples is not."""
+    model = TRPO("MlpPolicy", (OBSERVATIONS, gym.spaces.Discrete(2)), seed=0, policy_kwargs={"net_arch": (4,)})
+    model.set_observation_statistics(RunningMeanStd(np.zeros(3), np.array([1.0, 1e306, 1.0]), 1000.0))
+    normalizer = model.policy.normalizer
+    assert model.update(own_batch(model.policy, model.theta.copy(), np.random.default_rng(0))).committed
+    assert model.policy.normalizer is normalizer
+    model.save(tmp_path / "model")
+    assert (TRPO.load(tmp_path / "model").theta == model.theta).all()
 
 
 @pytest.mark.parametrize("value", [1e120, 1e170, -1e300])

@@ -20,7 +20,7 @@ class NormalizerUpdate:
 
     The first statistics have no predecessor, and a column that was constant so far has no scale. If they move the
     policy by more than the quarter, this shift is not limited, and the step is judged relative to the policy after it.
-    If the policy does not normalise, or an observation is not finite, nothing changes.
+    If the policy does not normalise, an observation is not finite or the statistics would overflow, nothing changes.
 
     Parameters
     ----------
