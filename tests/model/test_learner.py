@@ -94,6 +94,8 @@ class TestParameters:
             (RunningMeanStd(np.zeros(2), np.ones(2)), {}),
             (RunningMeanStd(np.zeros(3), -np.ones(3)), {}),
             (RunningMeanStd(np.full(3, np.nan), np.ones(3)), {}),
+            (RunningMeanStd(np.zeros(3), np.ones(3), np.nan), {}),
+            (RunningMeanStd(np.zeros(3), np.ones(3), -1.0), {}),
             (RunningMeanStd(np.zeros(3), np.ones(3)), {"normalize_observations": False}),
         ],
     )

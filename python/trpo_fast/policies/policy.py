@@ -225,13 +225,14 @@ class Policy:
         codec, normalizer = self.observation_codec, self._normalizer
         if not normalizer.enabled:
             raise InvalidArgumentError("statistics", "a policy with normalize_observations", "one without")
+        count = check_real("count", statistics.count, at_least=0.0)
         for name in ("mean", "var"):
             values = float_array(name, getattr(statistics, name), (codec.num_features,), np.float64)
             if not np.isfinite(values).all() or (name == "var" and (values < 0.0).any()):
                 raise InvalidArgumentError(name, "finite values, variances >= 0", "NaN, Inf or negative ones")
         rest = codec.size - codec.num_features  # columns of a mask, which are not normalised
         mean, var = np.append(statistics.mean, np.zeros(rest)), np.append(statistics.var, np.ones(rest))
-        return self.with_normalizer(replace(normalizer, statistics=RunningMeanStd(mean, var, statistics.count)))
+        return self.with_normalizer(replace(normalizer, statistics=RunningMeanStd(mean, var, count)))
 
     def in_float64(self) -> "Policy":
         """The same policy with kernels in float64, for a theta in float64; itself if that is its dtype."""
