@@ -402,6 +402,16 @@ def test_a_lost_worker_does_not_prevent_saving(tmp_path):
         model.learn(80)
 
 
+def test_a_model_with_closed_workers_is_saved_without_a_warning(tmp_path):
+    model = TRPO("MlpPolicy", "CartPole-v1", n_envs=2, n_workers=2, **FAST).learn(80)
+    model.env.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.save(tmp_path / "model")
+    with pytest.warns(ResumeWarning, match="the workers were closed"):
+        TRPO.load(tmp_path / "model", env="CartPole-v1").learn(80, reset_num_timesteps=False)
+
+
 SCRIPT = """
 import json, os, pathlib, sys, warnings
 import gymnasium as gym, numpy as np

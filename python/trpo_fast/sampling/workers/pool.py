@@ -180,8 +180,8 @@ class ParallelSampler:
 
     def get_state(self) -> dict[str, Any]:
         """See ``Environments.get_state``; the state does not depend on the number of workers."""
-        if not self._workers or any(worker.is_lost for worker in self._workers):
-            raise SnapshotError("a worker was lost or closed")
+        if not self._workers:
+            raise SnapshotError("the workers were closed, or belong to another process")
         shares = self._ask("get_state", [()] * len(self._workers))
         for share in shares:
             if isinstance(share, str):
