@@ -7,7 +7,7 @@ import pytest
 from arrays import same
 
 from trpo_fast import PolicyFileError
-from trpo_fast.storage.plain_values import from_json, to_json
+from trpo_fast.storage.plain_values import from_json, stream_from_array, stream_to_array, to_json
 
 VALUES = [
     None, True, -3, 2**100, "text", 0.1, -0.0, 5e-324, float("inf"), np.float32(0.1), np.float64(0.1), np.int64(-7),
@@ -51,6 +51,26 @@ def test_random_streams_continue_where_they_were():
     for _ in range(3):
         assert restored.integers(0, 9, dtype=np.int32) == stream.integers(0, 9, dtype=np.int32)
         np.testing.assert_array_equal(restored.standard_normal(5), stream.standard_normal(5))
+
+
+@pytest.mark.parametrize(("place", "word"), [(2, 1 << 40), (4, 2), (5, 1 << 32)])
+def test_words_that_are_not_the_state_of_a_stream_are_refused(place, word):
+    """An increment is odd, at most one half word is buffered, and it has 32 bits."""
+    words = stream_to_array(np.random.default_rng(3))
+    stream_from_array(words)
+    words[place] = word
+    with pytest.raises(PolicyFileError, match="six words of a PCG64"):
+        stream_from_array(words)
+
+
+@pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: (1, v), lambda v: {"a": v}])
+def test_values_are_nested_in_at_most_50_levels(wrap):
+    value = wrap(0)
+    for _ in range(49):
+        value = wrap(value)
+    assert same(through_json(value), value)
+    with pytest.raises(ValueError, match="at most 50 nested lists and dicts"):
+        to_json(wrap(value), {}, "v")
 
 
 @pytest.mark.parametrize(

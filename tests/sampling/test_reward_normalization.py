@@ -52,6 +52,19 @@ def test_steps_of_an_autoreset_do_not_count():
     assert updated(RewardNormalizer.initial(3), trajectories, 0.9).statistics.count == 149
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("returns", np.nan), ("returns", -np.inf), ("mean", np.inf), ("var", -1.0)]
+)
+def test_a_state_that_no_training_leaves_is_refused(name, value):
+    normalizer = updated(RewardNormalizer.initial(3), random_trajectories(np.random.default_rng(2)), 0.9)
+    state = normalizer.get_state()
+    assert (normalizer.with_state(state).returns == normalizer.returns).all()
+    spoilt = state[name].copy()
+    spoilt[-1] = value
+    with pytest.raises(ValueError, match="invalid statistics of rewards"):
+        normalizer.with_state({**state, name: spoilt})
+
+
 def test_learning_does_not_depend_on_the_unit_of_rewards():
     def thetas(scale):
         class Scaled(type(counting_factories(1)[0]())):

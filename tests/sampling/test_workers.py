@@ -590,13 +590,15 @@ def test_forks_and_signals_disturb_no_worker(tmp_path):
 # --- what counts as a hang
 
 
-def watched(monkeypatch, looks, timeout=1.0):
+def watched(monkeypatch, looks, timeout=1.0, looks_per_step=1000):
     """Seconds after which a watch reports worker 0; looks are (seconds since the last, state, CPU time)."""
     clock = [0.0]
     monkeypatch.setattr(watch.time, "monotonic", lambda: clock[0])
-    observer = watch.Watch(np.zeros((1, 2), dtype=np.int64), timeout)
+    positions = np.zeros((1, 2), dtype=np.int64)
+    observer = watch.Watch(positions, timeout)
     cpu = 0.0
-    for seconds, state, used in looks:
+    for i, (seconds, state, used) in enumerate(looks):
+        positions[0, 0] = i // looks_per_step
         clock[0] += seconds
         cpu += used
         monkeypatch.setattr(watch, "_state_and_cpu_time", lambda pid, state=state, cpu=cpu: (state, cpu))
@@ -613,6 +615,7 @@ def test_what_counts_as_a_hang(monkeypatch):
     assert watched(monkeypatch, [(TICK, "T", 0.0)] * 30) == pytest.approx(1.05, abs=0.06)  # it was stopped
     assert watched(monkeypatch, [(TICK, "", 0.0)] * 30) == pytest.approx(1.05, abs=0.06)  # no /proc
     assert watched(monkeypatch, [(TICK, "R", TICK)] * 30) == pytest.approx(1.05, abs=0.06)  # an endless loop
+    assert watched(monkeypatch, [(TICK, "S", 0.0)] * 100, looks_per_step=18) is None  # steps of 0.9 s
     assert watched(monkeypatch, [(TICK, "R", TICK / 10)] * 150) is None  # a crowded machine: 0.75 s of work
     assert watched(monkeypatch, [(TICK, "R", TICK / 10)] * 250) > 9.0
     assert watched(monkeypatch, [(TICK, "t", 0.0)] * 1000) is None  # in a debugger
