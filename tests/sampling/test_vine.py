@@ -34,16 +34,21 @@ def planned(environments, model, **changes):
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1", "Hopper-v5"])
 def test_branches_do_not_change_the_trunk(env_id):
+    """Nor the next trunk, which continues where this one ended."""
     if env_id == "Hopper-v5":
         pytest.importorskip("mujoco")
     model = TRPO("MlpPolicy", env_id, **FAST)
-    with_branches = planned(make_environments(env_id, 2), model)
+    environments = make_environments(env_id, 2)
+    _, trunk, actions, _ = planned(environments, model)
     rollout = SerialSampler(make_environments(env_id, 2), model.policy)
     noise = np.random.default_rng(6).standard_normal((40, 2, model.policy.codec.size), dtype=np.float32)
     plain = rollout.collect(model.actor, noise, rollout.reset(7), None)
-    for a, b in zip(with_branches[1][:4], plain.trajectories[:4], strict=True):
-        np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(with_branches[2], plain.actions)
+    next_trunk = SerialSampler(environments, model.policy).collect(model.actor, noise, trunk.observations[-1], None)
+    next_plain = rollout.collect(model.actor, noise, plain.trajectories.observations[-1], None)
+    for one, other in [(trunk, plain.trajectories), (next_trunk.trajectories, next_plain.trajectories)]:
+        for a, b in zip(one[:4], other[:4], strict=True):
+            np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(actions, plain.actions)
 
 
 def test_branches_match_stepping_by_hand():
