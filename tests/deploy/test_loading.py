@@ -164,6 +164,24 @@ def test_sizes_that_make_no_policy_are_unfit(loaded, tmp_path):
     assert loaded(policy_of(tmp_path, BOX, [2, 6], **three)) == "ok"  # their log standard deviations follow the means
 
 
+@pytest.mark.parametrize(("num_choices", "status"), [(1 << 20, "ok"), ((1 << 20) + 1, "unfit")])
+def test_a_part_of_an_action_has_up_to_a_million_choices(num_choices, status, loaded, tmp_path):
+    more = np.zeros(25 << 20, np.uint8)  # a file without it would deserve too little memory for so many outputs
+    content = policy_of(tmp_path, PARTS, [1, num_choices], num_choices=[num_choices], start=[0], more=more)
+    assert loaded(content) == status
+
+
+@pytest.mark.parametrize(
+    ("value", "status"), [(np.nan, "unfit"), (-np.inf, "unfit"), (-3.5e38, "unsupported"), (-3.4e38, "ok")]
+)
+def test_parameters_are_finite_and_fit_into_float32(value, status, loaded, tmp_path):
+    policy = Policy(BOX, BOX, net_arch=[2], dtype="float64")
+    save_policy(tmp_path / "policy", policy, policy.initial_parameters(0))
+    tensors, metadata = load_policy_file(tmp_path / "policy.safetensors")
+    tensors["policy.layers.0.bias"][1] = value
+    assert loaded(to_bytes(tensors, metadata)) == status
+
+
 def test_a_header_may_have_its_greatest_size_and_no_more(loaded, tmp_path):
     header, data = parts(tmp_path)
     for more, is_policy in ((0, True), (1, False)):
