@@ -1,6 +1,7 @@
-"""Break guards one by one, and list those that no test misses: ``python tools/mutate.py [LIST...] [--only TEXT]``.
+"""Break guards one by one, and report those whose loss no test notices.
 
-A list is a TOML file of ``[[mutation]]`` tables (tools/mutations has ours):
+``python tools/mutate.py [LIST...] [--only TEXT]``: a list is a TOML file of ``[[mutation]]`` tables, as those in
+tools/mutations are, which are the default:
 
     file      what to break, from the root of the repository
     original  its text, which stands there once
@@ -26,7 +27,7 @@ import tomllib
 
 ROOT = Path(__file__).parent.parent
 LISTS = sorted((ROOT / "tools" / "mutations").glob("*.toml"))
-LIMIT = 300  # seconds for the tests of one mutant; a mutant that hangs is killed
+LIMIT = 300  # seconds for the tests of one mutant; a mutant that hangs counts as killed
 # An editable installation puts a finder before PYTHONPATH that leads to the original.
 SITE = "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in type(f).__module__]\n"
 
@@ -70,7 +71,7 @@ def try_mutation(tree: Path, mutation: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Try all mutations; the number of those that no test missed, or that could not be tried."""
+    """Try all mutations; the number of those that no test noticed, or that could not be tried."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lists", nargs="*", type=Path, default=LISTS, metavar="LIST")
     parser.add_argument("--only", default="", metavar="TEXT", help="mutations whose file or original has this text")
