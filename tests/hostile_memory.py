@@ -61,8 +61,8 @@ def policy_files(content: bytes, seed: int, n: int = 110_000) -> Iterator[tuple[
         "parts": {"type": "MultiDiscrete", "nvec": [1 << 20] * 20_000, "start": [0] * 20_000, "dtype": "int64"},
         "bits": {"type": "MultiBinary", "n": [1 << 20, 1]},
     }.items():  # fmt: skip
-        for which in ("observation_space", "action_space"):
-            yield f"{which}: {name}", signed(header, data, {**metadata, which: space})
+        which = rng.choice(["observation_space", "action_space"])
+        yield f"{which}: {name}", signed(header, data, {**metadata, which: space})
     kwargs = ("arguments", "policy_kwargs")
     for widths in ([1 << 30], [1] * n, [1 << 20] * 5, {"pi": [4], "vf": [1 << 28]}):
         yield f"widths {str(widths)[:20]}", signed(header, data, changed(metadata, (*kwargs, "net_arch"), widths))

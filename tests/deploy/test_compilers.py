@@ -108,10 +108,21 @@ def test_a_name_that_no_include_can_spell_is_refused(stem, kind, suffix, tmp_pat
 @pytest.mark.slow
 @pytest.mark.parametrize(("compiler", "standard"), C)
 def test_exports_to_c_are_clean(compiler, standard, tmp_path):
+    """Together; each file alone is for the next test."""
+    files = [path for i, case in enumerate(CASES) for path in exported(tmp_path, case, "c", f"walker_{i}")]
+    together = tmp_path / "together.c"
+    together.write_text("".join(f'#include "{path.name}"\n' for path in files))
+    no_main = [f"-DWALKER_{i}_NO_MAIN" for i in range(len(CASES))]
+    check_syntax(compiler, standard, together, *STRICT_C, *no_main, *MACROS)
+    check_syntax(compiler, standard, together, *STRICT_C, *no_main)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_exports_to_c_are_clean_file_by_file_and_as_cpp(compiler, tmp_path):
     for case in CASES:
         for path in exported(tmp_path, case, "c", "walker"):
-            check_syntax(compiler, standard, path, *STRICT_C, *MACROS)
-            check_syntax(compiler, standard, path, *STRICT_C)
+            check_syntax(compiler, "c99", path, *STRICT_C)
             check_syntax(compiler.replace("gcc", "g++"), "c++17", path, *STRICT, "-x", "c++")
 
 
@@ -126,9 +137,11 @@ def test_exports_to_cpp_are_clean(compiler, standard, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flags", [MACROS, []], ids=["macros", "alone"])
-def test_every_header_compiles_alone(flags, tmp_path):
+def test_every_header_compiles_alone_and_all_of_them_after_macros(tmp_path):
+    source, lines = tmp_path / "source.cpp", []
     for header in INCLUDE.rglob("*.hpp"):
-        alone = tmp_path / "alone.cpp"
-        alone.write_text(f'#include "{header.relative_to(INCLUDE).as_posix()}"\n')
-        check_syntax("c++", "c++17", alone, *STRICT, *flags)
+        lines.append(f'#include "{header.relative_to(INCLUDE).as_posix()}"\n')
+        source.write_text(lines[-1])
+        check_syntax("c++", "c++17", source, *STRICT)
+    source.write_text("".join(lines))
+    check_syntax("c++", "c++17", source, *STRICT, *MACROS)

@@ -43,7 +43,7 @@ def deployed(request, tmp_path):
 
 
 def asked(program, observations, size):
-    """What a program that was compiled with an export to C does."""
+    """What a program that was compiled with an export to C does"""
     return acts(run(program, observations.tobytes()), len(observations), 1, size)[0]
 
 
@@ -63,7 +63,7 @@ def compiled(tmp_path, kind, *flags):
 
 @pytest.mark.compiler
 @pytest.mark.parametrize("kind", ["c", "cpp"])
-def test_sources_act_as_python_does(kind, deployed, tmp_path):
+def test_sources_act_as_python_does_and_pass_their_self_test(kind, deployed, tmp_path):
     policy, theta, observations = deployed
     program = compiled(tmp_path, kind, "-O2")
     if kind == "c":
@@ -75,6 +75,7 @@ def test_sources_act_as_python_does(kind, deployed, tmp_path):
         assert_sampled(policy, theta, observations, noise, sampled.actions)
     assert (acted.status == 0).all()
     assert_agrees(policy, theta, observations, acted.actions)
+    run([program, "self-test"])
 
 
 def test_onnx_acts_as_python_does(deployed, tmp_path):
@@ -120,13 +121,11 @@ def test_json_has_the_numbers_that_python_computes_with(deployed, tmp_path):
 
 @pytest.mark.compiler
 @pytest.mark.parametrize("kind", ["c", "cpp"])
-def test_the_self_test_passes_and_finds_a_weight_that_is_wrong(kind, deployed, tmp_path):
-    policy, _, _ = deployed
+@pytest.mark.parametrize("name", QUICK)
+def test_the_self_test_finds_a_weight_that_is_wrong(name, kind, tmp_path):
+    policy, _ = made(name, "float32", tmp_path / "policy.safetensors")
     files = export_policy(tmp_path / "policy", format=kind)
     test, others = files[-1], [str(path) for path in files[:-1] if path.suffix == ".c"]
-    assert b"0 of 64 golden vectors fail" in run(
-        compile_program(test, tmp_path / "self_test", "-I", str(tmp_path), *others)
-    )
     n_layers = len(policy.policy_kwargs["net_arch"]) + 1
     bias = f"bias_{n_layers - 1}[] = {{" if kind == "c" else "kParameters = "
     text = files[0].read_text()
@@ -144,13 +143,15 @@ def test_the_self_test_passes_and_finds_a_weight_that_is_wrong(kind, deployed, t
 
 @pytest.mark.compiler
 @pytest.mark.parametrize("kind", ["c", "cpp"])
-def test_the_self_test_is_a_function_for_a_program_of_ones_own(kind, tmp_path):
+def test_the_self_test_is_a_program_and_a_function_for_a_program_of_ones_own(kind, tmp_path):
     made("Discrete", "float32", tmp_path / "policy.safetensors")
     *others, test = export_policy(tmp_path / "policy", format=kind)
+    sources = [str(path) for path in others if path.suffix == f".{kind}"]
+    program = compile_program(test, tmp_path / "self_test", "-I", str(tmp_path), *sources)
+    assert run(program) == b"0 of 64 golden vectors fail\n"
     own = tmp_path / f"own.{kind}"
     own.write_text(f'#include "{others[-1].name}"\nint main(void) {{ return policy_self_test(); }}\n')
-    sources = [str(path) for path in (test, *others) if path.suffix == f".{kind}"]
-    run(compile_program(own, tmp_path / "own", "-I", str(tmp_path), "-DPOLICY_NO_MAIN", *sources))
+    run(compile_program(own, tmp_path / "own", "-I", str(tmp_path), "-DPOLICY_NO_MAIN", str(test), *sources))
 
 
 @pytest.mark.compiler

@@ -121,37 +121,37 @@ def test_masks_are_in_the_infos():
     evaluate(model, env, 2)
 
 
-@pytest.mark.parametrize("n_workers", [0, 2])
+@pytest.fixture(scope="module", params=[0, 2], ids=["single", "workers"])
+def cart_poles(request):
+    model = TRPO("MlpPolicy", "CartPole-v1", n_envs=3, n_workers=request.param, **FAST)
+    yield model.get_env()
+    model.env.close()
+
+
 class TestAttributes:
-    @pytest.fixture
-    def env(self, n_workers):
-        model = TRPO("MlpPolicy", "CartPole-v1", n_envs=3, n_workers=n_workers, **FAST)
-        yield model.get_env()
-        model.env.close()
-
-    def test_are_read_and_set(self, env):
-        assert [spec.id for spec in env.get_attr("spec")] == ["CartPole-v1"] * 3
-        assert env.get_attr("gravity", indices=[2, 0]) == [9.8, 9.8]
-        env.set_attr("gravity", 5.0, indices=1)
-        assert env.get_attr("gravity") == [9.8, 5.0, 9.8]
-        assert env.env_method("has_wrapper_attr", "gravity", indices=0) == [True]
-        assert env.has_attr("gravity")
-        assert not env.has_attr("levity")
+    def test_are_read_and_set(self, cart_poles):
+        assert [spec.id for spec in cart_poles.get_attr("spec")] == ["CartPole-v1"] * 3
+        assert cart_poles.get_attr("gravity", indices=[2, 0]) == [9.8, 9.8]
+        cart_poles.set_attr("gravity", 5.0, indices=1)
+        assert cart_poles.get_attr("gravity") == [9.8, 5.0, 9.8]
+        assert cart_poles.env_method("has_wrapper_attr", "gravity", indices=0) == [True]
+        assert cart_poles.has_attr("gravity")
+        assert not cart_poles.has_attr("levity")
         with pytest.raises(AttributeError):
-            env.get_attr("levity")
-        assert env.env_is_wrapped(gym.wrappers.TimeLimit) == [True] * 3
-        assert env.env_is_wrapped(gym.wrappers.ClipAction, indices=0) == [False]
+            cart_poles.get_attr("levity")
+        assert cart_poles.env_is_wrapped(gym.wrappers.TimeLimit) == [True] * 3
+        assert cart_poles.env_is_wrapped(gym.wrappers.ClipAction, indices=0) == [False]
 
-    def test_seeds_are_those_of_the_environments(self, env):
-        env.seed(5)
-        seeded = env.reset()
+    def test_seeds_are_those_of_the_environments(self, cart_poles):
+        cart_poles.seed(5)
+        seeded = cart_poles.reset()
         for i in range(3):
             assert (seeded[i] == gym.make("CartPole-v1").reset(seed=5 + i)[0]).all()
-        assert (env.reset() != seeded).all()
+        assert (cart_poles.reset() != seeded).all()
 
-    def test_render_says_that_there_is_no_mode(self, env):
+    def test_render_says_that_there_is_no_mode(self, cart_poles):
         with pytest.warns(UserWarning, match="render_mode=None"):
-            assert env.render() is None
+            assert cart_poles.render() is None
 
 
 def test_images_are_tiles():

@@ -128,12 +128,11 @@ def test_every_step_is_counted():
     assert model.num_timesteps > 1000
 
 
-@pytest.mark.parametrize("n_workers", [1, 2])
-def test_the_same_bits_in_workers(n_workers):
+def test_the_same_bits_in_workers():
     def model(k):
         return TRPO("MlpPolicy", "Pendulum-v1", method="vine", n_envs=3, n_workers=k, **FAST).learn(2000)
 
-    expected, got = model(0), model(n_workers)
+    expected, got = model(0), model(2)
     got.env.close()
     assert np.array_equal(got.theta, expected.theta)
     assert got.num_timesteps == expected.num_timesteps

@@ -24,7 +24,7 @@ from trpo_fast.sampling.sampler import SerialSampler
 from trpo_fast.training.batching import to_batch
 
 slow = pytest.mark.slow
-N_BATCHES = 10_000
+N_BATCHES = 3600
 CONFIGS = [
     TRPOConfig(),
     TRPOConfig(normalize_advantage=False),
@@ -183,11 +183,11 @@ def test_equal_advantages_never_move_the_policy(dtype, normalize):
     ["CartPole-v1", "Pendulum-v1", *(pytest.param(i, marks=slow) for i in ("Acrobot-v1", "MountainCarContinuous-v0"))],
 )
 def test_ordinary_batches_commit_and_use_the_trust_region(env_id):
-    """Updates do not stall: 1,000 rollouts of small random networks, 250 per task."""
+    """Updates do not stall: 100 rollouts of small random networks per task."""
     config, rng = TRPOConfig(n_steps=200), np.random.default_rng(1)
     environments = make_environments(env_id, 1)
     commits, kls = 0, []
-    for i in range(250):
+    for i in range(100):
         arch = tuple(int(w) for w in rng.integers(4, 33, size=rng.integers(1, 3)))
         policy = Policy(environments.observation_space, environments.action_space, net_arch=arch)
         critic = ValueFunction(environments.observation_space, net_arch=arch)
@@ -205,7 +205,7 @@ def test_ordinary_batches_commit_and_use_the_trust_region(env_id):
         commits += report.committed
         kls.append(report.mean_kl)
     environments.close()
-    assert commits >= 0.95 * 250
+    assert commits >= 95
     assert np.median(kls) >= 0.5 * config.target_kl
 
 

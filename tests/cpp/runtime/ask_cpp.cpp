@@ -1,9 +1,11 @@
 // Observations, each with its noise behind, on standard input; on standard output the statuses and actions of an
-// exported policy.hpp: of act(), then of sample().
+// exported policy.hpp: of act(), then of sample(). With an argument it exits with the number of golden vectors that
+// fail, instead.
 #include <cstdint>
 #include <cstdio>
 
-#include "policy.hpp"
+#define POLICY_NO_MAIN
+#include "policy_test.cpp"
 
 namespace {
 
@@ -15,7 +17,8 @@ void write_result(trpo_fast::runtime::ActStatus status, const float* action) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char**) {
+  if (argc > 1) return policy_self_test();
   policy_policy acting, sampling;
   float observation[policy_policy::kObservationSize], noise[policy_policy::kActionSize];
   float action[policy_policy::kActionSize];
