@@ -18,16 +18,11 @@ from trpo_fast import (
     get_num_threads,
 )
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals"),
+    pytest.mark.usefixtures("ctrl_c"),
+]
 OBS_DIM, N = 64, 60_000
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c():
-    """A shell's background jobs ignore SIGINT, and Python then installs no handler."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def interrupted_after(delay, call):

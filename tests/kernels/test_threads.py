@@ -285,8 +285,8 @@ def test_a_callable_operator_may_use_the_pool():
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_the_pool_usable():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have none
     rng = np.random.default_rng(0)
     policy = Policy(gym.spaces.Box(-1, 1, (20,)), gym.spaces.Box(-1, 1, (4,)), net_arch=(128, 128))
     F = FisherOperator(policy, policy.initial_parameters(0), rng.standard_normal((50_000, 20)), 0.1, n_threads=4)
@@ -299,7 +299,6 @@ def test_ctrl_c_leaves_the_pool_usable():
             conjugate_gradient(F, v, max_iter=10_000, rtol=0.0)
     finally:
         timer.join()
-        signal.signal(signal.SIGINT, before)
     np.testing.assert_array_equal(F @ v, expected)
 
 

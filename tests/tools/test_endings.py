@@ -310,6 +310,7 @@ def test_output_that_nobody_takes(output, code, tmp_path):
 
 @POSIX
 @pytest.mark.slow
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("n_workers", [0, 2])
 def test_a_run_that_is_terminated_time_and_again_equals_an_uninterrupted_one(n_workers, tmp_path):
     """As ``timeout -s TERM`` does, and a terminal's Ctrl-C: signals to the whole process group, workers included."""
