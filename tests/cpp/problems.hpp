@@ -14,6 +14,8 @@
 
 namespace trpo_fast::tests {
 
+constexpr Index kBatchRows = 70;  // a block and a bit
+
 class Random {
  public:
   explicit Random(std::uint64_t seed) : engine_(seed) {}

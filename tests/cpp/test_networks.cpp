@@ -11,8 +11,6 @@
 namespace trpo_fast::tests {
 namespace {
 
-constexpr Index kRows = 70;  // a block and a bit
-
 template <class Scalar>
 double tolerance() {
   return 40.0 * double(std::numeric_limits<Scalar>::epsilon());
@@ -32,7 +30,7 @@ bool same_rows(const std::vector<Scalar>& a, const std::vector<Scalar>& b) {
 TEST_BOTH(forward_jvp_and_vjp_agree_with_the_oracle) {
   using Real = Wide<Scalar>;
   for (const PolicySpec& policy : policy_specs()) {
-    Problem<Scalar> p(policy, kRows);
+    Problem<Scalar> p(policy, kBatchRows);
     const Linearization<Scalar> at(p.network, p.theta.data(), view(p.x), 1);
     typename Linearization<Scalar>::Workspace workspace(p.network, kBlockRows);
     const Vector<Scalar> v = p.random.template vector<Scalar>(p.theta.size());
@@ -40,7 +38,7 @@ TEST_BOTH(forward_jvp_and_vjp_agree_with_the_oracle) {
     p.network.pack(v.data(), v_packed.data());
     PaddedMatrix<Scalar> phi_bar(kBlockRows, p.network.output_size());
     const std::vector<Real> theta = widened<Real>(p.theta);
-    for_each_piece({0, kRows}, [&](Rows rows) {
+    for_each_piece({0, kBatchRows}, [&](Rows rows) {
       Panel<Scalar> u = phi_bar.panel(0, rows.size());
       u = p.random.template matrix<Scalar>(rows.size(), u.cols());
       const RowMatrix<Scalar> u_before = u, dphi = at.jvp(rows, v_packed.data(), workspace);

@@ -11,7 +11,6 @@
 namespace trpo_fast::tests {
 namespace {
 
-constexpr Index kRows = 70;
 constexpr double kEntCoef = 0.25;
 
 // mean_n J_n^T M(phi_n) J_n + damping I
@@ -40,7 +39,7 @@ Eigen::MatrixXd reference_fisher(const Problem<Scalar>& p, double damping) {
 TEST_BOTH(fisher_operator_is_the_mean_of_jacobian_metric_jacobian) {
   const double tolerance = 20.0 * double(std::numeric_limits<Scalar>::epsilon()), damping = 0.125;
   for (const PolicySpec& policy : policy_specs()) {
-    const Problem<Scalar> p(policy, kRows);
+    const Problem<Scalar> p(policy, kBatchRows);
     FisherOperator<Scalar> fisher(*p.distribution, p.linearization(1), damping, 1);
     const Eigen::MatrixXd expected = reference_fisher(p, damping);
     Eigen::MatrixXd dense(expected.rows(), expected.cols());
@@ -55,21 +54,21 @@ TEST_BOTH(empirical_fisher_is_the_mean_outer_product_of_the_score) {
   using Real = Wide<Scalar>;
   const double damping = 0.125;
   for (const PolicySpec& policy : policy_specs()) {
-    const Problem<Scalar> p(policy, kRows);
+    const Problem<Scalar> p(policy, kBatchRows);
     EmpiricalFisherOperator<Scalar> fisher(*p.distribution, p.linearization(1), view(p.actions), damping, 1);
     const std::vector<Real> wide_theta = widened<Real>(p.theta);
     std::vector<Dual<Real>> theta(wide_theta.begin(), wide_theta.end());
-    Eigen::MatrixXd scores(kRows, p.theta.size());
+    Eigen::MatrixXd scores(kBatchRows, p.theta.size());
     for (Index i = 0; i < p.theta.size(); ++i) {
       theta[std::size_t(i)].slope = 1;
-      for (Index n = 0; n < kRows; ++n) {
+      for (Index n = 0; n < kBatchRows; ++n) {
         const auto phi = reference_forward(p.spec, theta, widened<Dual<Real>>(p.x.row(n)));
         scores(n, i) = double(reference_log_prob(p.factors, phi.data(), p.actions.row(n).data()).slope);
       }
       theta[std::size_t(i)].slope = 0;
     }
     const Eigen::VectorXd v = p.theta.template cast<double>();
-    const Eigen::VectorXd expected = scores.transpose() * (scores * v) / double(kRows) + damping * v;
+    const Eigen::VectorXd expected = scores.transpose() * (scores * v) / double(kBatchRows) + damping * v;
     Eigen::VectorXd product(v.size());
     fisher.multiply(v.data(), product.data());
     const double tolerance = 200.0 * double(std::numeric_limits<Scalar>::epsilon());
@@ -87,14 +86,14 @@ TEST_BOTH(surrogate_agrees_with_the_oracle) {
   using Real = Wide<Scalar>;
   const double tolerance = 200.0 * double(std::numeric_limits<Scalar>::epsilon());
   for (const PolicySpec& policy : policy_specs()) {
-    Problem<Scalar> p(policy, kRows);
+    Problem<Scalar> p(policy, kBatchRows);
     const SurrogateObjective<Scalar> objective(p.network, *p.distribution, p.theta_view(), view(p.x), view(p.actions),
                                                p.advantages_view(), kEntCoef, 1);
     const Vector<Scalar> theta_new = moved_theta(p);
     const ObjectiveValue value = objective.evaluate(theta_new.data());
     std::vector<Real> sums(4, Real(0));
     double scale = 1.0;
-    for (Index n = 0; n < kRows; ++n) {
+    for (Index n = 0; n < kBatchRows; ++n) {
       const std::vector<Real> x = widened<Real>(p.x.row(n));
       const std::vector<Real> old = reference_forward(p.spec, widened<Real>(p.theta), x);
       const std::vector<Real> phi = reference_forward(p.spec, widened<Real>(theta_new), x);
@@ -103,11 +102,11 @@ TEST_BOTH(surrogate_agrees_with_the_oracle) {
       const Real entropy = reference_entropy(p.factors, phi.data());
       const Real log_ratio =
           reference_log_prob(p.factors, phi.data(), action) - reference_log_prob(p.factors, old.data(), action);
-      sums[0] += (std::exp(log_ratio) * Real(p.advantages[n]) + Real(kEntCoef) * entropy) / kRows;
-      scale += double(std::exp(log_ratio)) / kRows;
-      sums[1] += kl / kRows;
+      sums[0] += (std::exp(log_ratio) * Real(p.advantages[n]) + Real(kEntCoef) * entropy) / kBatchRows;
+      scale += double(std::exp(log_ratio)) / kBatchRows;
+      sums[1] += kl / kBatchRows;
       sums[2] = std::max(sums[2], kl);
-      sums[3] += entropy / kRows;
+      sums[3] += entropy / kBatchRows;
     }
     const std::vector<double> got{value.surrogate, value.mean_kl, value.max_kl, value.entropy};
     for (std::size_t i = 0; i < 4; ++i) {
@@ -123,7 +122,7 @@ TEST_BOTH(surrogate_agrees_with_the_oracle) {
 TEST_BOTH(gradient_agrees_with_the_oracle) {
   using Real = Wide<Scalar>;
   for (const PolicySpec& policy : policy_specs()) {
-    const Problem<Scalar> p(policy, kRows);
+    const Problem<Scalar> p(policy, kBatchRows);
     const SurrogateObjective<Scalar> objective(p.network, *p.distribution, p.theta_view(), view(p.x), view(p.actions),
                                                p.advantages_view(), kEntCoef, 1);
     Vector<double> gradient(p.theta.size());
@@ -134,12 +133,12 @@ TEST_BOTH(gradient_agrees_with_the_oracle) {
     for (Dual<Real>& parameter : theta) {
       parameter.slope = 1;
       Real slope(0);
-      for (Index n = 0; n < kRows; ++n) {
+      for (Index n = 0; n < kBatchRows; ++n) {
         const auto phi = reference_forward(p.spec, theta, widened<Dual<Real>>(p.x.row(n)));
         slope += reference_log_prob(p.factors, phi.data(), p.actions.row(n).data()).slope * Real(p.advantages[n]);
         slope += Real(kEntCoef) * reference_entropy(p.factors, phi.data()).slope;
       }
-      expected.push_back(slope / kRows);
+      expected.push_back(slope / kBatchRows);
       parameter.slope = 0;
     }
     CHECK(is_close(gradient, expected, 100.0 * double(std::numeric_limits<Scalar>::epsilon())), "policy", policy.name);
@@ -153,15 +152,15 @@ struct VineProblem : Problem<Scalar> {
   RowMatrix<Scalar> branches;  // (N, K A)
   RowMatrix<double> q_values;  // (N, K)
 
-  explicit VineProblem(const PolicySpec& policy) : Problem<Scalar>(policy, kRows) {
+  explicit VineProblem(const PolicySpec& policy) : Problem<Scalar>(policy, kBatchRows) {
     const Index size = this->actions.cols();
-    branches.resize(kRows, kActions * size);
+    branches.resize(kBatchRows, kActions * size);
     for (Index k = 0; k < kActions; ++k) {
       branches.middleCols(k * size, size) = k == 0 || policy.network.is_masked
                                                 ? this->actions
-                                                : random_actions<Scalar>(this->factors, kRows, this->random);
+                                                : random_actions<Scalar>(this->factors, kBatchRows, this->random);
     }
-    q_values = this->random.template matrix<double>(kRows, kActions);
+    q_values = this->random.template matrix<double>(kBatchRows, kActions);
   }
 
   VineObjective<Scalar> objective(Proposal proposal) const {
@@ -170,7 +169,7 @@ struct VineProblem : Problem<Scalar> {
             this->theta_view(),
             view(this->x),
             view(branches),
-            {q_values.data(), kRows, kActions},
+            {q_values.data(), kBatchRows, kActions},
             proposal,
             kEntCoef,
             1};
@@ -210,14 +209,14 @@ TEST_BOTH(vine_objective_agrees_with_the_oracle) {
       std::vector<Dual<Real>> theta(wide_theta.begin(), wide_theta.end());
       std::vector<Real> expected(theta.size(), Real(0));
       Real surrogate(0);
-      for (Index n = 0; n < kRows; ++n) {
+      for (Index n = 0; n < kBatchRows; ++n) {
         const std::vector<Real> x = widened<Real>(p.x.row(n)), phi = reference_forward(p.spec, wide_theta, x);
         const std::vector<Real> phi_new = reference_forward(p.spec, widened<Real>(theta_new), x);
-        surrogate += p.template reference_row<Real>(n, phi, phi_new, proposal) / kRows;
+        surrogate += p.template reference_row<Real>(n, phi, phi_new, proposal) / kBatchRows;
         for (std::size_t i = 0; i < theta.size(); ++i) {
           theta[i].slope = 1;
           const auto moving = reference_forward(p.spec, theta, widened<Dual<Real>>(p.x.row(n)));
-          expected[i] += p.template reference_row<Dual<Real>>(n, phi, moving, proposal).slope / kRows;
+          expected[i] += p.template reference_row<Dual<Real>>(n, phi, moving, proposal).slope / kBatchRows;
           theta[i].slope = 0;
         }
       }

@@ -113,7 +113,7 @@ TEST(an_exception_of_the_caller_ends_the_batch) {
 
 // --- the same bits on any number of threads
 
-const PolicySpec kPolicy{"", {{17, 33, 6}, Activation::tanh, true}, {{Kind::gaussian, 6}}};
+const PolicySpec kUnevenPolicy{"", {{17, 33, 6}, Activation::tanh, true}, {{Kind::gaussian, 6}}};
 
 // What a policy update computes, in one vector
 template <class Scalar>
@@ -138,7 +138,7 @@ Vector<double> update_results(const Problem<Scalar>& p, int n_threads) {
 
 TEST_BOTH(same_bits_on_any_number_of_threads) {
   for (const Index n_rows : {Index(1), Index(65), Index(2500)}) {
-    const Problem<Scalar> p(kPolicy, n_rows);
+    const Problem<Scalar> p(kUnevenPolicy, n_rows);
     const Vector<double> expected = update_results(p, 1);
     for (const int n_threads : kThreadCounts) {
       CHECK(same_arrays(update_results(p, n_threads), expected), "rows", n_rows, "threads", n_threads);
@@ -158,7 +158,7 @@ TEST_BOTH(same_bits_of_many_slots) {
 // A control loop acts while updates run: each answer is that of one policy, the one before or the one after.
 TEST(acting_beside_updates_sees_whole_policies) {
   constexpr int kNumUpdates = 8;
-  const Problem<float> p(kPolicy, 700);
+  const Problem<float> p(kUnevenPolicy, 700);
   const Index outputs = p.distribution->action_size();
   const RowMatrix<double> observation = RowMatrix<double>::Constant(1, p.x.cols(), 0.5);
   const auto make_actor = [&](int k) {  // of policy k: theta and the normaliser say which it is
@@ -234,7 +234,7 @@ TEST_BOTH(a_fit_in_the_background_has_the_same_bits) {
   here.fit.run([] {});
   BackgroundTask task([&](const BackgroundTask::Poll& poll) { there.fit.run(poll); });
   task.start();
-  const Problem<Scalar> p(kPolicy, 500);
+  const Problem<Scalar> p(kUnevenPolicy, 500);
   const Vector<double> busy = update_results(p, 3);
   task.finish(kNoPoll);
   CHECK(same_arrays(here.result(), there.result()), "P", here.size);
