@@ -115,16 +115,20 @@ def test_an_absurd_reward_leaves_the_running_return():
     assert normalizer.updated(rewards, done, ~done, 0.99).n_outliers == 0
 
 
-@pytest.mark.parametrize("is_first", [True, False])
-def test_absurd_returns_do_not_spoil_the_statistics_of_the_critic(is_first):
-    critic = ValueFunction(UNBOUNDED, net_arch=(8,))
-    rng, order = np.random.default_rng(5), np.arange(1000)[None]
-    inputs, returns = rng.normal(size=(1000, 4)).astype(np.float32), rng.normal(50.0, 5.0, 1000)
+def returns_of_a_critic(seed, mean, std, n):
+    """A critic's initial state, its fit as a function of (state, returns), and n returns at random."""
+    critic, rng = ValueFunction(UNBOUNDED, net_arch=(8,)), np.random.default_rng(seed)
+    inputs, returns = rng.normal(size=(n, 4)).astype(np.float32), rng.normal(mean, std, n)
 
     def fit(state, returns):
-        return critic.fit(state, inputs, returns, order, batch_size=50, learning_rate=1e-3)
+        return critic.fit(state, inputs, returns, np.arange(n)[None], batch_size=50, learning_rate=1e-3)
 
-    state = critic.initial_state(0)
+    return critic.initial_state(0), fit, returns
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_absurd_returns_do_not_spoil_the_statistics_of_the_critic(is_first):
+    state, fit, returns = returns_of_a_critic(5, 50.0, 5.0, 1000)
     state = state if is_first else fit(state, returns).state
     absurd = returns.copy()
     absurd[100:160] = 1e7 * 0.9 ** np.arange(60)  # as one absurd reward leaves them
@@ -134,16 +138,13 @@ def test_absurd_returns_do_not_spoil_the_statistics_of_the_critic(is_first):
 
 
 def test_absurd_returns_are_targets_at_30_standard_deviations():
-    critic = ValueFunction(UNBOUNDED, net_arch=(8,))
-    rng, order = np.random.default_rng(7), np.arange(1000)[None]
-    inputs, returns = rng.normal(size=(1000, 4)).astype(np.float32), rng.normal(50.0, 5.0, 1000)
-    options = {"batch_size": 50, "learning_rate": 1e-3}
-    state = critic.fit(critic.initial_state(0), inputs, returns, order, **options).state
+    state, fit, returns = returns_of_a_critic(7, 50.0, 5.0, 1000)
+    state = fit(state, returns).state
     statistics = state.target_statistics
     returns[[3, 500]] = [1e9, -1e12]
-    absurd = critic.fit(state, inputs, returns, order, **options)
+    absurd = fit(state, returns)
     returns[[3, 500]] = statistics.mean + [30.0, -30.0] * statistics.std
-    clipped = critic.fit(state, inputs, returns, order, **options)
+    clipped = fit(state, returns)
     assert (absurd.n_outliers, clipped.n_outliers) == (2, 0)
     assert absurd.loss == clipped.loss
     np.testing.assert_array_equal(absurd.state.theta, clipped.state.theta)
@@ -151,13 +152,10 @@ def test_absurd_returns_are_targets_at_30_standard_deviations():
 
 def test_returns_that_a_policy_can_reach_are_no_outliers():
     """A policy that has found a reward 100 times the ordinary ones: the critic's targets are not clipped."""
-    critic = ValueFunction(UNBOUNDED, net_arch=(8,))
-    rng, order = np.random.default_rng(6), np.arange(2000)[None]
-    inputs, returns = rng.normal(size=(2000, 4)).astype(np.float32), rng.normal(1.0, 1.0, 2000)
-    options = {"batch_size": 50, "learning_rate": 1e-3}
-    state = critic.fit(critic.initial_state(0), inputs, returns, order, **options).state
+    state, fit, returns = returns_of_a_critic(6, 1.0, 1.0, 2000)
+    state = fit(state, returns).state
     returns[::20] += 100.0
-    found = critic.fit(state, inputs, returns, order, **options)
+    found = fit(state, returns)
     assert found.n_outliers == 0
     assert found.state.target_statistics.var == pytest.approx(state.target_statistics.updated(returns[:, None]).var)
 
