@@ -43,7 +43,7 @@ def deployed(request, tmp_path):
 
 
 def asked(program, observations, size):
-    """What a program that was compiled with an export to C does"""
+    """What a program that was compiled with an export to C does."""
     return acts(run(program, observations.tobytes()), len(observations), 1, size)[0]
 
 

@@ -136,6 +136,15 @@ def test_the_environment_variable_is_taken():
     assert output(GET, TRPO_FAST_NUM_THREADS=" 3 ") == "3"
 
 
+def test_an_empty_environment_variable_is_none(monkeypatch):
+    monkeypatch.delenv("TRPO_FAST_NUM_THREADS", raising=False)
+    use_default()
+    default = get_num_threads()
+    monkeypatch.setenv("TRPO_FAST_NUM_THREADS", "")
+    use_default()
+    assert get_num_threads() == default
+
+
 @pytest.mark.parametrize("value", ["0", "257", "-1", "2.0", "many"])
 def test_the_environment_variable_is_checked(value, monkeypatch):
     monkeypatch.setenv("TRPO_FAST_NUM_THREADS", value)

@@ -136,7 +136,7 @@ def test_a_callback_sees_every_step_and_can_stop():
     model.env.close()
 
 
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "exit"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_named_and_nothing_hangs(fault):
     bad, cause = FAULTS[fault]
     model = TRPO("MlpPolicy", [partial(Faulty, i, bad) for i in range(4)], n_workers=2, worker_timeout=2.0, **FAST)
