@@ -68,6 +68,50 @@ class CountingEnv(gym.Env[np.ndarray, Any]):
         return self.observe(), reward, terminated, truncated, {}
 
 
+class Catch(gym.Env[np.ndarray, Any]):
+    """A ball falls down a board of ``size`` x ``size`` cells, drawn as squares of ``cell`` x ``cell`` pixels.
+
+    The paddle in the bottom row moves left, stays or moves right. The reward of the last step is 1 if the paddle caught
+    the ball, else -1. An observation has the latest ``frames`` boards, the oldest first, zeros before the first one.
+    """
+
+    def __init__(self, size: int = 8, cell: int = 3, frames: int = 2, channels_last: bool = False) -> None:
+        pixels = size * cell
+        shape = (pixels, pixels, frames) if channels_last else (frames, pixels, pixels)
+        self.observation_space = gym.spaces.Box(0, 255, shape, np.uint8)
+        self.action_space = gym.spaces.Discrete(3)
+        self.size, self.cell, self.channels_last = size, cell, channels_last
+        self.planes = np.zeros((frames, pixels, pixels), np.uint8)
+        self.row, self.column, self.paddle = 0, 0, 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.row, self.column, self.paddle = 0, int(self.np_random.integers(self.size)), self.size // 2
+        self.planes[:] = 0
+        return self._observe(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.row += 1
+        self.paddle = min(max(self.paddle + int(action) - 1, 0), self.size - 1)
+        is_over = self.row == self.size - 1
+        reward = (1.0 if self.paddle == self.column else -1.0) if is_over else 0.0
+        return self._observe(), reward, is_over, False, {}
+
+    def _observe(self) -> np.ndarray:
+        board = np.zeros((self.size, self.size), np.uint8)
+        board[self.row, self.column] = board[-1, self.paddle] = 255
+        self.planes[:-1] = self.planes[1:]
+        self.planes[-1] = board.repeat(self.cell, axis=0).repeat(self.cell, axis=1)
+        return self.planes.transpose(1, 2, 0).copy() if self.channels_last else self.planes.copy()
+
+    def get_state(self) -> dict[str, Any]:
+        return {"places": [self.row, self.column, self.paddle], "planes": self.planes.copy(), "random": self.np_random}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.row, self.column, self.paddle = state["places"]
+        self.planes, self.np_random = state["planes"].copy(), state["random"]
+
+
 def counting_factories(n: int, **arguments: Any) -> list[Callable[[], CountingEnv]]:
     """Environments 0..n-1, each with episode lengths of its own."""
     return [partial(CountingEnv, i, **{"lengths": LENGTHS[i:] + LENGTHS[:i], **arguments}) for i in range(n)]
