@@ -19,7 +19,7 @@ LAYERS = [
     ["_version", "_cpu", "_trpo_fast_core", "errors"],
     ["validation"],
     ["_core"],
-    ["spaces", "schedules"],
+    ["spaces", "schedules", "nets"],
     ["config"],
     ["policies", "environments"],
     ["protocols"],
