@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.modules import kernels
-from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
 from trpo_fast.policies.mlp import MLP
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.spaces.actions import ActionCodec
@@ -153,6 +153,8 @@ class Policy:
             )
         self.action_masks = ActionMasks(action_space) if check_flag("use_masking", use_masking) else None
         self.observation_codec = ObservationCodec(observation_space, self.action_masks.size if self.action_masks else 0)
+        if self.observation_codec.images:
+            raise UnsupportedSpaceError(f"observation space: expected no images, got {observation_space}")
         self._log_std = "none" if not self.codec.has_log_std else "output" if state_dependent_std else "parameter"
         num_dist_params = int(self.codec.distribution.num_dist_params)
         self._mlp = MLP(

@@ -2,11 +2,12 @@
 
 A Box is kept as it is. Other observations are flattened in the order of ``gymnasium.spaces.utils.flatten``: a Discrete
 and each part of a MultiDiscrete become one-hot vectors, a MultiBinary zeros and ones, and the parts of a Dict or Tuple
-are concatenated.
+are concatenated. Images are not flattened: an observation with images is a record of a vector, which holds all that is
+not an image, and the images as planes of uint8, channels first.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -15,20 +16,13 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from trpo_fast._core.modules import core
 from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
+from trpo_fast.spaces.images import decode_images, image_fault, numbers, record_dtype, take_image
+from trpo_fast.spaces.leaves import SUPPORTED, ImageLeaf, Leaf, parts_of
 from trpo_fast.spaces.observations import ObservationBuffer
 from trpo_fast.validation import describe
 
 MAX_MAGNITUDE: float = core.MAX_MAGNITUDE  # its square is still a float32
 OUTSIDE = 100.0  # ranges of a Box by which an observation may lie outside of it
-_SUPPORTED = "expected a Box (no images), Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of them"
-
-
-class Leaf(NamedTuple):
-    """A part of a space that is not a Dict or Tuple: its path in the space, and its columns in the encoding."""
-
-    path: tuple[Any, ...]
-    space: gym.Space[Any]
-    columns: slice
 
 
 class ObservationCodec:
@@ -42,22 +36,25 @@ class ObservationCodec:
 
     Attributes
     ----------
+    images : tuple of ImageLeaf
+        The images of the space.
     num_features : int
-        Numbers in an encoded observation, without the mask.
+        Numbers in an encoded observation, without the mask and without images.
     size : int
         Numbers in an encoded observation, with the mask.
     dtype : dtype
-        Of encoded observations: float64.
+        Of encoded observations: float64; with images a record of "vector", float64 of shape (size,), and for each image
+        its name, uint8 of shape (channels, height, width).
     shape : tuple
-        Shape of an encoded observation: that of a Box without a mask, else (size,).
+        Shape of an encoded observation: () with images, that of a Box without a mask, else (size,).
     is_continuous : ndarray of bool, shape (size,)
         False where a number belongs to a choice or a mask, which is not normalised.
     limits : tuple of two ndarray, shape (size,), or None
         Smallest and largest number of each column that is still taken for an observation: 100 times the range of a
         finite Box outside of its bounds, and at least 100. None if no Box has finite bounds.
     take : callable (value, out) -> bool
-        Encodes ``value`` into ``out`` (*shape), float64, with a mask that allows every choice. Returns whether
-        ``value`` is an observation of the space with finite entries of magnitude up to 1e18.
+        Encodes ``value`` into ``out`` (*shape), with a mask that allows every choice. Returns whether ``value`` is an
+        observation of the space with finite entries of magnitude up to 1e18.
 
     Raises
     ------
@@ -67,20 +64,25 @@ class ObservationCodec:
 
     def __init__(self, space: gym.Space[Any], mask_size: int = 0) -> None:
         self.space = space
-        self._leaves = list(leaves_of(space))
+        self._parts = tuple(parts_of(space))
+        self._leaves = tuple(part for part in self._parts if isinstance(part, Leaf))
+        self.images = tuple(part for part in self._parts if isinstance(part, ImageLeaf))
         self.num_features = self._leaves[-1].columns.stop if self._leaves else 0
         self.size = self.num_features + mask_size
-        self.dtype = np.dtype(np.float64)
-        self._is_box = isinstance(space, gym.spaces.Box)
+        self._is_box = isinstance(space, gym.spaces.Box) and not self.images
         keeps_shape = self._is_box and not mask_size
+        self.dtype: np.dtype[Any] = np.dtype(np.float64)
         self.shape: tuple[int, ...] = (space.shape or ()) if keeps_shape else (self.size,)
-        if self.num_features == 0 or (self._is_box and space.shape == ()):
-            raise UnsupportedSpaceError(f"observation space: {_SUPPORTED}, of at least one dimension, got {space}")
+        if self.images:
+            self.dtype = record_dtype(self.size, [(image.name, image.planes_shape) for image in self.images])
+            self.shape = ()
+        elif self.num_features == 0 or (self._is_box and space.shape == ()):
+            raise UnsupportedSpaceError(f"observation space: {SUPPORTED}, of at least one dimension, got {space}")
         self.is_continuous = np.zeros(self.size, dtype=np.bool_)
         for leaf in self._leaves:
             self.is_continuous[leaf.columns] = isinstance(leaf.space, gym.spaces.Box)
         self.limits = self._limits()
-        self.take: Callable[[Any, npt.NDArray[np.float64]], bool] = copy_if_fit if keeps_shape else self._take
+        self.take: Callable[[Any, npt.NDArray[Any]], bool] = copy_if_fit if keeps_shape else self._take
 
     def _limits(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
         low, high = np.full(self.size, -np.inf), np.full(self.size, np.inf)
@@ -96,14 +98,21 @@ class ObservationCodec:
         """Buffer for the observations of ``n_steps`` steps of ``n_envs`` environments and those after the last step."""
         return ObservationBuffer(np.empty((n_steps + 1, n_envs, *self.shape), self.dtype))
 
-    def decode(self, encoded: npt.NDArray[np.float64]) -> Any:
+    def decode(self, encoded: npt.NDArray[Any]) -> Any:
         """Observations as a vector environment returns them, leaves of arrays (n, ...), from encoded (n, *shape)."""
-        rows = encoded.reshape(len(encoded), -1)[:, : self.num_features]
+        n = len(encoded)
+        rows = numbers(encoded).reshape(n, -1)[:, : self.num_features]
         if self._is_box:
-            return rows.reshape(len(rows), *(self.space.shape or ())).astype(self.space.dtype)
-        observations = [gym.spaces.utils.unflatten(self.space, row) for row in rows]
-        batch: Any = create_empty_array(self.space, len(rows))
-        return concatenate(self.space, observations, batch)
+            return rows.reshape(n, *(self.space.shape or ())).astype(self.space.dtype)
+        arrays: dict[tuple[Any, ...], Any] = {}
+        for part in self._parts:
+            if isinstance(part, ImageLeaf):
+                arrays[part.path] = decode_images(part, encoded[part.name])
+            else:
+                items = [gym.spaces.utils.unflatten(part.space, row) for row in rows[:, part.columns]]
+                batch: Any = create_empty_array(part.space, n)
+                arrays[part.path] = concatenate(part.space, items, batch)
+        return _nested(self.space, arrays)
 
     def items(self, batch: Any, n: int) -> Iterator[Any]:
         """Iterate over the n observations of a batch as vector environments return it: leaves are arrays (n, ...).
@@ -115,20 +124,20 @@ class ObservationCodec:
         IndexError, KeyError, TypeError
             If the batch lacks a part.
         """
-        for leaf in self._leaves:
-            part = _at(batch, leaf.path)
-            if len(part) != n:
+        for part in self._parts:
+            rows = _at(batch, part.path)
+            if len(rows) != n:
                 expected = f"{n} rows in every part of a batch"
-                raise InvalidArgumentError("observation", expected, f"{len(part)} rows{_place(leaf.path)}")
+                raise InvalidArgumentError("observation", expected, f"{len(rows)} rows{_place(part.path)}")
         for i in range(n):
             yield _item(self.space, batch, i)
 
-    def rows(self, observation: Any) -> tuple[npt.NDArray[np.float64], bool]:
+    def rows(self, observation: Any) -> tuple[npt.NDArray[Any], bool]:
         """Encode one observation, or a batch as vector environments return it.
 
         Returns
         -------
-        rows : ndarray of float64, shape (n, size)
+        rows : ndarray of float64, shape (n, size), or with images of ``dtype``, shape (n,)
             n = 1 for a single observation; masks allow every choice.
         is_batch : bool
             Whether ``observation`` is a batch.
@@ -142,9 +151,10 @@ class ObservationCodec:
             return self._box_rows(observation)
         expected = f"one of {self.space} or a batch of them"
         try:
-            leaf = self._leaves[0]
-            first = _at(observation, leaf.path)
-            is_batch = np.ndim(first) == len(leaf.space.shape or ()) + 1
+            part = self._parts[0]
+            first = _at(observation, part.path)
+            shape = part.shape if isinstance(part, ImageLeaf) else part.space.shape or ()
+            is_batch = np.ndim(first) == len(shape) + 1
             items = list(self.items(observation, len(first))) if is_batch else [observation]
         except InvalidArgumentError:
             raise
@@ -152,7 +162,7 @@ class ObservationCodec:
             items = []
         if not items:
             raise InvalidArgumentError("observation", expected, describe(observation))
-        rows = np.empty((len(items), self.size))
+        rows = np.empty((len(items), *self.shape), self.dtype)
         for i, (item, row) in enumerate(zip(items, rows, strict=True)):
             if not self._take(item, row):
                 raise InvalidArgumentError("observation", expected, self.fault(item)[1] + f" in row {i}" * is_batch)
@@ -162,15 +172,13 @@ class ObservationCodec:
         """What ``take`` expects, and what it got, for a ``value`` that it does not take: the first wrong value."""
         if self._is_box:
             return _box_fault(self.space, value)
-        for leaf in self._leaves:
+        for part in self._parts:
             try:
-                part = _at(value, leaf.path)
-                if _take_leaf(leaf.space, part, np.empty(leaf.columns.stop - leaf.columns.start)):
+                if (got := _fault_in(part, _at(value, part.path))) is None:
                     continue
-                got = _box_fault(leaf.space, np.asarray(part))[1] if isinstance(leaf.space, gym.spaces.Box) else None
             except (IndexError, KeyError, TypeError, ValueError):
                 break
-            return f"an observation of {self.space}", (got or describe(part)) + _place(leaf.path)
+            return f"an observation of {self.space}", got + _place(part.path)
         return f"an observation of {self.space}", describe(value)
 
     def _box_rows(self, observation: Any) -> tuple[npt.NDArray[np.float64], bool]:
@@ -193,27 +201,15 @@ class ObservationCodec:
             return features, is_batch
         return np.pad(features, ((0, 0), (0, self.size - self.num_features)), constant_values=1.0), is_batch
 
-    def _take(self, value: Any, out: npt.NDArray[np.float64]) -> bool:
-        out[self.num_features :] = 1.0
+    def _take(self, value: Any, out: npt.NDArray[Any]) -> bool:
+        vector = numbers(out)
+        vector[self.num_features :] = 1.0
         try:
-            return all(_take_leaf(leaf.space, _at(value, leaf.path), out[leaf.columns]) for leaf in self._leaves)
+            return all(
+                _take_leaf(leaf.space, _at(value, leaf.path), vector[leaf.columns]) for leaf in self._leaves
+            ) and all(take_image(image, _at(value, image.path), out[image.name]) for image in self.images)
         except (IndexError, KeyError, TypeError, ValueError):
             return False
-
-
-def leaves_of(space: gym.Space[Any]) -> Iterator[Leaf]:
-    """Iterate over the leaves of a space and their columns, without allocating anything.
-
-    Raises
-    ------
-    UnsupportedSpaceError
-        If a leaf cannot be encoded.
-    """
-    begin = 0
-    for path, part in _parts(space, ()):
-        size = _size(part, space)
-        yield Leaf(path, part, slice(begin, begin + size))
-        begin += size
 
 
 def copy_if_fit(values: Any, out: npt.NDArray[np.float64]) -> bool:
@@ -242,25 +238,13 @@ def _place(path: tuple[Any, ...]) -> str:
     return " in " + "".join(f"[{key!r}]" for key in path) if path else ""
 
 
-def _parts(space: gym.Space[Any], path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], gym.Space[Any]]]:
-    if isinstance(space, gym.spaces.Dict):
-        for key, part in space.spaces.items():
-            yield from _parts(part, (*path, key))
-    elif isinstance(space, gym.spaces.Tuple):
-        for i, part in enumerate(space.spaces):
-            yield from _parts(part, (*path, i))
-    else:
-        yield path, space
-
-
-def _size(leaf: gym.Space[Any], space: gym.Space[Any]) -> int:
-    if isinstance(leaf, gym.spaces.Box):
-        if len(leaf.shape) == 3 and leaf.dtype == np.uint8:
-            raise UnsupportedSpaceError(f"observation space: {_SUPPORTED}, got images: {space}")
-        return int(np.prod(leaf.shape))
-    if isinstance(leaf, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.MultiBinary):
-        return int(gym.spaces.utils.flatdim(leaf))
-    raise UnsupportedSpaceError(f"observation space: {_SUPPORTED}, got {space}")
+def _fault_in(part: Leaf | ImageLeaf, value: Any) -> str | None:
+    """What is wrong with ``value`` in a part of a Dict or Tuple; None if nothing is."""
+    if isinstance(part, ImageLeaf):
+        return None if take_image(part, value, np.empty(part.planes_shape, np.uint8)) else image_fault(part, value)
+    if _take_leaf(part.space, value, np.empty(part.columns.stop - part.columns.start)):
+        return None
+    return _box_fault(part.space, np.asarray(value))[1] if isinstance(part.space, gym.spaces.Box) else describe(value)
 
 
 def _take_leaf(space: gym.Space[Any], value: Any, out: npt.NDArray[np.float64]) -> bool:
@@ -276,6 +260,15 @@ def _at(value: Any, path: tuple[Any, ...]) -> Any:
     for key in path:
         value = value[key]
     return value
+
+
+def _nested(space: gym.Space[Any], leaves: dict[tuple[Any, ...], Any], path: tuple[Any, ...] = ()) -> Any:
+    """Dicts and tuples as in ``space``, with ``leaves[path]`` where the space has a leaf."""
+    if isinstance(space, gym.spaces.Dict):
+        return {key: _nested(part, leaves, (*path, key)) for key, part in space.spaces.items()}
+    if isinstance(space, gym.spaces.Tuple):
+        return tuple(_nested(part, leaves, (*path, k)) for k, part in enumerate(space.spaces))
+    return leaves[path]
 
 
 def _item(space: gym.Space[Any], batch: Any, i: int) -> Any:

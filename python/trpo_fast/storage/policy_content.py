@@ -20,7 +20,7 @@ from trpo_fast.protocols import ActingModel
 from trpo_fast.spaces.actions import count_dist_params
 from trpo_fast.spaces.as_json import space_from_json, space_to_json
 from trpo_fast.spaces.kinds import Spaces
-from trpo_fast.spaces.observation_codec import leaves_of
+from trpo_fast.spaces.leaves import leaves_of
 from trpo_fast.storage.policy_file import (
     FORMAT,
     VERSION,

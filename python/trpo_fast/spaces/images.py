@@ -1,0 +1,54 @@
+"""Encoded images: planes of uint8, channels first, in records beside the numbers of an observation."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trpo_fast.spaces.leaves import VECTOR, ImageLeaf
+from trpo_fast.validation import describe
+
+
+def record_dtype(size: int, planes: Iterable[tuple[str, tuple[int, ...]]]) -> np.dtype[Any]:
+    """Dtype of an encoded observation with images.
+
+    Parameters
+    ----------
+    size : int
+        Numbers of the field "vector", of float64.
+    planes : iterable of (str, (int, int, int))
+        Name and shape (channels, height, width) of each image, a field of uint8.
+    """
+    fields: list[Any] = [(VECTOR, np.float64, (size,)), *((name, np.uint8, shape) for name, shape in planes)]
+    return np.dtype(fields, align=True)
+
+
+def numbers(encoded: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """View of the numbers of encoded observations: the field "vector" of records, or the array itself."""
+    return encoded if encoded.dtype.names is None else encoded[VECTOR]
+
+
+def take_image(leaf: ImageLeaf, value: Any, out: npt.NDArray[np.uint8]) -> bool:
+    """Copy an image to ``out`` (channels, height, width); return whether ``value`` has the shape and pixels of one."""
+    pixels = np.asarray(value)
+    if pixels.shape != leaf.shape or pixels.dtype.kind not in "iub":
+        return False
+    if pixels.dtype != np.uint8 and ((pixels < 0) | (pixels > 255)).any():
+        return False
+    out[...] = np.moveaxis(pixels, -1, 0) if leaf.is_channels_last else pixels
+    return True
+
+
+def image_fault(leaf: ImageLeaf, value: Any) -> str:
+    """What is wrong with a ``value`` that ``take_image`` does not take: its kind, or its first pixel outside 0..255."""
+    pixels = np.asarray(value)
+    if pixels.shape != leaf.shape or pixels.dtype.kind not in "iub":
+        return describe(value)
+    index = tuple(int(i) for i in np.argwhere((pixels < 0) | (pixels > 255))[0])
+    return f"{pixels[index]} at index {index}"
+
+
+def decode_images(leaf: ImageLeaf, planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Images of the space, shape (n, *leaf.shape), from planes (n, channels, height, width), which are copied."""
+    return np.array(np.moveaxis(planes, 1, -1) if leaf.is_channels_last else planes, order="C")
