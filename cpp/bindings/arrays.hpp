@@ -42,6 +42,7 @@ inline void prepare_arrays() {  // imports NumPy
   native_dtype<float> = py::dtype::of<float>().release().ptr();
   native_dtype<double> = py::dtype::of<double>().release().ptr();
   native_dtype<std::int64_t> = py::dtype::of<std::int64_t>().release().ptr();
+  native_dtype<std::uint8_t> = py::dtype::of<std::uint8_t>().release().ptr();
 }
 
 template <class T>

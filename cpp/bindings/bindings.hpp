@@ -7,6 +7,7 @@
 namespace trpo_fast::core {
 
 void bind_normalizer(pybind11::module_& module);
+void bind_area_resize(pybind11::module_& module);
 void bind_conjugate_gradient(pybind11::module_& module);
 
 template <class Scalar>

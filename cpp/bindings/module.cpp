@@ -39,6 +39,7 @@ void bind_module(py::module_& m) {
   m.def("set_num_threads", [](int n_threads) { set_num_threads(checked_threads(n_threads)); }, py::arg("n_threads"));
   m.def("get_num_threads", num_threads);
   bind_normalizer(m);
+  bind_area_resize(m);
   bind_conjugate_gradient(m);  // before the operators, which derive from its LinearOperator
   bind_scalar<float>(m.def_submodule("float32", "Kernels on single-precision arrays."));
   bind_scalar<double>(m.def_submodule("float64", "Kernels on double-precision arrays."));

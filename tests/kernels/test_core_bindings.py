@@ -52,7 +52,11 @@ def bound(dtype):
     state = {"theta": scalar(11), "first_moment": scalar(11), "second_moment": np.abs(scalar(11))}
     order = np.stack([rng.permutation(N), np.arange(N)])
     fit = {"network": critic, "x": x, "targets": scalar(N), "order": order, "batch_size": 70, "learning_rate": 0.01}
+    resize = core.AreaResize(6, 8, 3, 3)
+    screen, smaller = rng.integers(0, 256, (6, 8), dtype=np.uint8), np.zeros((3, 3), np.uint8)
     return {
+        "AreaResize": Bound(core.AreaResize, {"in_height": 6, "in_width": 8, "out_height": 3, "out_width": 3}),
+        "AreaResize.apply": Bound(resize.apply, {"first": screen, "second": screen.copy(), "out": smaller}, out),
         "Normalizer": Bound(core.Normalizer, {"mean": double(3), "inv_std": double(3), "clip": 10.0}),
         "ActionRange": Bound(
             core.ActionRange, {"low": double(3), "high": double(3), "start": np.arange(3)}
@@ -153,6 +157,8 @@ LEGAL = {
     ("ActionRange", "low", "one column more"),
     ("dot", "x", "one column more"),  # y is then the one that does not fit
     ("norm", "x", "one column more"),  # any size is taken
+    *(("AreaResize.apply", name, "the other byte order") for name in ("first", "second", "out")),  # of one byte
+    *(("AreaResize.apply", name, "misaligned") for name in ("first", "second", "out")),
     *(("copy_if_fit", "values", corruption) for corruption in (*CORRUPT, *RELAID)),  # answered with False
     *(("copy_if_fit", "out", corruption) for corruption in ("one dimension more", "one column more", "empty")),
 }
@@ -259,6 +265,7 @@ REAL = (-1.0, nan, inf, -inf, None, "1", 1j)
 FOREIGN = "an object of the other dtype's module"
 OBJECT = (None, 1, FOREIGN)
 BAD_SCALARS = {
+    "AreaResize": {"in_height": SIZE, "in_width": SIZE, "out_height": (*SIZE, 7), "out_width": (*SIZE, 9)},
     "Normalizer": {"clip": (0.0, -1.0, nan, None, "1", 1j)},
     "normalize": {"normalizer": (None, 1)},
     "to_env": {"action_range": (None, 1)},

@@ -14,6 +14,7 @@ __all__: list[str] = [
     "MAX_MAGNITUDE",
     "SIMD",
     "ActionRange",
+    "AreaResize",
     "CGStatus",
     "CallableOperator",
     "LinearOperator",
@@ -41,6 +42,22 @@ class ActionRange:
     start + clip(action, low, high), where tanh maps action to low..high first if squash
     """
     def __init__(self, low: typing.Any, high: typing.Any, start: typing.Any, squash: bool = False) -> None: ...
+
+class AreaResize:
+    """
+    Makes an image smaller: a pixel is the mean over its area, rounded to nearest
+    """
+    def __init__(
+        self,
+        in_height: typing.SupportsInt | typing.SupportsIndex,
+        in_width: typing.SupportsInt | typing.SupportsIndex,
+        out_height: typing.SupportsInt | typing.SupportsIndex,
+        out_width: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    def apply(self, first: typing.Any, second: typing.Any, out: typing.Any) -> None:
+        """
+        out = max(first, second), made smaller; all are uint8, and first and second may be the same array
+        """
 
 class CGStatus:
     """
