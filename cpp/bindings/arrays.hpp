@@ -5,8 +5,10 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <string>
@@ -20,17 +22,19 @@ namespace py = pybind11;
 namespace trpo_fast::core {
 
 constexpr Index kAnySize = -1;
-constexpr Index kNoColumns = -2;  // a vector has none
+
+using Shape = std::initializer_list<Index>;
 
 inline std::string describe(const py::array& array) {
   return py::str(array.dtype()).cast<std::string>() + " array of shape " +
          py::str(array.attr("shape")).cast<std::string>();
 }
 
-inline std::string size_name(Index size) { return size == kAnySize ? "N" : std::to_string(size); }
-
-inline std::string shape_name(Index rows, Index cols) {
-  return "(" + size_name(rows) + "," + (cols == kNoColumns ? "" : " " + size_name(cols)) + ")";
+inline std::string shape_name(Shape shape) {
+  std::string name;
+  for (const Index size : shape) name += (size == kAnySize ? "N" : std::to_string(size)) + ", ";
+  name.erase(name.size() - (shape.size() == 1 ? 1 : 2));  // a tuple of one has a comma
+  return "(" + name + ")";
 }
 
 // NumPy's dtype of T. It is set while the module is imported: at its first use, two threads may meet, of which one
@@ -42,6 +46,7 @@ inline void prepare_arrays() {  // imports NumPy
   native_dtype<float> = py::dtype::of<float>().release().ptr();
   native_dtype<double> = py::dtype::of<double>().release().ptr();
   native_dtype<std::int64_t> = py::dtype::of<std::int64_t>().release().ptr();
+  native_dtype<std::int32_t> = py::dtype::of<std::int32_t>().release().ptr();
   native_dtype<std::uint8_t> = py::dtype::of<std::uint8_t>().release().ptr();
 }
 
@@ -57,16 +62,16 @@ inline bool is_plain(const py::array& array) {  // C-contiguous and aligned
   return (array.flags() & plain) == plain;
 }
 
-inline bool has_shape(const py::array& array, Index rows, Index cols) {
-  return array.ndim() == (cols == kNoColumns ? 1 : 2) && array.shape(0) > 0 &&
-         (rows == kAnySize || array.shape(0) == rows) && (cols < 0 || array.shape(1) == cols);
+inline bool has_shape(const py::array& array, Shape shape) {
+  const auto fits = [](Index expected, Index got) { return expected == kAnySize ? got > 0 : got == expected; };
+  return std::equal(shape.begin(), shape.end(), array.shape(), array.shape() + array.ndim(), fits);
 }
 
 // Throws what is wrong with an argument. Composing the text costs more than many a call, so it is done only here.
 template <class T>
-[[noreturn]] void refuse_array(const py::object& object, const char* name, Index rows, Index cols) {
+[[noreturn]] void refuse_array(const py::object& object, const char* name, Shape shape) {
   const std::string array_name =
-      py::str(py::dtype::of<T>()).cast<std::string>() + " array of shape " + shape_name(rows, cols);
+      py::str(py::dtype::of<T>()).cast<std::string>() + " array of shape " + shape_name(shape);
   const std::string expected = name + std::string(": expected a C-contiguous ") + array_name + ", got ";
   if (!py::isinstance<py::array>(object)) {
     throw py::type_error(expected + py::str(py::type::of(object).attr("__name__")).cast<std::string>());
@@ -79,12 +84,12 @@ template <class T>
 
 // The array of an argument: exactly dtype T, C-contiguous, aligned, of that shape and not empty.
 template <class T>
-py::array checked_array(const py::object& object, const char* name, Index rows, Index cols) {
+py::array checked_array(const py::object& object, const char* name, Shape shape) {
   if (is_array_of<T>(object)) {
     auto array = py::reinterpret_borrow<py::array>(object);
-    if (is_plain(array) && has_shape(array, rows, cols)) return array;
+    if (is_plain(array) && has_shape(array, shape)) return array;
   }
-  refuse_array<T>(object, name, rows, cols);
+  refuse_array<T>(object, name, shape);
 }
 
 template <class T>
@@ -97,22 +102,22 @@ T* writeable_data(py::array& array, const char* name) {
 
 template <class T>
 Matrix<const T> matrix_in(const py::object& object, const char* name, Index rows, Index cols) {
-  const py::array array = checked_array<T>(object, name, rows, cols);
+  const py::array array = checked_array<T>(object, name, {rows, cols});
   return {static_cast<const T*>(array.data()), array.shape(0), array.shape(1)};
 }
 template <class T>
 Matrix<T> matrix_out(const py::object& object, const char* name, Index rows, Index cols) {
-  py::array array = checked_array<T>(object, name, rows, cols);
+  py::array array = checked_array<T>(object, name, {rows, cols});
   return {writeable_data<T>(array, name), array.shape(0), array.shape(1)};
 }
 template <class T>
 Vector<const T> vector_in(const py::object& object, const char* name, Index size) {
-  const py::array array = checked_array<T>(object, name, size, kNoColumns);
+  const py::array array = checked_array<T>(object, name, {size});
   return {static_cast<const T*>(array.data()), array.shape(0)};
 }
 template <class T>
 Vector<T> vector_out(const py::object& object, const char* name, Index size) {
-  py::array array = checked_array<T>(object, name, size, kNoColumns);
+  py::array array = checked_array<T>(object, name, {size});
   return {writeable_data<T>(array, name), array.shape(0)};
 }
 

@@ -28,7 +28,7 @@ bool copy_if_fit_from(const py::array& values, double* out) {
 // Returns false if `values` have another layout, dtype or type, or values that are not fit; the caller finds out which.
 bool copy_if_fit_object(const py::object& values, const py::object& out) {
   if (!is_array_of<double>(out) || !is_plain(py::reinterpret_borrow<py::array>(out))) {
-    refuse_array<double>(out, "out", kAnySize, kAnySize);
+    refuse_array<double>(out, "out", {kAnySize, kAnySize});
   }
   auto to = py::reinterpret_borrow<py::array>(out);
   double* const out_data = writeable_data<double>(to, "out");

@@ -77,7 +77,7 @@ void bind_vine(py::module_& module) {
              const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows, kAnySize);
              const Index n_actions = actions_in.cols / size;
              if (n_actions * size != actions_in.cols) {
-               refuse_array<Scalar>(actions, "actions", at.x.rows, n_actions * size);
+               refuse_array<Scalar>(actions, "actions", {at.x.rows, n_actions * size});
              }
              const auto q_in = matrix_in<double>(q_values, "q_values", at.x.rows, n_actions);
              const bool from_policy = is_from_policy(proposal);

@@ -9,6 +9,7 @@ namespace trpo_fast::core {
 void bind_normalizer(pybind11::module_& module);
 void bind_area_resize(pybind11::module_& module);
 void bind_conjugate_gradient(pybind11::module_& module);
+void bind_images(pybind11::module_& module);
 
 template <class Scalar>
 void bind_network(pybind11::module_& module);

@@ -40,6 +40,7 @@ void bind_module(py::module_& m) {
   m.def("get_num_threads", num_threads);
   bind_normalizer(m);
   bind_area_resize(m);
+  bind_images(m);
   bind_conjugate_gradient(m);  // before the operators, which derive from its LinearOperator
   bind_scalar<float>(m.def_submodule("float32", "Kernels on single-precision arrays."));
   bind_scalar<double>(m.def_submodule("float64", "Kernels on double-precision arrays."));

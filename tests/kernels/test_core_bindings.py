@@ -40,6 +40,9 @@ def bound(dtype):
     network, gaussian = make_network(k), k.DiagGaussian(2)
     critic = k.Network([k.Dense(3, 2, "relu"), k.Dense(2, 1, "identity")])
     normalizer = core.Normalizer(double(3), np.ones(3), 2.0)
+    planes = rng.integers(0, 3, (60, 2, 2), dtype=np.uint8)
+    numbers = rng.integers(-1, 40, (N, 3), dtype=np.int32)
+    stacks = planes[numbers[:5]]
     action_range = core.ActionRange(-np.ones(2), np.ones(2), np.zeros(2, dtype=np.int64))
     theta, x, phi, actions = scalar(P), scalar(N, 3), scalar(N, 4), scalar(N, 2)
     both, out = {"network": network, "distribution": gaussian}, ("out",)
@@ -62,6 +65,12 @@ def bound(dtype):
             core.ActionRange, {"low": double(3), "high": double(3), "start": np.arange(3)}
         ),
         "copy_if_fit": Bound(core.copy_if_fit, {"values": double(N, 3), "out": double(N, 3)}, out),
+        "Images": Bound(core.Images, {"planes": planes, "index": numbers}),
+        "store_planes": Bound(
+            core.store_planes,
+            {"pixels": stacks, "previous": numbers[5:10], "index": numbers[:5].copy(), "planes": planes, "used": 40},
+            ("index", "planes"),
+        ),
         "to_env": Bound(k.to_env, {"action_range": action_range, "actions": scalar(N, 2), "out": double(N, 2)}, out),
         "normalize": Bound(k.normalize, {"normalizer": normalizer, "x": double(N, 3), "out": scalar(N, 3)}, out),
         "Dense": Bound(k.Dense, {"input_size": 3, "output_size": 2, "activation": "tanh"}),
@@ -148,6 +157,12 @@ TABLE = {dtype: bound(dtype) for dtype in DTYPES}
 
 
 ABSTRACT = ("Layer", "Distribution", "LinearOperator", "PolicyObjective")
+INT32 = (("Images", "index"), ("store_planes", "previous"), ("store_planes", "index"))
+BYTES = (  # which have neither an order nor an alignment
+    *(("AreaResize.apply", argument) for argument in ("first", "second", "out")),
+    *(("store_planes", argument) for argument in ("pixels", "planes")),
+    ("Images", "planes"),
+)
 LEGAL = {
     ("Actor.act", "noise", "None"),  # the most probable action
     ("Actor.act", "env_actions", "None"),  # not wanted
@@ -157,8 +172,12 @@ LEGAL = {
     ("ActionRange", "low", "one column more"),
     ("dot", "x", "one column more"),  # y is then the one that does not fit
     ("norm", "x", "one column more"),  # any size is taken
-    *(("AreaResize.apply", name, "the other byte order") for name in ("first", "second", "out")),  # of one byte
-    *(("AreaResize.apply", name, "misaligned") for name in ("first", "second", "out")),
+    ("Images", "planes", "one column more"),
+    ("Images", "index", "one column more"),
+    ("store_planes", "pixels", "one column more"),  # planes is then the one that does not fit
+    ("store_planes", "pixels", "reversed"),  # each environment's planes are contiguous
+    *((*argument, "int32") for argument in INT32),
+    *((*argument, corruption) for argument in BYTES for corruption in ("misaligned", "the other byte order")),
     *(("copy_if_fit", "values", corruption) for corruption in (*CORRUPT, *RELAID)),  # answered with False
     *(("copy_if_fit", "out", corruption) for corruption in ("one dimension more", "one column more", "empty")),
 }
@@ -269,6 +288,7 @@ BAD_SCALARS = {
     "Normalizer": {"clip": (0.0, -1.0, nan, None, "1", 1j)},
     "normalize": {"normalizer": (None, 1)},
     "to_env": {"action_range": (None, 1)},
+    "store_planes": {"used": (-1, 46, 2**70, 1.5, nan, None, "1")},
     "Dense": {"input_size": SIZE, "output_size": SIZE, "activation": ("Tanh", "", None, 1)},
     "AppendLogStd": {"size": SIZE},
     "ClampLogStd": {"size": SIZE},

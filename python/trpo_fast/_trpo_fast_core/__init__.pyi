@@ -7,6 +7,8 @@ from __future__ import annotations
 import collections.abc
 import typing
 
+import numpy
+
 from . import float32, float64
 
 __all__: list[str] = [
@@ -17,6 +19,7 @@ __all__: list[str] = [
     "AreaResize",
     "CGStatus",
     "CallableOperator",
+    "Images",
     "LinearOperator",
     "Normalizer",
     "conjugate_gradient",
@@ -27,6 +30,7 @@ __all__: list[str] = [
     "get_num_threads",
     "norm",
     "set_num_threads",
+    "store_planes",
 ]
 
 class Normalizer:
@@ -58,6 +62,19 @@ class AreaResize:
         """
         out = max(first, second), made smaller; all are uint8, and first and second may be the same array
         """
+
+class Images:
+    """
+    Rows of stacked planes: row n has the planes that index[n] names, -1 a plane of zeros
+    """
+    def __init__(self, planes: typing.Any, index: typing.Any) -> None:
+        """
+        planes: (M, H, W) uint8, not copied; index: (N, S) int32, copied
+        """
+    @property
+    def index(self) -> numpy.ndarray: ...
+    @property
+    def planes(self) -> numpy.ndarray: ...
 
 class CGStatus:
     """
@@ -151,6 +168,19 @@ def norm(x: typing.Any) -> float:
     """
 
 def set_num_threads(n_threads: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+def store_planes(
+    pixels: typing.Any,
+    previous: typing.Any,
+    index: typing.Any,
+    planes: typing.Any,
+    used: typing.SupportsInt | typing.SupportsIndex,
+) -> int:
+    """
+    Store the observations of n environments, pixels (n, S, H, W): index = the number of each plane, and new
+    planes are appended to the `used` ones in planes (M, H, W), which needs room for n * S more. Planes that
+    the row of previous names, or that came earlier in the observation, are found again; zeros are -1, and
+    so is every number of previous where an environment has no former observation. Returns used.
+    """
 
 EIGEN_VERSION: str
 MAX_MAGNITUDE: float = 1e18
