@@ -4,9 +4,10 @@
 //   probe zero         the same, and they fall back on zero
 //   probe load PATH    the status of loading a file, as a number, the most memory used, in kB, and the message
 //
-// Standard input, again and again: size and bytes of a file, number of observations, and for each its numbers and its
-// noise, if the file is a policy. Standard output: the load's status; of a policy its sizes, and for each observation
-// the status of act() and its action, then those of sample().
+// Standard input, again and again: size and bytes of a file, number of observations, and for each its numbers, its
+// noise and the planes of its images, if the file is a policy. Standard output: the load's status; of a policy its
+// sizes, and for each observation the status of act() and its action, then those of sample().
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -46,6 +47,67 @@ int peak_memory() {
   return peak;
 }
 
+// The images of an observation, in memory that is read() or laid out in one of the ways that a view knows.
+class Images {
+ public:
+  explicit Images(const Policy& policy) {
+    for (int i = 0; i < policy.num_images(); ++i) {
+      const ImageSize size = policy.image_size(i);
+      sizes_.push_back(size);
+      pixels_.emplace_back(static_cast<std::size_t>(size.channels) * num_pixels(size));
+    }
+    others_ = pixels_;
+  }
+
+  bool read() {
+    for (auto& pixels : pixels_) {
+      if (!::read(pixels.data(), pixels.size())) return false;
+    }
+    return true;
+  }
+
+  std::vector<ImageView> as_planar() const {
+    std::vector<ImageView> views;
+    for (std::size_t i = 0; i < sizes_.size(); ++i) {
+      views.push_back(planar(pixels_[i].data(), sizes_[i].channels, sizes_[i].height, sizes_[i].width));
+    }
+    return views;
+  }
+
+  std::vector<ImageView> as_interleaved() {
+    std::vector<ImageView> views;
+    for (std::size_t i = 0; i < sizes_.size(); ++i) {
+      const auto channels = static_cast<std::size_t>(sizes_[i].channels);
+      for (std::size_t j = 0; j < pixels_[i].size(); ++j) {
+        others_[i][j % num_pixels(sizes_[i]) * channels + j / num_pixels(sizes_[i])] = pixels_[i][j];
+      }
+      views.push_back(interleaved(others_[i].data(), sizes_[i].channels, sizes_[i].height, sizes_[i].width));
+    }
+    return views;
+  }
+
+  std::vector<ImageView> as_frames() {
+    std::vector<ImageView> views;
+    planes_.assign(sizes_.size(), {});
+    for (std::size_t i = 0; i < sizes_.size(); ++i) {
+      for (int c = 0; c < sizes_[i].channels; ++c) {
+        planes_[i].push_back(pixels_[i].data() + static_cast<std::size_t>(c) * num_pixels(sizes_[i]));
+      }
+      views.push_back(frames(planes_[i].data(), sizes_[i].channels, sizes_[i].height, sizes_[i].width));
+    }
+    return views;
+  }
+
+ private:
+  static std::size_t num_pixels(const ImageSize& size) {
+    return static_cast<std::size_t>(size.height) * static_cast<std::size_t>(size.width);
+  }
+
+  std::vector<ImageSize> sizes_;
+  std::vector<std::vector<std::uint8_t>> pixels_, others_;
+  std::vector<std::vector<const std::uint8_t*>> planes_;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -69,17 +131,28 @@ int main(int argc, char** argv) {
                  action_size = static_cast<std::size_t>(sizes[1]);
       Policy for_batches = *loaded.policy;
       std::vector<float> observations(num_observations * observation_size), actions(num_observations * action_size);
-      std::vector<float> noise(action_size), sampled(action_size);
+      std::vector<float> noise(action_size), sampled(action_size), again(action_size);
+      Images images(*loaded.policy);
+      Policy other = *loaded.policy;  // which sees the same images in other layouts
       std::size_t num_ok = 0;
       for (std::size_t i = 0; i < num_observations; ++i) {
         float* observation = observations.data() + i * observation_size;
         float* action = actions.data() + i * action_size;
-        if (!read(observation, observation_size) || !read(noise.data(), action_size)) return 1;
-        const ActStatus acted = loaded.policy->act(observation, action);
+        if (!read(observation, observation_size) || !read(noise.data(), action_size) || !images.read()) return 1;
+        const std::vector<ImageView> views = images.as_planar(),
+                                     others[] = {images.as_interleaved(), images.as_frames()};
+        const ActStatus acted = loaded.policy->act(observation, views.data(), views.size(), action);
         write_result(acted, action, action_size);
-        write_result(loaded.policy->sample(observation, noise.data(), sampled.data()), sampled.data(), action_size);
+        for (const std::vector<ImageView>& layout : others) {
+          if (other.act(observation, layout.data(), layout.size(), again.data()) != acted) return 1;
+          if (acted == ActStatus::ok && !std::equal(again.begin(), again.end(), action)) return 1;
+        }
+        const ActStatus drawn =
+            loaded.policy->sample(observation, views.data(), views.size(), noise.data(), sampled.data());
+        write_result(drawn, sampled.data(), action_size);
         num_ok += acted == ActStatus::ok ? 1 : 0;
       }
+      if (loaded.policy->num_images() > 0) continue;
       // a copy, asked for all of them at once, must have the same actions, where they are no fallbacks
       std::vector<float> batch(actions.size());
       if (for_batches.act_batch(observations.data(), num_observations, batch.data()) != num_ok) return 1;

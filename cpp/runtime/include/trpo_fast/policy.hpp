@@ -6,7 +6,11 @@
 //   policy.act(observation, action);   // every cycle of the control loop
 //
 // An observation is a row of numbers as the policy was trained on: a Box as it is, of other spaces what
-// `gymnasium.spaces.flatten` makes, last the mask of a policy with action masks.
+// `gymnasium.spaces.flatten` makes, last the mask of a policy with action masks. Images are not in that row:
+//
+//   policy.act(trpo_fast::runtime::interleaved(camera, 3, 84, 84), action);
+//
+// takes uint8 pixels where they lie (runtime/image.hpp has planar(), interleaved() and frames()).
 #pragma once
 
 #include <algorithm>
@@ -20,8 +24,9 @@
 #include "runtime/acting.hpp"
 #include "runtime/acting_form.hpp"
 #include "runtime/aligned.hpp"
-#include "runtime/dense.hpp"
+#include "runtime/image.hpp"
 #include "runtime/load_status.hpp"
+#include "runtime/network.hpp"
 #include "runtime/nonblocking.hpp"
 #include "runtime/policy_file.hpp"
 #include "runtime/read_content.hpp"
@@ -36,14 +41,30 @@ class Policy {
 
   int observation_size() const { return num_features_ + mask_size_; }  // numbers in an observation, with a mask
   int mask_size() const { return mask_size_; }                         // of them, at the end, the mask
-  int action_size() const { return space().size; }                     // numbers in an action, and in its noise
+  int num_images() const { return network_.num_images(); }             // of an observation, beside the numbers
+  ImageSize image_size(int i) const { return network_.image_size(i); }
+  int action_size() const { return space().size; }  // numbers in an action, and in its noise
   ActionKind action_kind() const { return kind_; }
 
   // The most probable action. Of choices and bits the numbers as floats, exact up to 2^24.
   ActStatus act(const float* observation,  // (observation_size)
                 float* action              // (action_size)
                 ) noexcept TRPO_FAST_RUNTIME_NONBLOCKING {
-    return step(observation, nullptr, action);
+    return step(observation, nullptr, 0, nullptr, action);
+  }
+
+  // The same for an observation with images, in the order of their space.
+  ActStatus act(const float* observation,  // (observation_size); null if that is 0
+                const ImageView* images,   // (num_images)
+                std::size_t num_images,
+                float* action  // (action_size)
+                ) noexcept TRPO_FAST_RUNTIME_NONBLOCKING {
+    return step(observation, images, num_images, nullptr, action);
+  }
+
+  // The same for an observation that is one image.
+  ActStatus act(const ImageView& image, float* action) noexcept TRPO_FAST_RUNTIME_NONBLOCKING {
+    return step(nullptr, &image, 1, nullptr, action);
   }
 
   // The action that standard normal noise picks, as in Python.
@@ -51,11 +72,20 @@ class Policy {
                    const float* noise,        // (action_size)
                    float* action              // (action_size)
                    ) noexcept TRPO_FAST_RUNTIME_NONBLOCKING {
-    return step(observation, noise, action);
+    return step(observation, nullptr, 0, noise, action);
   }
 
-  // The most probable actions for n observations; how many of them are no fallbacks. Fallbacks hold the action of the
-  // row before.
+  ActStatus sample(const float* observation,  // (observation_size); null if that is 0
+                   const ImageView* images,   // (num_images)
+                   std::size_t num_images,
+                   const float* noise,  // (action_size)
+                   float* action        // (action_size)
+                   ) noexcept TRPO_FAST_RUNTIME_NONBLOCKING {
+    return step(observation, images, num_images, noise, action);
+  }
+
+  // The most probable actions for n observations without images; how many of them are no fallbacks. Fallbacks hold the
+  // action of the row before.
   std::size_t act_batch(const float* observations,  // (n, observation_size)
                         std::size_t n,
                         float* actions  // (n, action_size)
@@ -69,33 +99,19 @@ class Policy {
   }
 
  private:
-  struct Layer {
-    Activation activation;
-    int num_inputs, num_outputs;
-    AlignedFloats parameters;  // as multiply() wants them
-  };
-
   ActionSpace space() const {
     return {kind_,   static_cast<int>(row_.size()),        low_.data(),        high_.data(),
             squash_, std_.empty() ? nullptr : std_.data(), num_choices_.data()};
   }
 
-  ActStatus step(const float* observation, const float* noise, float* action) noexcept {
+  ActStatus step(const float* observation, const ImageView* images, std::size_t num_images, const float* noise,
+                 float* action) noexcept {
     const Normalizer normalizer{mean_high_.data(), mean_low_.data(), inv_std_.data(), clip_};
     const Acting acting{normalizer, num_features_, mask_size_ > 0, space(), first_.data(), fallback_};
-    const auto forward = [this](float* x) {
-      std::size_t turn = 0;
-      for (const Layer& layer : layers_) {
-        float* y = values_[turn].data();
-        with_activation(layer.activation, [&](auto kind) {
-          multiply<kind()>(layer.parameters.data(), x, layer.num_inputs, layer.num_outputs, y);
-        });
-        x = y;
-        turn = 1 - turn;
-      }
-      return x;
+    const auto forward = [&](float*) {
+      return network_.are_images(images, num_images) ? network_.forward(images) : nullptr;
     };
-    return runtime::act(acting, observation, noise, input_.data(), forward, row_.data(), action);
+    return runtime::act(acting, observation, noise, network_.inputs(), forward, row_.data(), action);
   }
 
   int num_features_, mask_size_;
@@ -104,12 +120,10 @@ class Policy {
   Fallback fallback_;
   float clip_;
   AlignedFloats mean_high_, mean_low_, inv_std_;
-  std::vector<Layer> layers_;
+  Network network_;
   std::vector<float> low_, high_, std_;
   std::vector<std::int32_t> num_choices_;
   std::vector<float> first_;  // of choices, added to their numbers; else 0
-  AlignedFloats input_;       // with zeros behind
-  AlignedFloats values_[2];   // of layers, in turn
   std::vector<float> row_;    // the latest action row
 };
 
@@ -139,7 +153,7 @@ inline LoadedPolicy load_policy(const std::string& path, Fallback fallback = Fal
 }
 
 inline Policy::Policy(ActingForm form, Fallback fallback)
-    : num_features_(form.num_features()),
+    : num_features_(form.network.num_features),
       mask_size_(form.mask_size),
       kind_(form.action_kind),
       squash_(form.squash),
@@ -148,24 +162,13 @@ inline Policy::Policy(ActingForm form, Fallback fallback)
       mean_high_(std::move(form.mean_high)),
       mean_low_(std::move(form.mean_low)),
       inv_std_(std::move(form.inv_std)),
+      network_(form.network),
       low_(std::move(form.low)),
       high_(std::move(form.high)),
       std_(std::move(form.std)),
       num_choices_(std::move(form.num_choices)),
       first_(std::move(form.first)),
-      input_(mean_high_.size()),
       row_(static_cast<std::size_t>(form.action_size)) {
-  int widest = 0;
-  layers_.reserve(form.layers.size());
-  for (const DenseParts& from : form.layers) {
-    const bool is_last = &from == &form.layers.back();
-    Layer layer{is_last ? Activation::identity : form.activation, from.num_inputs, from.num_outputs, {}};
-    layer.parameters.resize(static_cast<std::size_t>(num_parameters(from.num_inputs, from.num_outputs)));
-    pack(from.weight, from.bias, from.num_inputs, from.num_outputs, layer.parameters.data());
-    layers_.push_back(std::move(layer));
-    widest = (std::max)(widest, padded(from.num_outputs));
-  }
-  for (auto& values : values_) values.resize(static_cast<std::size_t>(widest));
   zero_action(space(), row_.data());
 }
 

@@ -24,14 +24,19 @@ struct Acting {
   Fallback fallback;
 };
 
-// `row` receives the action row if the status is ok.
+// `row` receives the action row if the status is ok. `forward` gives null if an image does not fit.
 template <class Forward>
 ActStatus decide_row(const Acting& policy, const float* observation, const float* mask, const float* noise,
                      float* input, Forward&& forward, float* row) {
   if (mask != nullptr && !is_mask(policy.space, mask)) return ActStatus::bad_mask;
-  std::memcpy(input, observation, static_cast<std::size_t>(policy.num_features) * sizeof(float));
+  if (observation != nullptr) {
+    std::memcpy(input, observation, static_cast<std::size_t>(policy.num_features) * sizeof(float));
+  } else if (policy.num_features > 0 || policy.has_mask) {  // only one of images alone may be null
+    return ActStatus::bad_observation;
+  }
   if (!normalize(policy.normalizer, input, policy.num_features, input)) return ActStatus::bad_observation;
   float* phi = forward(input);
+  if (phi == nullptr) return ActStatus::bad_image;
   const int n = num_dist_params(policy.space);
   if (!std::all_of(phi, phi + n, [](float x) { return (std::isfinite)(x); })) return ActStatus::non_finite_output;
   for (int i = 0; i < n && mask != nullptr; ++i) {
@@ -49,7 +54,7 @@ ActStatus act(const Acting& policy, const float* observation,  // (num_features,
               Forward&& forward, float* row,                   // (A)
               float* action                                    // (A)
 ) {
-  const float* mask = policy.has_mask ? observation + policy.num_features : nullptr;
+  const float* mask = policy.has_mask && observation != nullptr ? observation + policy.num_features : nullptr;
   const ActStatus status = decide_row(policy, observation, mask, noise, input, forward, row);
   if (status != ActStatus::ok) {
     if (policy.fallback == Fallback::zero) zero_action(policy.space, row);

@@ -51,9 +51,8 @@ void multiply_panel(const float* parameters,  // (num_inputs + 1, kWidth)
     TRPO_FAST_UNROLL
     for (int r = 0; r < kRegisters; ++r) sums[0][r] = row(num_inputs, r);
     const auto add = [&](int k, Lanes(&sum)[kRegisters]) {
-      const Lanes x_k = Lanes{} + x[k];
       TRPO_FAST_UNROLL
-      for (int r = 0; r < kRegisters; ++r) sum[r] += x_k * row(k, r);
+      for (int r = 0; r < kRegisters; ++r) sum[r] += x[k] * row(k, r);
     };
     int k = 0;
     for (; k + kParts <= num_inputs; k += kParts) {

@@ -20,13 +20,22 @@
 
 namespace trpo_fast::runtime {
 
-// Sizes of a tensor. Of more than two dimensions only the number is kept: no tensor that acting needs has more.
+// Sizes of a tensor. Of more than four dimensions only the number is kept: no tensor that acting needs has more.
 struct Shape {
+  static constexpr int kMost = 4;
+
   int num_dimensions = 0;
-  std::int64_t sizes[2] = {0, 0};
+  std::int64_t sizes[kMost] = {0, 0, 0, 0};
 
   bool operator==(const Shape& other) const {
-    return num_dimensions == other.num_dimensions && sizes[0] == other.sizes[0] && sizes[1] == other.sizes[1];
+    return num_dimensions == other.num_dimensions && std::equal(sizes, sizes + kMost, other.sizes);
+  }
+
+  // Numbers in a tensor of up to four dimensions.
+  std::int64_t num_items() const {
+    std::int64_t product = 1;
+    for (int i = 0; i < num_dimensions; ++i) product *= sizes[i];
+    return product;
   }
 };
 
@@ -79,7 +88,7 @@ inline bool take_shape(JsonReader& header, Shape& shape, std::int64_t& num_items
   const bool is_list = header.take_list([&] {
     std::int64_t size = 0;
     if (shape.num_dimensions == kMaxDimensions || !header.take_integer(size)) return false;
-    if (shape.num_dimensions < 2) shape.sizes[shape.num_dimensions] = size;
+    if (shape.num_dimensions < Shape::kMost) shape.sizes[shape.num_dimensions] = size;
     ++shape.num_dimensions;
     has_zero = has_zero || size == 0;
     if (size > kMaxSize / of_others) return false;

@@ -7,9 +7,10 @@ namespace trpo_fast::runtime {
 
 enum class ActStatus : std::uint8_t {
   ok,
-  bad_observation,    // not finite, or of magnitude above 1e18
+  bad_observation,    // not finite, or of magnitude above 1e18; null where there should be numbers
   bad_mask,           // not zeros and ones, or it leaves a choice nothing
   non_finite_output,  // the network's output, or the noise, is not finite
+  bad_image,          // more or fewer images than the policy has, or of other sizes, or nowhere
 };
 
 // What stands in for an action where the status is not ok.
@@ -28,6 +29,8 @@ inline const char* to_string(ActStatus status) {
       return "bad mask";
     case ActStatus::non_finite_output:
       return "non-finite output";
+    case ActStatus::bad_image:
+      return "bad image";
   }
   return "?";
 }
