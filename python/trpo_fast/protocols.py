@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import gymnasium as gym
-import numpy as np
+
 import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig
 from trpo_fast.policies.normalization import RunningMeanStd
 from trpo_fast.policies.policy import Actor, Policy
+from trpo_fast.spaces.observations import NetworkInputs
 
 Metrics = dict[str, float | int | str]
 
@@ -34,8 +35,8 @@ class ActingModel(Protocol):
     def actor(self) -> Actor:
         """The committed policy at its theta."""
 
-    def act(self, rows: npt.NDArray[np.float64], deterministic: bool = False) -> Any:
-        """Actions of the action space, shape (n, ...), for encoded observations, shape (n, size)."""
+    def act(self, rows: NetworkInputs, deterministic: bool = False) -> Any:
+        """Actions of the action space, shape (n, ...), for n encoded observations."""
 
     def get_env(self) -> Any:
         """The environments that the model is trained in; None without any."""

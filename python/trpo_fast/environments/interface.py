@@ -13,6 +13,9 @@ import numpy.typing as npt
 from trpo_fast.environments.fingerprint import Fingerprint
 from trpo_fast.environments.infos import Infos, Outcome
 from trpo_fast.errors import EnvironmentFaultError
+from trpo_fast.spaces.buffers import new_buffer
+from trpo_fast.spaces.image_buffer import ImageBuffer
+from trpo_fast.spaces.images import vector_of
 from trpo_fast.spaces.observation_codec import MAX_MAGNITUDE, ObservationCodec
 from trpo_fast.spaces.observations import EncodedArray, ObservationBuffer
 from trpo_fast.validation import describe
@@ -25,7 +28,7 @@ class Trajectories(NamedTuple):
 
     Parameters
     ----------
-    observations : ObservationBuffer
+    observations : ObservationBuffer or ImageBuffer
         ``observations[t]`` (n, *shape) are the observations acted on in step t, after any reset.
     rewards : ndarray, shape (T, n)
     terminated, truncated : ndarray of bool, shape (T, n)
@@ -40,7 +43,7 @@ class Trajectories(NamedTuple):
         At t the n infos of step t, as Stable-Baselines3's vector environments give them; None if nobody reads them.
     """
 
-    observations: ObservationBuffer
+    observations: ObservationBuffer | ImageBuffer
     rewards: npt.NDArray[np.float64]
     terminated: npt.NDArray[np.bool_]
     truncated: npt.NDArray[np.bool_]
@@ -58,7 +61,7 @@ class Trajectories(NamedTuple):
         terminated, truncated = np.zeros((2, *size), dtype=np.bool_)
         valid = np.ones(size, dtype=np.bool_)
         infos: dict[int, Infos] | None = {} if with_infos else None
-        return cls(codec.buffer(n_steps, n_envs), np.empty(size), terminated, truncated, valid, {}, {}, infos)
+        return cls(new_buffer(codec, n_steps, n_envs), np.empty(size), terminated, truncated, valid, {}, {}, infos)
 
 
 class Environments(Protocol):
@@ -183,9 +186,8 @@ def check_limits(codec: ObservationCodec, trajectories: Trajectories, steps_befo
             raise EnvironmentFaultError(first_env + i, step + t, field, expected, rows[t, i, j])
 
     for (t, i), observation in trajectories.final_observations.items():
-        check(observation.reshape(1, 1, -1), steps_before + t + 1, i, "final observation")
-    observations = np.asarray(trajectories.observations)
-    check(observations.reshape(*observations.shape[:2], -1), steps_before, 0, "observation")
+        check(vector_of(observation).reshape(1, 1, -1), steps_before + t + 1, i, "final observation")
+    check(trajectories.observations.rows, steps_before, 0, "observation")
 
 
 def check_reward(value: Any, env_index: int, step: int) -> float:

@@ -10,6 +10,7 @@ from trpo_fast.environments.interface import Trajectories, take_observation
 from trpo_fast.environments.vec_normalize import find_vec_normalize
 from trpo_fast.environments.vector import UserVectorEnv, check_flags, take_observations, take_rewards
 from trpo_fast.errors import EnvironmentFaultError
+from trpo_fast.spaces.observations import EncodedArray
 from trpo_fast.validation import describe_error
 
 
@@ -27,10 +28,10 @@ class SB3Environments(UserVectorEnv):
     def view(self) -> Any:
         return self._env
 
-    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
+    def reset(self, seed: int | None) -> EncodedArray:
         if seed is not None:
             self._env.seed(seed)
-        observations = np.empty((self.num_envs, *self._codec.shape))
+        observations = self._codec.empty(self.num_envs)
         try:
             raw = self._env.reset()
         except Exception as error:
@@ -48,8 +49,10 @@ class SB3Environments(UserVectorEnv):
             raw, rewards, dones, infos = self._env.step(actions)
         except Exception as error:
             raise EnvironmentFaultError(None, self._steps, "step", "four values", describe_error(error)) from error
-        take_observations(self._codec, raw, into.observations[t + 1], self._steps, "observation")
-        self._take_masks(self._offered_masks(), into.observations[t + 1], range(self.num_envs))
+        observations = into.observations.begin(t + 1)
+        take_observations(self._codec, raw, observations, self._steps, "observation")
+        self._take_masks(self._offered_masks(), observations, range(self.num_envs))
+        into.observations.end(t + 1)
         take_rewards(rewards, into.rewards[t], self._steps)
         dones = check_flags(dones, self.num_envs, self._steps, "terminated")
         if into.infos is not None:
@@ -60,7 +63,7 @@ class SB3Environments(UserVectorEnv):
             if (outcome := Outcome.of(infos[i])) is not None:  # of a Monitor, whatever wrappers make of its rewards
                 into.outcomes[t, i] = outcome
             if truncated:
-                out = np.empty_like(into.observations[t + 1][i])
+                out = self._codec.empty()
                 final = infos[i].get("terminal_observation")
                 into.final_observations[t, i] = take_observation(
                     self._codec, final, out, i, self._steps, "final observation"

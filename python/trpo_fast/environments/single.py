@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.environments import snapshots
@@ -16,6 +15,7 @@ from trpo_fast.environments.vec_env_view import Player, VecEnvView
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.spaces.masks import ActionMasks
 from trpo_fast.spaces.observation_codec import ObservationCodec
+from trpo_fast.spaces.observations import EncodedArray
 from trpo_fast.validation import describe_error
 
 
@@ -59,15 +59,15 @@ class SingleEnvironments:
         self._masks = ActionMasks(self.action_space)
         self._codec = ObservationCodec(self.observation_space, self._masks.size)
 
-    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
-        observations = np.empty((self.num_envs, *self._codec.shape))
+    def reset(self, seed: int | None) -> EncodedArray:
+        observations = self._codec.empty(self.num_envs)
         for i, out in enumerate(observations):
             self._reset_one(i, None if seed is None else seed + i, out)
         return observations
 
     def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
         self._steps += 1
-        step, observations, rewards = self._steps, into.observations[t + 1], into.rewards[t]
+        step, observations, rewards = self._steps, into.observations.begin(t + 1), into.rewards[t]
         codec, self._position[0], number = self._codec, step, self._first_index
         infos: list[Any] = []
         for i, env in enumerate(self._envs):
@@ -90,10 +90,11 @@ class SingleEnvironments:
                 info = with_end(info, observation, terminated, truncated) if into.infos is not None else info
                 self._reset_one(i, None, out)
             elif self._masks is not None:
-                self._masks.take_from(env, info, out[codec.num_features :], number, step)
+                self._masks.take_from(env, info, codec.mask_in(out), number, step)
             if into.infos is not None:
                 infos.append(dict(info) if isinstance(info, dict) else {})
             number += 1
+        into.observations.end(t + 1)
         if into.infos is not None:
             into.infos[t] = infos
 
@@ -146,7 +147,7 @@ class SingleEnvironments:
         for env in self._envs:
             env.close()
 
-    def _reset_one(self, i: int, seed: int | None, out: npt.NDArray[np.float64]) -> None:
+    def _reset_one(self, i: int, seed: int | None, out: EncodedArray) -> None:
         self._position[1] = number = self._first_index + i
         try:
             observation, info = self._envs[i].reset(seed=seed)
@@ -155,4 +156,4 @@ class SingleEnvironments:
             raise EnvironmentFaultError(number, self._steps, "reset", expected, describe_error(error)) from error
         take_observation(self._codec, observation, out, number, self._steps, "reset observation")
         if self._masks is not None:
-            self._masks.take_from(self._envs[i], info, out[self._codec.num_features :], number, self._steps)
+            self._masks.take_from(self._envs[i], info, self._codec.mask_in(out), number, self._steps)

@@ -17,6 +17,7 @@ from trpo_fast.environments.vec_env_view import GymnasiumVectorView, VecEnvView
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError, SnapshotError
 from trpo_fast.spaces.masks import KEY, METHOD, ActionMasks
 from trpo_fast.spaces.observation_codec import ObservationCodec, copy_if_fit
+from trpo_fast.spaces.observations import EncodedArray
 from trpo_fast.validation import describe, describe_error
 
 
@@ -63,12 +64,12 @@ class UserVectorEnv:
             expected = f"masks in infos[{KEY!r}] or from {METHOD}()"
             raise EnvironmentFaultError(None, self._steps, "action mask", expected, describe_error(error)) from error
 
-    def _take_masks(self, masks: Any, out: npt.NDArray[np.float64], which: Iterable[int]) -> None:
-        """Copy the masks of environments ``which`` to their rows of ``out`` (n, size); raise if one is invalid."""
+    def _take_masks(self, masks: Any, out: EncodedArray, which: Iterable[int]) -> None:
+        """Copy the masks of environments ``which`` to their observations in ``out`` (n,); raise if one is invalid."""
         if self._masks is not None:
             for i in which:
                 mask = masks[i] if isinstance(masks, np.ndarray | Sequence) and len(masks) == self.num_envs else masks
-                self._masks.take_or_fault(mask, out[i, self._codec.num_features :], i, self._steps)
+                self._masks.take_or_fault(mask, self._codec.mask_in(out[i]), i, self._steps)
 
 
 class VectorEnvironments(UserVectorEnv):
@@ -90,15 +91,15 @@ class VectorEnvironments(UserVectorEnv):
     def view(self) -> VecEnvView:
         return GymnasiumVectorView(self._env, self._mode, lambda _: VectorEnvironments(self._env))
 
-    def reset(self, seed: int | None) -> npt.NDArray[np.float64]:
+    def reset(self, seed: int | None) -> EncodedArray:
         self._ended[:] = False
-        observations = np.empty((self.num_envs, *self._codec.shape))
+        observations = self._codec.empty(self.num_envs)
         self._reset(observations, range(self.num_envs), seed=seed)
         return observations
 
     def step(self, actions: npt.NDArray[Any], t: int, into: Trajectories) -> None:
         self._steps += 1
-        observations = into.observations[t + 1]
+        observations = into.observations.begin(t + 1)
         try:
             raw, rewards, terminated, truncated, infos = self._env.step(actions)
         except Exception as error:
@@ -124,6 +125,7 @@ class VectorEnvironments(UserVectorEnv):
                 fresh = np.empty_like(observations)
                 self._reset(fresh, np.flatnonzero(self._ended), options={"reset_mask": self._ended.copy()})
                 observations[self._ended] = fresh[self._ended]
+        into.observations.end(t + 1)
 
     def _offered_masks(self, infos: Any) -> Any:
         """The masks in the infos, or else those from the environments' method."""
@@ -134,7 +136,7 @@ class VectorEnvironments(UserVectorEnv):
             return masks
         return self._ask_for_masks(self._env.call)
 
-    def _reset(self, out: npt.NDArray[np.float64], which: Iterable[int], **arguments: Any) -> None:
+    def _reset(self, out: EncodedArray, which: Iterable[int], **arguments: Any) -> None:
         try:
             observations, infos = self._env.reset(**arguments)
         except Exception as error:
@@ -143,9 +145,7 @@ class VectorEnvironments(UserVectorEnv):
         take_observations(self._codec, observations, out, self._steps, "reset observation")
         self._take_masks(self._offered_masks(infos), out, which)
 
-    def _keep_final_observations(
-        self, observations: npt.NDArray[np.float64], infos: Any, t: int, into: Trajectories
-    ) -> None:
+    def _keep_final_observations(self, observations: EncodedArray, infos: Any, t: int, into: Trajectories) -> None:
         truncated = np.flatnonzero(into.truncated[t]).tolist()
         if self._mode is not AutoresetMode.SAME_STEP:
             into.final_observations.update({(t, i): observations[i].copy() for i in truncated})
@@ -155,7 +155,7 @@ class VectorEnvironments(UserVectorEnv):
             expected = f"an array infos['final_obs'] of {self.num_envs}"
             raise EnvironmentFaultError(truncated[0], self._steps, "final observation", expected, describe(finals))
         for i in truncated:
-            out = np.empty_like(observations[i])
+            out = self._codec.empty()
             into.final_observations[t, i] = take_observation(
                 self._codec, finals[i], out, i, self._steps, "final observation"
             )
@@ -177,12 +177,10 @@ class VectorEnvironments(UserVectorEnv):
                 into.infos[t][i] = with_end(last[i], final, *ends)
 
 
-def take_observations(
-    codec: ObservationCodec, observations: Any, out: npt.NDArray[np.float64], step: int, field: str
-) -> None:
+def take_observations(codec: ObservationCodec, observations: Any, out: EncodedArray, step: int, field: str) -> None:
     """Copy a vector environment's observations to ``out`` (n, *shape); EnvironmentFaultError if they are invalid."""
     is_box = isinstance(codec.space, gym.spaces.Box)
-    if is_box and copy_if_fit(observations, out):
+    if is_box and not codec.images and copy_if_fit(observations, out):
         return
     if is_box and not (isinstance(observations, np.ndarray) and observations.shape[:1] == out.shape[:1]):
         expected = f"an array of shape {(len(out), *(codec.space.shape or ()))}"

@@ -135,10 +135,11 @@ class ObservationNormalizer:
 
     @ignores_float_errors
     def updated(self, observations: Observations | npt.NDArray[Any]) -> "ObservationNormalizer":
-        """Normaliser whose statistics include the raw ``observations`` (N, D), outliers clipped."""
+        """Normaliser whose statistics include the raw ``observations`` (N, D), outliers clipped, without images."""
         if not self.enabled:
             return self
-        samples = np.asarray(observations, dtype=np.float64)
+        rows = observations.rows if isinstance(observations, Observations) else observations
+        samples = np.asarray(rows, dtype=np.float64)
         clipped, is_outlier = self.statistics.without_outliers(samples, OUTLIER, OUTLIER)
         statistics = self.statistics.updated(clipped)
         if self.columns is not None:

@@ -17,10 +17,11 @@ from trpo_fast.policies.mlp import MLP
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.spaces.actions import ActionCodec
 from trpo_fast.spaces.as_json import own_copy
+from trpo_fast.spaces.images import check_records, vector_of
 from trpo_fast.spaces.kinds import name_of
 from trpo_fast.spaces.masks import ActionMasks
 from trpo_fast.spaces.observation_codec import ObservationCodec
-from trpo_fast.spaces.observations import Observations
+from trpo_fast.spaces.observations import EncodedArray, NetworkInputs, Observations, as_network_inputs
 from trpo_fast.validation import check_flag, check_real, describe, float_array, float_dtype
 
 LOG_STD_INIT = -0.5  # a standard deviation of 0.6
@@ -55,16 +56,17 @@ class Actor:
         parts = policy.network, policy.distribution, policy.normalizer.kernel, policy.codec.range
         self.act = kernels(policy.dtype).Actor(*parts, self.theta).act
 
-    def env_actions(self, rows: npt.NDArray[np.float64], random: np.random.Generator | None = None) -> Any:
-        """Actions of the action space, shape (n, ...), for encoded observations (n, size).
+    def env_actions(self, observations: NetworkInputs, random: np.random.Generator | None = None) -> Any:
+        """Actions of the action space, shape (n, ...), for n encoded observations.
 
         Samples drawn with ``random``, or without it the most probable actions.
         """
         codec, dtype = self.policy.codec, self.policy.dtype
-        size = (len(rows), codec.size)
+        inputs = as_network_inputs(observations)
+        size = (len(inputs[0] if isinstance(inputs, tuple) else inputs), codec.size)
         noise = None if random is None else random.standard_normal(size, dtype=dtype)
         out = np.empty(size, dtype=dtype)
-        self.act(rows, noise, out)
+        self.act(inputs, noise, out)
         return codec.to_env(out)
 
     @property
@@ -290,21 +292,29 @@ class Policy:
     def check_observations(self, observations: Any) -> Observations:
         """Check raw observations, an array of float32 or float64, shape (N, obs_dim), and return a copy of them.
 
-        An ``Observations`` of the right size is returned unchanged: it has been checked before.
+        With images they are records, as ``rows`` returns them. An ``Observations`` of the right size is returned
+        unchanged: it has been checked before.
 
         Raises
         ------
         InvalidArgumentError
             If the array has another kind or shape, or holds an invalid action mask.
         """
-        if isinstance(observations, Observations) and observations.size == self._mlp.num_inputs:
+        codec = self.observation_codec
+        if isinstance(observations, Observations) and (observations.size, observations.dtype) == (
+            codec.size,
+            codec.dtype,
+        ):
             return observations
-        rows = float_array("observations", observations, (None, self._mlp.num_inputs), np.float64)
+        if codec.images:
+            encoded = check_records("observations", observations, codec.dtype)
+        else:
+            encoded = float_array("observations", observations, (None, codec.size), np.float64)
         if self.action_masks is not None:
-            self.action_masks.check_rows(rows[:, -self.action_masks.size :])
-        return Observations(rows.copy() if rows is observations else rows)
+            self.action_masks.check_rows(vector_of(encoded)[:, -self.action_masks.size :])
+        return Observations.of(encoded.copy() if encoded is observations else encoded)
 
-    def rows(self, observation: Any, action_masks: Any = None) -> tuple[npt.NDArray[np.float64], bool]:
+    def rows(self, observation: Any, action_masks: Any = None) -> tuple[EncodedArray, bool]:
         """Encode one observation, or a batch as vector environments return it.
 
         Parameters
@@ -315,7 +325,7 @@ class Policy:
 
         Returns
         -------
-        rows : ndarray of float64, shape (n, obs_dim)
+        rows : ndarray of float64, shape (n, obs_dim), or with images records (``ObservationCodec.dtype``), shape (n,)
             Encoded observations, n = 1 for a single one.
         is_batch : bool
             Whether ``observation`` is a batch.
@@ -333,7 +343,7 @@ class Policy:
             raise InvalidArgumentError("action_masks", "None without use_masking", describe(action_masks))
         masks = action_masks if is_batch else [action_masks]
         fit = isinstance(masks, Sequence | np.ndarray) and len(masks) == len(rows)
-        if not fit or not all(map(self.action_masks.take, masks, rows[:, -self.action_masks.size :])):
+        if not fit or not all(map(self.action_masks.take, masks, vector_of(rows)[:, -self.action_masks.size :])):
             expected = f"{len(rows)} masks of {self.action_masks.size} zeros and ones, at least one for each choice"
             raise InvalidArgumentError("action_masks", expected, describe(masks))
         return rows, is_batch
@@ -375,14 +385,14 @@ class Policy:
         if self.action_masks is not None:
             self.action_masks.check_actions(encoded, observations.masks(self.action_masks.size))
 
-    def normalize(self, observations: Any) -> npt.NDArray[Any]:
-        """Network inputs, shape (N, obs_dim), in the policy's dtype, for raw observations."""
+    def normalize(self, observations: Any) -> NetworkInputs:
+        """Network inputs, shape (N, obs_dim), in the policy's dtype, for raw observations; with images a tuple."""
         return self.check_observations(observations).inputs(self._normalizer.kernel, self.dtype)
 
-    def critic_inputs(self, observations: Any) -> npt.NDArray[Any]:
+    def critic_inputs(self, observations: Any) -> NetworkInputs:
         """Network inputs of the critic: as ``normalize``, without the action masks."""
-        inputs = self.normalize(observations)
-        return inputs if self.action_masks is None else np.ascontiguousarray(inputs[:, : -self.action_masks.size])
+        columns = slice(None) if self.action_masks is None else slice(self.observation_codec.num_features)
+        return self.check_observations(observations).inputs(self._normalizer.kernel, self.dtype, columns)
 
     def renormalized(self, theta: npt.NDArray[Any], normalizer: ObservationNormalizer) -> npt.NDArray[Any]:
         """The theta that gives, under ``normalizer``, the same policy as ``theta`` under the present normaliser.
@@ -444,7 +454,7 @@ class Policy:
         """Distribution parameters phi, shape (N, K), at raw observations: [mean, log_std] for a Box, else logits."""
         return self.forward(theta, self.normalize(observations))
 
-    def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def forward(self, theta: npt.NDArray[Any], inputs: NetworkInputs) -> npt.NDArray[Any]:
         """Distribution parameters phi, shape (N, K), at network inputs, shape (N, obs_dim), from ``normalize``."""
         inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
         return self._mlp.forward(self.check_theta(theta), inputs)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.policies.policy import Actor, Policy
+from trpo_fast.spaces.observations import NetworkInputs
 
 
 class Predictor:
@@ -82,12 +83,12 @@ class Predictor:
         actions = self.act(rows, deterministic)
         return (actions if is_batch else actions[0]), None
 
-    def act(self, rows: npt.NDArray[np.float64], deterministic: bool = False) -> Any:
+    def act(self, rows: NetworkInputs, deterministic: bool = False) -> Any:
         """Actions for encoded observations, whose values are not checked.
 
         Parameters
         ----------
-        rows : ndarray of float64, shape (n, size)
+        rows : ndarray, shape (n, size) or, with images, (n,)
             Observations as ``policy.observation_codec`` encodes them.
         deterministic : bool
             Return the most probable actions instead of samples.

@@ -16,6 +16,7 @@ from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.mlp import MLP
 from trpo_fast.policies.normalization import QUARTER, RunningMeanStd
 from trpo_fast.spaces.observation_codec import ObservationCodec
+from trpo_fast.spaces.observations import NetworkInputs
 from trpo_fast.validation import check_integer, check_real, describe, float_array
 
 OUTLIER = 300.0  # standard deviations from which a return is an outlier; ordinary training was seen to reach 76
@@ -125,7 +126,7 @@ class ValueFunction:
         return self._mlp.unflatten(theta)
 
     @ignores_float_errors
-    def predict(self, state: CriticState, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    def predict(self, state: CriticState, inputs: NetworkInputs) -> npt.NDArray[np.float64]:
         """Values, float64 of shape (N,), in units of the return.
 
         Parameters
@@ -147,7 +148,7 @@ class ValueFunction:
     def fit(
         self,
         state: CriticState,
-        inputs: npt.NDArray[Any],
+        inputs: NetworkInputs,
         returns: npt.NDArray[np.float64],
         order: npt.NDArray[np.int64],
         *,
@@ -189,7 +190,7 @@ class ValueFunction:
     def begin_fit(
         self,
         state: CriticState,
-        inputs: npt.NDArray[Any],
+        inputs: NetworkInputs,
         returns: npt.NDArray[np.float64],
         order: npt.NDArray[np.int64],
         *,

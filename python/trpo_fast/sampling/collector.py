@@ -12,6 +12,7 @@ from trpo_fast.sampling.rollouts import Episode, Rollout
 from trpo_fast.sampling.sampler import Sampler
 from trpo_fast.sampling.stepping import AfterStep
 from trpo_fast.sampling.vine import VinePlan
+from trpo_fast.spaces.images import as_plain, from_plain
 from trpo_fast.spaces.observation_codec import ObservationCodec
 from trpo_fast.spaces.observations import EncodedArray
 from trpo_fast.validation import float_array
@@ -68,7 +69,7 @@ class RolloutCollector:
     def get_state(self) -> dict[str, Any]:
         """Copy of the open episodes between two rollouts, as plain values."""
         return {
-            "observations": None if self._observations is None else self._observations.copy(),
+            "observations": None if self._observations is None else as_plain(self._observations),
             "returns": self._returns.copy(),
             "lengths": self._lengths.copy(),
         }
@@ -97,7 +98,7 @@ class RolloutCollector:
             If ``state`` belongs to another number or kind of environments.
         """
         n, codec = self.sampler.num_envs, self._codec
-        observations = float_array("observations", state["observations"], (n, *codec.shape), codec.dtype)
+        observations = from_plain(state["observations"], codec.empty(n))
         returns = float_array("returns", state["returns"], (n,), np.float64)
         lengths = np.broadcast_to(state["lengths"].astype(np.int64), (n,)).copy()
         self._observations, self._returns, self._lengths = observations, returns, lengths

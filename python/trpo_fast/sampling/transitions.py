@@ -10,7 +10,8 @@ from trpo_fast.environments.interface import Trajectories, check_flag, check_rew
 from trpo_fast.errors import EnvironmentFaultError, InvalidArgumentError
 from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.sampling.rollouts import Rollout, Seconds
-from trpo_fast.spaces.observations import EncodedArray
+from trpo_fast.spaces.images import are_same
+from trpo_fast.spaces.observations import EncodedArray, as_network_inputs
 
 
 class Transitions:
@@ -73,11 +74,11 @@ class Transitions:
         """
         row = self._row(observation, action_masks)
         actor = self._drop_those_of_an_older_policy()
-        if self._acted_on is not None and (self._acted_on[0] != row[0]).any():
+        if self._acted_on is not None and not are_same(self._acted_on[0], row[0]):
             self._cut_off()
         codec = self._policy.codec
         taken = np.empty((1, codec.size), self._policy.dtype)
-        actor.act(row, self._noise().standard_normal(taken.shape, dtype=self._policy.dtype), taken)
+        actor.act(as_network_inputs(row), self._noise().standard_normal(taken.shape, dtype=self._policy.dtype), taken)
         self._acted_on = row[0], taken[0]
         return codec.to_env(taken)[0]
 
@@ -169,7 +170,7 @@ class Transitions:
         self._finals: dict[tuple[int, int], EncodedArray] = {}
 
     def _row(self, observation: Any, action_masks: Any) -> EncodedArray:
-        """Encode one observation, shape (1, size)."""
+        """Encode one observation, shape (1, size), or with images (1,)."""
         rows, is_batch = self._policy.rows(observation, action_masks)
         if is_batch:
             raise InvalidArgumentError("observation", "one observation", f"a batch of {len(rows)}")

@@ -22,7 +22,7 @@ from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.sampling.rollouts import Branches, Seconds
 from trpo_fast.sampling.stepping import AfterStep, step_through
-from trpo_fast.spaces.observations import EncodedArray, stack
+from trpo_fast.spaces.observations import EncodedArray, NetworkInputs, stack
 
 
 class VinePlan(NamedTuple):
@@ -157,7 +157,8 @@ def _sample_branches(
             step = int(plan.steps[i, j])
             single = environments.single(i, ago=n_steps_of_trunk - step)
             stream = np.random.default_rng([plan.seed, plan.first_index + i, j])
-            _draw_actions(plan, actor, trajectories.observations.acted_on(step)[i], actions[i, j], stream)
+            acted_on = trajectories.observations.acted_on(step, np.full(n_actions, i))
+            _draw_actions(plan, actor, acted_on, actions[i, j], stream)
             noise = stream.standard_normal((plan.horizon, 1, policy.codec.size), dtype=dtype)
             for k, first in enumerate(actions[i, j]):
                 if is_cancelled():
@@ -175,14 +176,14 @@ def _sample_branches(
 def _draw_actions(
     plan: VinePlan,
     actor: Actor,
-    observation: EncodedArray,
+    observations: NetworkInputs,
     out: npt.NDArray[Any],
     stream: np.random.Generator,
 ) -> None:
-    """Write the first actions of the branches of a state to ``out`` (K, A), encoded; ``observation`` is (size,)."""
+    """Write the first actions of K branches to ``out`` (K, A), encoded; ``observations`` are those of their state."""
     if plan.proposal == "policy":
         noise = stream.standard_normal(out.shape, dtype=out.dtype)
-        actor.act(np.tile(observation, (len(out), 1)), noise, out)
+        actor.act(observations, noise, out)
     elif plan.proposal == "all":
         out[:, 0] = np.arange(len(out))
     else:

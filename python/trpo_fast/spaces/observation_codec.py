@@ -16,9 +16,8 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from trpo_fast._core.modules import core
 from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
-from trpo_fast.spaces.images import decode_images, image_fault, numbers, record_dtype, take_image
+from trpo_fast.spaces.images import decode_images, image_fault, record_dtype, take_image, vector_of
 from trpo_fast.spaces.leaves import SUPPORTED, ImageLeaf, Leaf, parts_of
-from trpo_fast.spaces.observations import ObservationBuffer
 from trpo_fast.validation import describe
 
 MAX_MAGNITUDE: float = core.MAX_MAGNITUDE  # its square is still a float32
@@ -94,14 +93,18 @@ class ObservationCodec:
                 low[leaf.columns], high[leaf.columns] = bounds[0] - margin, bounds[1] + margin
         return (low, high) if np.isfinite(high).any() else None
 
-    def buffer(self, n_steps: int, n_envs: int) -> ObservationBuffer:
-        """Buffer for the observations of ``n_steps`` steps of ``n_envs`` environments and those after the last step."""
-        return ObservationBuffer(np.empty((n_steps + 1, n_envs, *self.shape), self.dtype))
+    def empty(self, *n: int) -> npt.NDArray[Any]:
+        """Uninitialised memory for encoded observations, shape (*n, *shape)."""
+        return np.empty((*n, *self.shape), self.dtype)
+
+    def mask_in(self, encoded: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """View of the action mask in an encoded observation, shape (mask_size,)."""
+        return vector_of(encoded)[self.num_features :]
 
     def decode(self, encoded: npt.NDArray[Any]) -> Any:
         """Observations as a vector environment returns them, leaves of arrays (n, ...), from encoded (n, *shape)."""
         n = len(encoded)
-        rows = numbers(encoded).reshape(n, -1)[:, : self.num_features]
+        rows = vector_of(encoded).reshape(n, -1)[:, : self.num_features]
         if self._is_box:
             return rows.reshape(n, *(self.space.shape or ())).astype(self.space.dtype)
         arrays: dict[tuple[Any, ...], Any] = {}
@@ -162,7 +165,7 @@ class ObservationCodec:
             items = []
         if not items:
             raise InvalidArgumentError("observation", expected, describe(observation))
-        rows = np.empty((len(items), *self.shape), self.dtype)
+        rows = self.empty(len(items))
         for i, (item, row) in enumerate(zip(items, rows, strict=True)):
             if not self._take(item, row):
                 raise InvalidArgumentError("observation", expected, self.fault(item)[1] + f" in row {i}" * is_batch)
@@ -202,7 +205,7 @@ class ObservationCodec:
         return np.pad(features, ((0, 0), (0, self.size - self.num_features)), constant_values=1.0), is_batch
 
     def _take(self, value: Any, out: npt.NDArray[Any]) -> bool:
-        vector = numbers(out)
+        vector = vector_of(out)
         vector[self.num_features :] = 1.0
         try:
             return all(

@@ -45,7 +45,7 @@ class NormalizerUpdate:
         self.shift = 0.0
         self._policy = policy
         self._renormalizes = False
-        self._observations = Observations(observations.rows, observations.is_finite)  # caches inputs of its own
+        self._observations = observations.uncached()
         self._reference = self._acted = policy.dist_params(theta, observations)
         self._latest: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
         if not (policy.normalizer.enabled and observations.is_finite):

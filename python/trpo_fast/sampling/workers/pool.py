@@ -29,11 +29,11 @@ from trpo_fast.sampling.workers.connection import WorkerOutput, WorkerProcess
 from trpo_fast.sampling.workers.parent import ParentState, Registry
 from trpo_fast.sampling.workers.process import Setup
 from trpo_fast.sampling.workers.shared_arrays import (
-    TRAJECTORIES,
     Layout,
     SharedFile,
     joined,
     map_arrays,
+    planes_for,
     trajectories_of,
 )
 from trpo_fast.sampling.workers.watch import TICK, Watch
@@ -106,12 +106,11 @@ class ParallelSampler:
             If an environment has other spaces than environment 0.
         """
         n_workers = len(self._bounds) - 1
-        codec = policy.observation_codec
         size, dtype = (policy.codec.size, policy.num_params), str(policy.dtype)
-        self._layout = Layout(n_steps, self.num_envs, codec.shape, str(codec.dtype), *size, dtype, n_workers)
+        self._layout = Layout(n_steps, self.num_envs, policy.observation_codec, *size, dtype, n_workers)
         self._make_networks = make_networks
-        self._file = SharedFile(self._layout)
-        self._arrays = map_arrays(self._file.path, self._layout)
+        self._file = SharedFile(self._layout.arrays())
+        self._arrays = map_arrays(self._file.path, self._layout.arrays())
         self._arrays["positions"][:, 1] = self._bounds[:-1]
         self._closed = weakref.finalize(self, _end, self._workers, self._file)
         _open_samplers.add(self)
@@ -134,7 +133,7 @@ class ParallelSampler:
             if worker.is_lost:
                 self._replace(w)
         self._ask("reset", [(None if seed is None else seed + first,) for first in self._bounds[:-1]])
-        observations: EncodedArray = self._arrays["observations"][0].copy()
+        observations: EncodedArray = self._arrays["start"].copy()
         return observations
 
     def collect(
@@ -149,17 +148,19 @@ class ParallelSampler:
         self._check_open()
         self._moves += 1
         arrays = self._arrays
-        arrays["observations"][0] = observations
+        arrays["start"][...] = observations
         arrays["noise"][...] = noise
         arrays["theta"][...] = actor.theta
         statistics = actor.policy.normalizer.statistics
         arrays["mean"][...], arrays["var"][...] = statistics.mean, statistics.var
         lost: list[int] = []
-        shares = [slice(*bounds) for bounds in itertools.pairwise(self._bounds)]
-        plans = [(None if plan is None else plan.of(share), after_step is not None) for share in shares]
-        sparse, seconds, branches = zip(*self._ask("collect", plans, lost), strict=True)
-        kept = {name: arrays[name].copy() for name in TRAJECTORIES}
-        trajectories = trajectories_of(kept, **joined(sparse, self._bounds[:-1]))
+        shares, layout = [slice(*bounds) for bounds in itertools.pairwise(self._bounds)], self._layout
+        with planes_for(layout) as (path, planes):
+            plans = [(None if plan is None else plan.of(share), path, after_step is not None) for share in shares]
+            sparse, seconds, branches = zip(*self._ask("collect", plans, lost), strict=True)
+        kept = {name: arrays[name].copy() for name in layout.trajectories}
+        layout.move_planes(kept, planes, shares)
+        trajectories = trajectories_of(layout, kept, planes, is_filled=True, **joined(sparse, self._bounds[:-1]))
         actions = arrays["actions"].copy()
         if after_step is not None and not all(after_step(trajectories, t, a) for t, a in enumerate(actions)):
             return None

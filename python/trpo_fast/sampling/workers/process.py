@@ -32,7 +32,7 @@ from trpo_fast.sampling.rollouts import Branches, Seconds
 from trpo_fast.sampling.stepping import step_through
 from trpo_fast.sampling.vine import VinePlan, sample_vine
 from trpo_fast.sampling.workers.parent import ParentState, Registry
-from trpo_fast.sampling.workers.shared_arrays import BY_ENVIRONMENT, Layout, Sparse, map_arrays, trajectories_of
+from trpo_fast.sampling.workers.shared_arrays import Layout, Sparse, map_arrays, trajectories_of
 from trpo_fast.validation import describe_error
 
 PARENTS_SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
@@ -56,11 +56,11 @@ class Worker:
 
     def __init__(self, setup: Setup) -> None:
         setup.registry.adopt()
-        arrays = map_arrays(setup.path, setup.layout)
+        arrays = map_arrays(setup.path, setup.layout.arrays())
         self._first = setup.first_index
-        share = slice(setup.first_index, setup.first_index + len(setup.factories))
-        self._shared = arrays
-        self._arrays = {name: arrays[name][:, share] for name in BY_ENVIRONMENT}
+        self._share = share = slice(setup.first_index, setup.first_index + len(setup.factories))
+        self._layout, self._shared = setup.layout, arrays
+        self._arrays = {name: arrays[name][:, share] for name in setup.layout.by_environment}
         position = memoryview(arrays["positions"][setup.worker])
         self._environments = SingleEnvironments(make_from_factories(setup.factories), setup.first_index, position)
         self._policy, _ = setup.make_networks()
@@ -72,13 +72,13 @@ class Worker:
             raise InvalidArgumentError("env", "the spaces of environment 0, {} and {}".format(*expected), spaces)
 
     def reset(self, request: int, seed: int | None) -> None:
-        """Start an episode in every environment; the observations are written to step 0 of the shared arrays."""
-        self._arrays["observations"][0] = self._environments.reset(seed)
+        """Start an episode in every environment; the observations are written to the shared array "start"."""
+        self._shared["start"][self._share] = self._environments.reset(seed)
 
     def collect(
-        self, request: int, plan: VinePlan | None, with_infos: bool
+        self, request: int, plan: VinePlan | None, planes_path: Path | None, with_infos: bool
     ) -> tuple[Sparse, Seconds | None, Branches | None]:
-        """Collect a rollout into the shared arrays.
+        """Collect a rollout into the shared arrays, and planes of images into those of the file ``planes_path``.
 
         Returns
         -------
@@ -89,10 +89,14 @@ class Worker:
         branches : Branches or None
             With a plan.
         """
-        arrays, shared = self._arrays, self._shared
+        arrays, shared, layout = self._arrays, self._shared, self._layout
         arrays["terminated"][...] = arrays["truncated"][...] = False
         arrays["valid"][...] = True
-        trajectories = trajectories_of(arrays, final_observations={}, outcomes={}, infos={} if with_infos else None)
+        planes = {} if planes_path is None else map_arrays(planes_path, layout.planes())
+        its_planes = layout.planes_of(planes, self._share)
+        sparse: Any = {"final_observations": {}, "outcomes": {}, "infos": {} if with_infos else None}
+        trajectories = trajectories_of(layout, arrays, its_planes, is_filled=False, **sparse)
+        trajectories.observations[0] = shared["start"][self._share]
         normalizer = replace(self._policy.normalizer, statistics=RunningMeanStd(shared["mean"], shared["var"]))
         actor = self._policy.with_normalizer(normalizer).actor(shared["theta"])
 

@@ -1,10 +1,12 @@
 """Arrays shared by processes: a file in memory that each of them maps."""
 
+import math
 import os
 import pickle
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,10 +16,12 @@ import numpy.typing as npt
 
 from trpo_fast.environments.infos import Infos, Outcome
 from trpo_fast.environments.interface import Trajectories
-from trpo_fast.spaces.observations import EncodedArray, ObservationBuffer
+from trpo_fast.spaces.buffers import Arrays, Shapes, array_shapes, buffer_in, index_name, plane_shapes
+from trpo_fast.spaces.observation_codec import ObservationCodec
+from trpo_fast.spaces.observations import EncodedArray
+from trpo_fast.spaces.planes import ZERO
 
-TRAJECTORIES = ("observations", "rewards", "terminated", "truncated", "valid")
-BY_ENVIRONMENT = (*TRAJECTORIES, "noise", "actions")
+_STEPS = ("rewards", "terminated", "truncated", "valid")  # the fields of ``Trajectories`` that are arrays
 _LINE = 64  # bytes; arrays begin on cache lines
 
 
@@ -71,22 +75,31 @@ class Layout(NamedTuple):
 
     n_steps: int
     n_envs: int
-    observation_shape: tuple[int, ...]
-    observation_dtype: str
+    codec: ObservationCodec
     action_size: int
     num_params: int
     dtype: str  # of theta, noise and actions
     n_workers: int
 
-    def arrays(self) -> dict[str, tuple[tuple[int, ...], str]]:
+    @property
+    def by_environment(self) -> list[str]:
+        """Names of the arrays whose second axis is that of the environments."""
+        return [*self.trajectories, "noise", "actions"]
+
+    @property
+    def trajectories(self) -> list[str]:
+        """Names of the arrays that ``trajectories_of`` takes."""
+        return [*array_shapes(self.codec, self.n_steps, self.n_envs), *_STEPS]
+
+    def arrays(self) -> Shapes:
         """Shape and dtype of each array by name."""
         size = (self.n_steps, self.n_envs)
-        obs_dim = int(np.prod(self.observation_shape))
         return {
             "theta": ((self.num_params,), self.dtype),
-            "mean": ((obs_dim,), "float64"),
-            "var": ((obs_dim,), "float64"),
-            "observations": ((self.n_steps + 1, self.n_envs, *self.observation_shape), self.observation_dtype),
+            "mean": ((self.codec.size,), "float64"),
+            "var": ((self.codec.size,), "float64"),
+            "start": ((self.n_envs, *self.codec.shape), self.codec.dtype),  # observations that a rollout begins with
+            **array_shapes(self.codec, self.n_steps, self.n_envs),
             "rewards": (size, "float64"),
             "terminated": (size, "bool"),
             "truncated": (size, "bool"),
@@ -97,25 +110,51 @@ class Layout(NamedTuple):
             "cancelled": ((1,), "int64"),  # number of the latest abandoned request
         }
 
+    def planes(self) -> Shapes:
+        """Shape and dtype of the memory for planes of images, by their names, environment by environment."""
+        return plane_shapes(self.codec, self.n_steps, self.n_envs)
 
-def map_arrays(path: Path, layout: Layout) -> dict[str, npt.NDArray[Any]]:
-    """Map the arrays of ``layout`` in the file ``path``."""
+    def planes_of(self, planes: Arrays, share: slice) -> Arrays:
+        """The memory for planes of a share of the environments."""
+        each = {name: len(array) // self.n_envs for name, array in planes.items()}
+        return {name: array[share.start * each[name] : share.stop * each[name]] for name, array in planes.items()}
+
+    def move_planes(self, arrays: Arrays, planes: Arrays, shares: Sequence[slice]) -> None:
+        """Turn numbers in ``arrays`` of planes that each share counts from 0 to numbers in all ``planes``."""
+        for name, memory in planes.items():
+            index = arrays[index_name(name)]
+            for share in shares:
+                its = index[:, share]
+                its[its != ZERO] += share.start * (len(memory) // self.n_envs)
+
+
+def map_arrays(path: Path, shapes: Shapes) -> Arrays:
+    """Map the arrays of ``shapes`` in the file ``path``; those that are empty have memory of their own."""
     arrays, offset = {}, 0
-    for name, (shape, dtype) in layout.arrays().items():
+    for name, (shape, dtype) in shapes.items():
+        if 0 in shape:
+            arrays[name] = np.empty(shape, dtype)
+            continue
         array: npt.NDArray[Any] = np.memmap(path, dtype, "r+", offset, shape)
         arrays[name] = array.view(np.ndarray)
         offset += -(-array.nbytes // _LINE) * _LINE
     return arrays
 
 
-def trajectories_of(arrays: dict[str, npt.NDArray[Any]], **sparse: Any) -> Trajectories:
-    """The trajectories in the shared arrays, with ``sparse`` as the fields that are not arrays."""
-    observations, rewards, terminated, truncated, valid = (arrays[name] for name in TRAJECTORIES)
-    return Trajectories(ObservationBuffer(observations), rewards, terminated, truncated, valid, **sparse)
+def trajectories_of(layout: Layout, arrays: Arrays, planes: Arrays, *, is_filled: bool, **sparse: Any) -> Trajectories:
+    """The trajectories in shared arrays, with ``sparse`` as the fields that are not arrays.
+
+    ``is_filled`` says whether the arrays hold observations.
+    """
+    observations = buffer_in(layout.codec, arrays, planes, is_filled=is_filled)
+    rewards, terminated, truncated, valid = (arrays[name] for name in _STEPS)
+    return Trajectories(observations, rewards, terminated, truncated, valid, **sparse)
 
 
 class SharedFile:
-    """A file of zeros of the size of ``layout``. On Linux it is in memory and has no name in any folder.
+    """A file of zeros for arrays of ``shapes``. On Linux it is in memory and has no name in any folder.
+
+    Memory that nobody writes to is not used.
 
     Attributes
     ----------
@@ -123,8 +162,8 @@ class SharedFile:
         Path that other processes open, valid until ``close``.
     """
 
-    def __init__(self, layout: Layout) -> None:
-        sizes = (np.dtype(dtype).itemsize * int(np.prod(shape)) for shape, dtype in layout.arrays().values())
+    def __init__(self, shapes: Shapes) -> None:
+        sizes = (np.dtype(dtype).itemsize * math.prod(shape) for shape, dtype in shapes.values())
         if sys.platform == "linux":
             self._fd = os.memfd_create("trpo_fast")
             self.path = Path(f"/proc/{os.getpid()}/fd/{self._fd}")
@@ -142,3 +181,20 @@ class SharedFile:
         os.close(self._fd)
         if sys.platform != "linux":
             self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def planes_for(layout: Layout) -> Iterator[tuple[Path | None, Arrays]]:
+    """Memory for the planes of one rollout, which workers map by its path during the context; none without images.
+
+    The arrays are freed with the last reference to them: a rollout is not copied.
+    """
+    shapes = layout.planes()
+    if not shapes:
+        yield None, {}
+        return
+    file = SharedFile(shapes)
+    try:
+        yield file.path, map_arrays(file.path, shapes)
+    finally:
+        file.close()
