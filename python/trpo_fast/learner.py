@@ -20,7 +20,7 @@ from trpo_fast.monitoring.metrics import Sink, told_of_interruption
 from trpo_fast.monitoring.progress import progress
 from trpo_fast.monitoring.screen import Screen
 from trpo_fast.monitoring.tensorboard import with_tensorboard
-from trpo_fast.policies.factory import make_networks, plain_kwargs
+from trpo_fast.policies.factory import POLICIES, check_policy, make_networks, plain_kwargs
 from trpo_fast.policies.reward_normalization import RewardNormalizer
 from trpo_fast.policies.state import ModelState
 from trpo_fast.sampling.sampler import Sampler, SerialSampler
@@ -50,8 +50,9 @@ class TRPO(StepwiseTraining):
 
     Parameters
     ----------
-    policy : {"MlpPolicy", "MultiInputPolicy"}
-        Both are the same. SB3 uses the second name for ``Dict`` observations, which are flattened.
+    policy : {"MlpPolicy", "CnnPolicy", "MultiInputPolicy", "auto"}
+        "CnnPolicy" is for images, "MultiInputPolicy" for a ``Dict`` or ``Tuple``, "MlpPolicy" for all without images;
+        "auto" takes the one for the space.
     env : str, gymnasium.Env, gymnasium.vector.VectorEnv (EnvPool too), list of factories, or tuple of two spaces
         An id or factories are stepped as single environments, each with its own random streams. A tuple (observation
         space, action space) is for transitions from outside (``transitions``).
@@ -70,7 +71,8 @@ class TRPO(StepwiseTraining):
     policy_kwargs : dict, optional
         net_arch (widths of the hidden layers, or ``{"pi": ..., "vf": ...}``), activation_fn, ortho_init; for Box
         actions also log_std_init, state_dependent_std (an output of the network) and squash (mapped into the bounds by
-        tanh).
+        tanh). features_extractor, a network of ``trpo_fast.nets`` that policy and critic have one each of, or SB3's
+        features_extractor_class and features_extractor_kwargs; normalize_images (divide pixels by 255).
     normalize_observations : bool
         Normalise observations by running statistics, which are part of the policy.
     use_masking : bool
@@ -146,7 +148,7 @@ class TRPO(StepwiseTraining):
         _init_setup_model: bool = True,
         **settings: Any,
     ) -> None:
-        check_choice("policy", policy, ("MlpPolicy", "MultiInputPolicy"))
+        check_choice("policy", policy, POLICIES)
         if use_sde is not False:
             raise InvalidArgumentError("use_sde", "False (there is no state-dependent exploration)", describe(use_sde))
         self._config = make_config(in_order, settings, inspect.signature(TRPO).parameters)
@@ -168,6 +170,7 @@ class TRPO(StepwiseTraining):
         self.logger = Logger()
         self.tensorboard_log = tensorboard_log
         window = check_integer("stats_window_size", stats_window_size, at_least=1)
+        check_policy(policy, environments.observation_space)
         self.policy_kwargs = plain_kwargs(policy_kwargs)
         networks = partial(
             make_networks,
@@ -360,7 +363,7 @@ class TRPO(StepwiseTraining):
         content = check_content(metadata, tensors)
         environments: Any = SpacesOnly(*content.spaces, content.n_envs) if env is None else env
         n_envs = {"n_envs": content.n_envs} if isinstance(env, str) else {}
-        model = cls("MlpPolicy", environments, **{**content.arguments, **n_envs, "_init_setup_model": False, **kwargs})
+        model = cls("auto", environments, **{**content.arguments, **n_envs, "_init_setup_model": False, **kwargs})
         if not same_spaces((model.observation_space, model.action_space), content.spaces):
             expected = "environments with spaces {} and {}".format(*content.spaces)
             got = f"{model.policy.observation_space} and {model.policy.action_space}"
@@ -400,4 +403,4 @@ class TRPO(StepwiseTraining):
         MissingExtraError
             If the ``cli`` extra is not installed.
         """
-        return cls("MlpPolicy", env, **{**tuned_arguments(env), **overrides})
+        return cls(**{"policy": "auto", "env": env, **tuned_arguments(env), **overrides})

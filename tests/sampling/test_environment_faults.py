@@ -299,7 +299,6 @@ class SpacesOnly(gym.Env):
 
 VECTOR, CHOICE = gym.spaces.Box(-1.0, 1.0, (3,)), gym.spaces.Discrete(2)
 UNSUPPORTED = {
-    "observation images": (gym.spaces.Box(0, 255, (8, 8, 3), np.uint8), CHOICE),
     "observation scalar": (gym.spaces.Box(-1.0, 1.0, ()), CHOICE),
     "observation empty": (gym.spaces.Box(-1.0, 1.0, (0,)), CHOICE),
     "observation none": (None, CHOICE),

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.normalization import CLIP
 from trpo_fast.policies.policy import Policy
 from trpo_fast.spaces.actions import count_dist_params
+from trpo_fast.validation import describe
 
 # A number in a file means the name at that position, as in C++ (cpp/runtime: Activation, ActionKind).
 ACTIVATIONS = ("identity", "tanh", "relu", "elu", "silu")
@@ -92,11 +94,25 @@ class ActingForm:
         }
 
 
+def has_acting_form(policy: Policy) -> bool:
+    """Whether ``policy`` has an acting form: if its network is dense layers on flattened observations."""
+    layers = [node for node in policy.plan.nodes if not node.kind.endswith("log_std")]
+    return not policy.plan.images and all(node.name.startswith("layers.") for node in layers)
+
+
 def acting_form(policy: Policy) -> ActingForm:
     """The acting form of ``policy``.
 
     It is the same on every machine: nothing but sums, roots, quotients and roundings of IEEE 754 goes into it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it has none.
     """
+    if not has_acting_form(policy):
+        expected = "one without images and features extractor, as others cannot be exported yet"
+        raise InvalidArgumentError("policy", expected, describe(policy))
     kwargs, codec = policy.policy_kwargs, policy.codec
     space: Any = policy.action_space
     action_kind = "box" if codec.has_log_std else "choices" if codec.num_choices.size else "bits"

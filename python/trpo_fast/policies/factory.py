@@ -7,11 +7,36 @@ from typing import Any
 import gymnasium as gym
 import numpy.typing as npt
 
+from trpo_fast import nets
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.policies.mlp import ACTIVATIONS, check_widths
+from trpo_fast.policies.extractors import default_name, extractor_arguments, extractor_name, named_extractor
+from trpo_fast.policies.network_options import NetworkOptions, input_layout, network_options
+from trpo_fast.policies.plan import check_widths
 from trpo_fast.policies.policy import Policy
 from trpo_fast.policies.value_function import ValueFunction
+from trpo_fast.spaces.leaves import images_of, is_image
 from trpo_fast.validation import check_choice, check_flag, check_real, describe
+
+POLICIES = ("MlpPolicy", "CnnPolicy", "MultiInputPolicy", "auto")
+
+
+def check_policy(policy: str, observation_space: gym.Space[Any]) -> None:
+    """Check that ``policy``, one of ``POLICIES``, is for the space. What is built does not depend on the name.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If another policy is for such a space.
+    UnsupportedSpaceError
+        If no policy is.
+    """
+    names, kind = ["MlpPolicy", "MultiInputPolicy"], "observations without images (uint8, three axes, all of 0..255)"
+    if is_image(observation_space):
+        names, kind = ["CnnPolicy"], "images"
+    elif images_of(observation_space):
+        names, kind = ["MultiInputPolicy"], "a Dict or Tuple with images"
+    if policy not in (*names, "auto"):
+        raise InvalidArgumentError("policy", f"{names[0]} for {kind}", describe(policy))
 
 
 def plain_kwargs(policy_kwargs: Any) -> dict[str, Any]:
@@ -22,6 +47,8 @@ def plain_kwargs(policy_kwargs: Any) -> dict[str, Any]:
     policy_kwargs : mapping or None
         Keys from ``POLICY_KWARGS``. ``net_arch`` is a sequence of widths for both networks, or a mapping
         {"pi": widths, "vf": widths}. ``activation_fn`` is a name or, as in Stable-Baselines3, a class of torch.nn.
+        ``features_extractor`` is a network of ``trpo_fast.nets``; ``features_extractor_class``, with
+        ``features_extractor_kwargs``, is one of Stable-Baselines3, by name or as a class that is read by its name.
 
     Raises
     ------
@@ -44,21 +71,25 @@ def _plain_widths(net_arch: Any) -> Any:
     return {part: check_widths(net_arch[part]) for part in ("pi", "vf")}
 
 
-def activation_name(activation_fn: Any) -> str:
-    """Name of an activation: as given, or the lower-case name of a class of torch.nn.
+def _not_shared(value: Any) -> bool:
+    if check_flag("share_features_extractor", value):
+        expected = "False (a shared features extractor is not supported yet)"
+        raise InvalidArgumentError("share_features_extractor", expected, describe(value))
+    return False
 
-    Raises
-    ------
-    InvalidArgumentError
-        If there is no such activation.
-    """
-    name = activation_fn.__name__.lower() if isinstance(activation_fn, type) else activation_fn
-    return str(check_choice("activation_fn", name, ACTIVATIONS))
+
+def _plain_net(features_extractor: Any) -> dict[str, Any]:
+    return nets.to_json(nets.check("features_extractor", features_extractor))
 
 
 _PLAIN: dict[str, Callable[[Any], Any]] = {
     "net_arch": _plain_widths,
-    "activation_fn": activation_name,
+    "activation_fn": nets.activation_name,
+    "features_extractor_class": extractor_name,
+    "features_extractor_kwargs": extractor_arguments,
+    "features_extractor": _plain_net,
+    "share_features_extractor": _not_shared,
+    "normalize_images": partial(check_flag, "normalize_images"),
     "ortho_init": partial(check_flag, "ortho_init"),
     "log_std_init": partial(check_real, "log_std_init"),
     "state_dependent_std": partial(check_flag, "state_dependent_std"),
@@ -108,13 +139,12 @@ def make_networks(
         use_masking=use_masking,
         dtype=dtype,
     )
-    shared = {name: policy_kwargs[name] for name in ("activation_fn", "ortho_init") if name in policy_kwargs}
     value_function = ValueFunction(
         observation_space,
-        net_arch=_widths(policy_kwargs, "vf"),
         normalize_returns=normalize_returns,
         dtype=dtype,
-        **shared,
+        **_network_arguments(observation_space, policy_kwargs, "vf"),
+        **_given(policy_kwargs, "ortho_init"),
     )
     return policy, value_function
 
@@ -132,14 +162,39 @@ def make_policy(
     return Policy(
         observation_space,
         action_space,
-        net_arch=_widths(policy_kwargs, "pi"),
         normalize_observations=normalize_observations,
         use_masking=use_masking,
         dtype=dtype,
-        **{name: value for name, value in policy_kwargs.items() if name != "net_arch"},
+        **_network_arguments(observation_space, policy_kwargs, "pi"),
+        **_given(policy_kwargs, "ortho_init", "log_std_init", "state_dependent_std", "squash"),
     )
 
 
-def _widths(policy_kwargs: dict[str, Any], part: str) -> Any:
-    arch = policy_kwargs.get("net_arch", (64, 64))
-    return arch[part] if isinstance(arch, dict) else arch
+def plan_options(observation_space: gym.Space[Any], policy_kwargs: dict[str, Any], part: str) -> NetworkOptions:
+    """The options of the network that ``make_networks`` builds for the policy ("pi") or the critic ("vf").
+
+    Raises
+    ------
+    InvalidArgumentError, UnsupportedSpaceError
+    """
+    return network_options(observation_space, **_network_arguments(observation_space, policy_kwargs, part))
+
+
+def _network_arguments(observation_space: gym.Space[Any], policy_kwargs: dict[str, Any], part: str) -> dict[str, Any]:
+    """Arguments of ``network_options`` but for the space."""
+    arguments = _given(policy_kwargs, "net_arch", "activation_fn", "features_extractor", "normalize_images")
+    if isinstance(arguments.get("net_arch"), dict):
+        arguments["net_arch"] = arguments["net_arch"][part]
+    named = _given(policy_kwargs, "features_extractor_class", "features_extractor_kwargs")
+    if named:
+        if "features_extractor" in arguments:
+            expected = f"one of features_extractor and {next(iter(named))}"
+            raise InvalidArgumentError("features_extractor", expected, "both")
+        parts = input_layout(observation_space).parts
+        name = named.get("features_extractor_class", default_name(parts))
+        arguments["features_extractor"] = named_extractor(name, named.get("features_extractor_kwargs", {}), parts)
+    return arguments
+
+
+def _given(policy_kwargs: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: policy_kwargs[name] for name in names if name in policy_kwargs}

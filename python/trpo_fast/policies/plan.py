@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+import numpy as np
+
 from trpo_fast import nets
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.validation import check_integer, describe, suggestion
@@ -194,6 +196,19 @@ def make_plan(
     elif log_std == "output":
         drawing.add("clamp_log_std", "", (value[-1].buffer,), output_size, output_size)
     return drawing.plan()
+
+
+def check_widths(net_arch: Any) -> list[int]:
+    """The widths of hidden layers in a sequence of any type, as a list of its own.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``net_arch`` is not a sequence of integers >= 1.
+    """
+    if isinstance(net_arch, str) or not isinstance(net_arch, Sequence | np.ndarray):
+        raise InvalidArgumentError("net_arch", "a sequence of layer widths", describe(net_arch))
+    return [check_integer("net_arch", width, at_least=1, at_most=nets.MAX_WIDTH) for width in net_arch]
 
 
 class _Piece(NamedTuple):

@@ -1,7 +1,7 @@
 """Policy: a network that outputs distribution parameters, the distribution, and the observation normaliser."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -10,10 +10,12 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast import nets
 from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.modules import kernels
 from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
-from trpo_fast.policies.mlp import MLP
+from trpo_fast.policies.assembly import Assembly
+from trpo_fast.policies.network_options import network_options
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.spaces.actions import ActionCodec
 from trpo_fast.spaces.as_json import own_copy
@@ -86,10 +88,15 @@ class Policy:
     observation_space : gymnasium.spaces.Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of them
         Observations are flattened; choices become one-hot vectors (``spaces/observation_codec.py``).
     action_space : gymnasium.spaces.Box, Discrete, MultiDiscrete or MultiBinary
-    net_arch : sequence of int
-        Widths of the hidden layers.
+    net_arch : sequence of int, optional
+        Widths of the hidden layers: 64-64 by default, none for a space that is an image.
     activation_fn : {"tanh", "relu", "elu", "silu", "identity"}
         Activation of the hidden layers.
+    features_extractor : network of ``trpo_fast.nets``, or its plain values, optional
+        What comes before the hidden layers. By default a ``NatureCNN`` for an image, 512 features wide or 256 as a part
+        of a Dict or Tuple; all else is flattened.
+    normalize_images : bool
+        Divide pixels by 255.
     log_std_init : float
         Initial log standard deviation of a Box action, in -20..2.
     state_dependent_std : bool
@@ -111,7 +118,10 @@ class Policy:
     Attributes
     ----------
     policy_kwargs : dict
-        The arguments from ``net_arch`` to ``ortho_init``, without ``use_masking``.
+        The arguments from ``net_arch`` to ``ortho_init`` as plain values, without ``use_masking``.
+        ``features_extractor`` is there unless observations are flattened, ``normalize_images`` if there are images.
+    plan : Plan
+        The layers of the network.
     codec : ActionCodec
         Encodes and decodes actions.
     observation_codec : ObservationCodec
@@ -134,8 +144,10 @@ class Policy:
         observation_space: gym.Space[Any],
         action_space: gym.Space[Any],
         *,
-        net_arch: Sequence[int] = (64, 64),
+        net_arch: Sequence[int] | None = None,
         activation_fn: str = "tanh",
+        features_extractor: nets.Net | Mapping[str, Any] | None = None,
+        normalize_images: bool = True,
         log_std_init: float = LOG_STD_INIT,
         state_dependent_std: bool = False,
         squash: bool = False,
@@ -155,24 +167,26 @@ class Policy:
             )
         self.action_masks = ActionMasks(action_space) if check_flag("use_masking", use_masking) else None
         self.observation_codec = ObservationCodec(observation_space, self.action_masks.size if self.action_masks else 0)
-        if self.observation_codec.images:
-            raise UnsupportedSpaceError(f"observation space: expected no images, got {observation_space}")
         self._log_std = "none" if not self.codec.has_log_std else "output" if state_dependent_std else "parameter"
-        num_dist_params = int(self.codec.distribution.num_dist_params)
-        self._mlp = MLP(
-            self.observation_codec.num_features,
-            self.codec.size if self._log_std == "parameter" else num_dist_params,
+        self._options = options = network_options(
+            observation_space,
             net_arch=net_arch,
             activation_fn=activation_fn,
+            features_extractor=features_extractor,
+            normalize_images=normalize_images,
+        )
+        self.plan = options.policy_plan(action_space, state_dependent_std)
+        if self.observation_codec.images:
+            raise UnsupportedSpaceError(f"observation space: expected no images, got {observation_space}")
+        self._assembly = Assembly(
+            self.plan,
             ortho_init=ortho_init,
             output_gain=0.01,
             dtype=self.dtype,
-            log_std=self._log_std,
             is_masked=use_masking,
         )
         self.policy_kwargs: dict[str, Any] = {
-            "net_arch": self._mlp.widths,
-            "activation_fn": activation_fn,
+            **options.as_kwargs(),
             "log_std_init": self.log_std_init,
             "state_dependent_std": bool(state_dependent_std),
             "squash": self.codec.squash,
@@ -183,7 +197,7 @@ class Policy:
             enabled=check_flag("normalize_observations", normalize_observations),
             columns=self.observation_codec.is_continuous,
         )
-        self.network = self._mlp.network
+        self.network = self._assembly.network
         self.distribution = self.codec.distribution
 
     def __copy__(self) -> "Policy":
@@ -198,9 +212,8 @@ class Policy:
         return _remade, (self.observation_space, self.action_space, arguments, self._normalizer.statistics)
 
     def __repr__(self) -> str:
-        widths = "-".join(map(str, self.policy_kwargs["net_arch"]))
         spaces = f"{name_of(self.observation_space)} -> {name_of(self.action_space)}"
-        return f"Policy({spaces}, {widths} {self.policy_kwargs['activation_fn']})"
+        return f"Policy({spaces}, {self._options})"
 
     @property
     def normalizer(self) -> ObservationNormalizer:
@@ -255,21 +268,22 @@ class Policy:
     @property
     def num_params(self) -> int:
         """Length P of theta."""
-        return self._mlp.num_params
+        return self._assembly.num_params
 
     @ignores_float_errors
     def initial_parameters(self, seed: int | np.random.SeedSequence) -> npt.NDArray[Any]:
         """Initial theta, shape (P,), in the policy's dtype."""
-        theta = self._mlp.initial_parameters(np.random.default_rng(seed))
+        theta = self._assembly.initial_parameters(np.random.default_rng(seed))
         if self._log_std == "parameter":
             self.unflatten(theta)["log_std"][:] = self.log_std_init
         elif self._log_std == "output":
-            self.unflatten(theta)[f"{self._mlp.last_layer}.bias"][self.codec.size :] = self.log_std_init
+            self.unflatten(theta)[f"{self.plan.last_layer}.bias"][self.codec.size :] = self.log_std_init
         return theta
 
     def unflatten(self, theta: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         """Views of theta (P,) by name: "layers.0.weight" (out, in), "layers.0.bias" (out,), ..., "log_std" for a Box.
 
+        Those of a features extractor come first: "features.0.weight" (filters, channels, height, width), ...
         The views are writable if theta is.
 
         Raises
@@ -277,7 +291,7 @@ class Policy:
         InvalidArgumentError
             If ``theta`` is not an array of shape (P,).
         """
-        return self._mlp.unflatten(theta)
+        return self._assembly.unflatten(theta)
 
     def check_theta(self, theta: Any, name: str = "theta") -> npt.NDArray[Any]:
         """``theta`` as a contiguous (P,) array of the policy's dtype.
@@ -287,7 +301,7 @@ class Policy:
         InvalidArgumentError
             If it is not an array of this dtype and shape; the message calls it ``name``.
         """
-        return self._mlp.check_theta(theta, name)
+        return self._assembly.check_theta(theta, name)
 
     def check_observations(self, observations: Any) -> Observations:
         """Check raw observations, an array of float32 or float64, shape (N, obs_dim), and return a copy of them.
@@ -399,7 +413,7 @@ class Policy:
 
         Exact except for rounding and for inputs that are clipped.
         """
-        return self._mlp.renormalized(self.check_theta(theta), self._normalizer, normalizer)
+        return self._assembly.renormalized(self.check_theta(theta), self._normalizer, normalizer)
 
     def actor(self, theta: npt.NDArray[Any]) -> Actor:
         """An actor at ``theta``, which is copied."""
@@ -456,8 +470,8 @@ class Policy:
 
     def forward(self, theta: npt.NDArray[Any], inputs: NetworkInputs) -> npt.NDArray[Any]:
         """Distribution parameters phi, shape (N, K), at network inputs, shape (N, obs_dim), from ``normalize``."""
-        inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
-        return self._mlp.forward(self.check_theta(theta), inputs)
+        inputs = float_array("inputs", inputs, (None, self._assembly.num_inputs), self.dtype)
+        return self._assembly.forward(self.check_theta(theta), inputs)
 
     @ignores_float_errors
     def log_prob(

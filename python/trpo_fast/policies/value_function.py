@@ -1,6 +1,6 @@
 """ValueFunction: the critic, a separate network fitted by minibatch Adam."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
@@ -9,13 +9,14 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast import nets
 from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.modules import core, kernels
 from trpo_fast._core.threads import get_num_threads
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.policies.mlp import MLP
+from trpo_fast.policies.assembly import Assembly
+from trpo_fast.policies.network_options import network_options
 from trpo_fast.policies.normalization import QUARTER, RunningMeanStd
-from trpo_fast.spaces.observation_codec import ObservationCodec
 from trpo_fast.spaces.observations import NetworkInputs
 from trpo_fast.validation import check_integer, check_real, describe, float_array
 
@@ -77,8 +78,8 @@ class ValueFunction:
     ----------
     observation_space : gymnasium.Space
         As for ``Policy``.
-    net_arch, activation_fn, ortho_init, dtype
-        As for ``Policy``; the last layer has gain 1.
+    net_arch, activation_fn, features_extractor, normalize_images, ortho_init, dtype
+        As for ``Policy``; the last layer has gain 1. The features extractor is one of its own.
     normalize_returns : bool
         Fit to targets normalised by their running mean and standard deviation; outliers are clipped.
 
@@ -91,39 +92,40 @@ class ValueFunction:
         self,
         observation_space: gym.Space[Any],
         *,
-        net_arch: Sequence[int] = (64, 64),
+        net_arch: Sequence[int] | None = None,
         activation_fn: str = "tanh",
+        features_extractor: nets.Net | Mapping[str, Any] | None = None,
+        normalize_images: bool = True,
         ortho_init: bool = True,
         normalize_returns: bool = True,
         dtype: npt.DTypeLike = "float32",
     ) -> None:
-        self._mlp = MLP(
-            ObservationCodec(observation_space).size,
-            1,
+        options = network_options(
+            observation_space,
             net_arch=net_arch,
             activation_fn=activation_fn,
-            ortho_init=ortho_init,
-            output_gain=1.0,
-            dtype=dtype,
+            features_extractor=features_extractor,
+            normalize_images=normalize_images,
         )
-        self.dtype = self._mlp.dtype
+        self._assembly = Assembly(options.plan(1), ortho_init=ortho_init, output_gain=1.0, dtype=dtype)
+        self.dtype = self._assembly.dtype
         self.normalize_returns = normalize_returns
 
     @property
     def num_params(self) -> int:
         """Length P of theta."""
-        return self._mlp.num_params
+        return self._assembly.num_params
 
     def initial_state(self, seed: int | np.random.SeedSequence | None) -> CriticState:
         """Initial state: drawn parameters (0 without a seed), Adam's moments at 0, no target statistics."""
         theta = np.zeros(self.num_params, self.dtype)
         if seed is not None:
-            theta = self._mlp.initial_parameters(np.random.default_rng(seed))
+            theta = self._assembly.initial_parameters(np.random.default_rng(seed))
         return CriticState(theta, np.zeros_like(theta), np.zeros_like(theta), 0, RunningMeanStd.initial(1))
 
     def unflatten(self, theta: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         """Views of theta (P,) by name, as ``Policy.unflatten``."""
-        return self._mlp.unflatten(theta)
+        return self._assembly.unflatten(theta)
 
     @ignores_float_errors
     def predict(self, state: CriticState, inputs: NetworkInputs) -> npt.NDArray[np.float64]:
@@ -139,8 +141,8 @@ class ValueFunction:
         InvalidArgumentError
             If ``inputs`` or ``state`` does not fit the network.
         """
-        inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
-        values = self._mlp.forward(self._mlp.check_theta(state.theta), inputs)[:, 0].astype(np.float64)
+        inputs = float_array("inputs", inputs, (None, self._assembly.num_inputs), self.dtype)
+        values = self._assembly.forward(self._assembly.check_theta(state.theta), inputs)[:, 0].astype(np.float64)
         if self.normalize_returns:
             values = values * state.target_statistics.std[0] + state.target_statistics.mean[0]
         return values
@@ -203,7 +205,7 @@ class ValueFunction:
         """
         check_integer("batch_size", batch_size, at_least=1)
         check_real("learning_rate", learning_rate, above=0.0)
-        inputs = float_array("inputs", inputs, (None, self._mlp.num_inputs), self.dtype)
+        inputs = float_array("inputs", inputs, (None, self._assembly.num_inputs), self.dtype)
         returns = float_array("returns", returns, (len(inputs),), np.float64)
         is_order = isinstance(order, np.ndarray) and order.dtype == np.int64 and order.ndim == 2 and order.size > 0
         if not is_order or order.shape[1] != len(inputs):
@@ -221,7 +223,7 @@ class ValueFunction:
             returns = (returns - statistics.mean[0]) / scale
         targets = returns.astype(self.dtype)
         task = kernels(self.dtype).ValueFit(
-            self._mlp.network, inputs, targets, order, batch_size, learning_rate,
+            self._assembly.network, inputs, targets, order, batch_size, learning_rate,
             state.theta, state.first_moment, state.second_moment, state.n_steps,
         )  # fmt: skip
         if get_num_threads() > 1:

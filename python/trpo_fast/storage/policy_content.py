@@ -5,22 +5,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
 from trpo_fast._version import __version__
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError
-from trpo_fast.policies.acting_form import acting_form
-from trpo_fast.policies.factory import make_policy, plain_kwargs
+from trpo_fast.policies.acting_form import acting_form, has_acting_form
+from trpo_fast.policies.factory import make_policy, plain_kwargs, plan_options
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.policies.predictor import LoadedPolicy, Predictor
 from trpo_fast.protocols import ActingModel
-from trpo_fast.spaces.actions import count_dist_params
 from trpo_fast.spaces.as_json import space_from_json, space_to_json
 from trpo_fast.spaces.kinds import Spaces
-from trpo_fast.spaces.leaves import leaves_of
 from trpo_fast.storage.policy_file import (
     FORMAT,
     VERSION,
@@ -134,7 +131,12 @@ def statistics_tensors(part: str, statistics: RunningMeanStd) -> Tensors:
 
 
 def acting_tensors(policy: Policy) -> Tensors:
-    """The acting form as the tensors of a file; with the policy's own they are all that the C++ runtime reads."""
+    """The acting form as the tensors of a file; with the policy's own they are all that the C++ runtime reads.
+
+    Without an acting form there are none.
+    """
+    if not has_acting_form(policy):
+        return {}
     return {f"acting.{name}": array for name, array in acting_form(policy).arrays().items()}
 
 
@@ -215,32 +217,24 @@ def read_arguments(metadata: dict[str, Any]) -> tuple[dict[str, Any], Spaces]:
 
 
 def check_sizes(arguments: dict[str, Any], spaces: Spaces, tensors: Tensors, parts: Sequence[str]) -> None:
-    """Refuse sizes that the tensors do not have, before anything is made of them."""
+    """Refuse networks of other sizes than the tensors have, before anything is made of them.
+
+    Raises
+    ------
+    PolicyFileError, InvalidArgumentError, UnsupportedSpaceError
+    """
     observation_space, action_space = spaces
-    kwargs = arguments.get("policy_kwargs")
-    arch = kwargs.get("net_arch", (64, 64)) if isinstance(kwargs, dict) else None
-    num_features = sum(leaf.columns.stop - leaf.columns.start for leaf in leaves_of(observation_space))
+    kwargs = plain_kwargs(arguments.get("policy_kwargs"))
     for part in parts:
-        widths = arch.get("pi" if part == "policy" else "vf") if isinstance(arch, dict) else arch
-        if not isinstance(widths, list | tuple):
-            raise PolicyFileError(f"policy file: expected widths of layers, got {describe(widths)}")
-        biases = [f"{part}.layers.{i}.bias" for i in range(len(widths) + 1)]
-        found = [np.size(tensors.get(f"{part}.layers.0.weight", ())) // max(_size(tensors, biases[0]), 1)]
-        found += [_size(tensors, name) for name in biases]
-        outputs = _num_outputs(action_space) if part == "policy" else {1}
-        if found[:-1] != [num_features, *widths] or found[-1] not in outputs:
-            expected = f"{num_features} features and layers of {[*widths, *sorted(outputs)[:1]]}"
-            raise PolicyFileError(f"policy file: expected {expected} in {part}, got {found}")
-
-
-def _size(tensors: Tensors, name: str) -> int:
-    return int(np.size(tensors.get(name, ())))
-
-
-def _num_outputs(action_space: gym.Space[Any]) -> set[int]:
-    """What a policy's last layer may put out: of a Box, means with or without log standard deviations."""
-    n = count_dist_params(action_space)
-    return {n // 2, n} if isinstance(action_space, gym.spaces.Box) else {n}
+        options = plan_options(observation_space, kwargs, "pi" if part == "policy" else "vf")
+        if len(options.widths) > len(tensors):
+            raise PolicyFileError(f"policy file: expected {len(options.widths)} layers in {part}, got too few tensors")
+        state_dependent_std = kwargs.get("state_dependent_std", False)
+        plan = options.policy_plan(action_space, state_dependent_std) if part == "policy" else options.plan(1)
+        for name, shape in plan.shapes.items():
+            found = np.shape(tensors[f"{part}.{name}"]) if f"{part}.{name}" in tensors else "none"
+            if found != shape:
+                raise PolicyFileError(f"policy file: expected {part}.{name} of shape {shape}, got {found}")
 
 
 def fill(views: dict[str, npt.NDArray[Any]], tensors: Tensors, part: str) -> None:

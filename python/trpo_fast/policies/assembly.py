@@ -1,6 +1,6 @@
-"""The multilayer perceptron of policies and value functions: layers, layout of the flat theta, initialisation."""
+"""A network of the compiled core, built from its plan: layout of the flat theta, initialisation, renormalisation."""
 
-from collections.abc import Sequence
+import math
 from typing import Any
 
 import numpy as np
@@ -10,35 +10,22 @@ from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.modules import kernels
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.normalization import EPSILON, ObservationNormalizer
-from trpo_fast.validation import check_choice, check_flag, check_integer, describe, float_dtype
-
-ACTIVATIONS = ("tanh", "relu", "elu", "silu", "identity")
-
-MAX_WIDTH = (1 << 31) - 1  # of the kernels
+from trpo_fast.policies.plan import Plan, PlannedNode
+from trpo_fast.validation import check_flag, describe, float_dtype
 
 
-class MLP:
-    """Dense layers with linear outputs, and an optional last layer for log standard deviations.
+class Assembly:
+    """The network of a plan, with names, shapes and initial values of its parameters.
 
     Parameters
     ----------
-    num_inputs : int
-        Columns of the inputs, without an action mask.
-    output_size : int
-        Outputs of the last dense layer.
-    net_arch : sequence of int
-        Widths of the hidden layers.
-    activation_fn : str
-        Activation of the hidden layers: tanh, relu, elu, silu or identity.
+    plan : Plan
     ortho_init : bool
         Orthogonal instead of uniform initialisation (see ``initialize``).
     output_gain : float
         Gain of the last dense layer at initialisation.
     dtype : {"float32", "float64"}
         Dtype of theta, inputs and outputs.
-    log_std : {"none", "parameter", "output"}
-        Layer after the dense ones. "none": no layer. "parameter": appends one log standard deviation per output, a
-        parameter of its own. "output": the second half of the outputs are log standard deviations and are clamped.
     is_masked : bool
         Inputs have one more column for each output at the end; the output is -Inf where that column is 0.
 
@@ -48,12 +35,8 @@ class MLP:
         Network of the compiled core.
     shapes : dict
         Shape of each parameter by name, in the order of theta.
-    widths : list of int
-        Widths of the hidden layers.
-    last_layer : str
-        Name of the last dense layer, "layers.<i>".
     num_inputs : int
-        Columns of the inputs, with those of a mask.
+        Columns of the vector input, with those of a mask.
 
     Raises
     ------
@@ -61,40 +44,16 @@ class MLP:
     """
 
     def __init__(
-        self,
-        num_inputs: int,
-        output_size: int,
-        *,
-        net_arch: Sequence[int],
-        activation_fn: str,
-        ortho_init: bool,
-        output_gain: float,
-        dtype: npt.DTypeLike,
-        log_std: str = "none",
-        is_masked: bool = False,
+        self, plan: Plan, *, ortho_init: bool, output_gain: float, dtype: npt.DTypeLike, is_masked: bool = False
     ) -> None:
-        self.widths = widths = check_widths(net_arch)
-        check_choice("activation_fn", activation_fn, ACTIVATIONS)
+        self.plan = plan
         self.dtype = float_dtype("dtype", dtype)
         self._ortho_init = check_flag("ortho_init", ortho_init)
         self._output_gain = output_gain
-        sizes = [num_inputs, *widths, output_size]
+        self.shapes = plan.shapes
         core = kernels(self.dtype)
-        layers = [
-            core.Dense(sizes[i], sizes[i + 1], activation_fn if i < len(widths) else "identity")
-            for i in range(len(widths) + 1)
-        ]
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        for i in range(len(layers)):
-            self.shapes[f"layers.{i}.weight"] = (sizes[i + 1], sizes[i])
-            self.shapes[f"layers.{i}.bias"] = (sizes[i + 1],)
-        self.last_layer = f"layers.{len(layers) - 1}"
-        if log_std == "parameter":
-            layers.append(core.AppendLogStd(output_size))
-            self.shapes["log_std"] = (output_size,)
-        elif log_std == "output":
-            layers.append(core.ClampLogStd(output_size // 2))
-        self.network = core.Network(layers, is_masked)
+        nodes: list[Any] = [(_layer(core, node), _buffers(node)) for node in plan.nodes]
+        self.network = core.Network(nodes, is_masked)
         self.num_inputs = int(self.network.input_size)
 
     @property
@@ -134,7 +93,7 @@ class MLP:
             raise InvalidArgumentError("theta", f"an array of shape ({self.num_params},)", describe(theta))
         views, begin = {}, 0
         for name, shape in self.shapes.items():
-            size = int(np.prod(shape))
+            size = math.prod(shape)
             views[name] = theta[begin : begin + size].reshape(shape)
             begin += size
         return views
@@ -145,22 +104,25 @@ class MLP:
     ) -> npt.NDArray[Any]:
         """Theta whose outputs under ``new`` equal those of ``theta`` under ``old``, except where inputs are clipped.
 
-        The first layer becomes W' = W std'/std and b' = b + W (mean' - mean)/std, which keeps
-        z = W (x - mean)/std + b. Without old statistics (count 0), or with a disabled normaliser, ``theta`` itself is
-        returned.
+        In the dense layers that read the vector, W' = W std'/std in its columns, and b' = b + W (mean' - mean)/std,
+        which keeps z = W (x - mean)/std + b. Without old statistics (count 0), or with a disabled normaliser, ``theta``
+        itself is returned.
         """
         before, after = old.statistics, new.statistics
         if not new.enabled or before.count == 0.0:
             return theta
         theta = theta.copy()
-        first = self.unflatten(theta)
-        weight = first["layers.0.weight"].astype(np.float64)
-        columns = slice(weight.shape[1])  # without the columns of a mask
-        varied = before.var[columns] > EPSILON  # the input of a constant column was 0: there is no scale to keep
-        ratio, shift = after.std / before.std, (after.mean - before.mean) / before.std
-        first["layers.0.weight"][:] = weight * np.where(varied, ratio[columns], 1.0)
-        shift = np.where(varied, shift[columns], 0.0)
-        first["layers.0.bias"][:] += (weight * shift).sum(axis=1).astype(self.dtype)  # not @: its bits depend on a BLAS
+        parameters = self.unflatten(theta)
+        varied = before.var > EPSILON  # the input of a constant column was 0: there is no scale to keep
+        ratio = np.where(varied, after.std / before.std, 1.0)
+        shift = np.where(varied, (after.mean - before.mean) / before.std, 0.0)
+        for node, column, features in self.plan.readers():
+            of = slice(features.first, features.first + features.size)  # without the columns of a mask
+            view = parameters[f"{node.name}.weight"][:, column : column + features.size]
+            weight = view.astype(np.float64)
+            view[:] = weight * ratio[of]
+            moved = (weight * shift[of]).sum(axis=1)  # not @: its bits depend on a BLAS
+            parameters[f"{node.name}.bias"][:] += moved.astype(self.dtype)
         return theta
 
     def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -170,17 +132,25 @@ class MLP:
         return out
 
 
-def check_widths(net_arch: Any) -> list[int]:
-    """The widths of hidden layers in a sequence of any type, as a list of its own.
+def _layer(core: Any, node: PlannedNode) -> Any:
+    """The layer of the compiled core."""
+    if node.kind == "conv2d":
+        window = {"kernel_size": node.kernel_size, "stride": node.stride, "padding": node.padding}
+        shape = node.height, node.width, node.channels, node.filters
+        return core.Conv2d(*shape, **window, activation=node.activation)
+    if node.kind == "flatten":
+        return core.Flatten(node.height, node.width, node.channels)
+    if node.kind == "columns":
+        return core.Columns(node.input_size, node.first, node.output_size)
+    if node.kind == "append_log_std":
+        return core.AppendLogStd(node.input_size)
+    if node.kind == "clamp_log_std":
+        return core.ClampLogStd(node.output_size // 2)
+    return core.Dense(node.input_size, node.output_size, node.activation)
 
-    Raises
-    ------
-    InvalidArgumentError
-        If ``net_arch`` is not a sequence of integers >= 1.
-    """
-    if isinstance(net_arch, str) or not isinstance(net_arch, Sequence | np.ndarray):
-        raise InvalidArgumentError("net_arch", "a sequence of layer widths", describe(net_arch))
-    return [check_integer("net_arch", width, at_least=1, at_most=MAX_WIDTH) for width in net_arch]
+
+def _buffers(node: PlannedNode) -> int | tuple[int, ...]:
+    return node.buffers if len(node.buffers) > 1 else node.buffers[0]
 
 
 def orthogonal(rng: np.random.Generator, shape: tuple[int, ...], gain: float) -> npt.NDArray[np.float64]:
@@ -201,21 +171,21 @@ def initialize(
 ) -> None:
     """Fill the views of a flat parameter vector in place.
 
-    With ``ortho_init`` weights are orthogonal, with gain sqrt(2) in hidden layers and ``output_gain`` in the last.
-    Without it they are uniform in +-1/sqrt(fan_in), the last layer scaled by ``output_gain``. Biases are 0. "log_std"
-    is not changed.
+    With ``ortho_init`` weights are orthogonal, as matrices of a row for each output or filter, with gain sqrt(2), and
+    ``output_gain`` in the last layer. Without it they are uniform in +-1/sqrt(fan_in), the last layer scaled by
+    ``output_gain``. Biases are 0. "log_std" is not changed.
 
     Parameters
     ----------
     parameters : dict
         Views "layers.0.weight" (out, in), "layers.0.bias" (out,), ..., as ``Policy.unflatten`` returns them.
     """
-    weights = [name for name in parameters if name.endswith("weight")]
+    weights = [name for name in parameters if name.endswith(".weight")]
     for name in weights:
-        view = parameters[name]
+        weight = parameters[name].reshape(len(parameters[name]), -1)  # a view
         last = name == weights[-1]
         if ortho_init:
-            view[:] = orthogonal(rng, view.shape, output_gain if last else np.sqrt(2.0))
+            weight[:] = orthogonal(rng, weight.shape, output_gain if last else np.sqrt(2.0))
         else:
-            view[:] = rng.uniform(-1.0, 1.0, view.shape) / np.sqrt(view.shape[1]) * (output_gain if last else 1.0)
-        parameters[name.replace("weight", "bias")][:] = 0.0
+            weight[:] = rng.uniform(-1.0, 1.0, weight.shape) / np.sqrt(weight.shape[1]) * (output_gain if last else 1.0)
+        parameters[name.removesuffix("weight") + "bias"][:] = 0.0
