@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import gymnasium as gym
-
 import numpy.typing as npt
 
 from trpo_fast.config import TRPOConfig

@@ -40,6 +40,7 @@ def conf(tmp_path):
 def test_a_section_of_the_zoo(conf):
     assert read_hyperparameters(conf, "CartPole-v1") == {
         **ZOO_DEFAULTS,
+        "policy": "MlpPolicy",
         "n_envs": 2,
         "total_timesteps": 400,
         "n_steps": 100,
@@ -89,7 +90,11 @@ def test_what_a_section_does_not_name_is_as_in_sb3_contrib(tmp_path):
         ("Pendulum-v1: {policy_kwargs: 'dict(net_arch=[dict(pi=[8], vf=[4])], activation_fn=th.nn.ELU)'}",
          {"net_arch": (8,), "net_arch_vf": (4,), "activation_fn": "elu"}),
         ("a: &a {gamma: 0.8}\nPendulum-v1: {<<: *a, n_steps: 7, use_sde: false, policy: MultiInputPolicy}",
-         {"gamma": 0.8, "n_steps": 7}),
+         {"gamma": 0.8, "n_steps": 7, "policy": "MultiInputPolicy"}),
+        ("Pendulum-v1: {policy: CnnPolicy, policy_kwargs: 'dict(features_extractor_class=NatureCNN, "
+         "features_extractor_kwargs=dict(features_dim=64), normalize_images=False)'}",
+         {"policy": "CnnPolicy", "features_extractor_class": "NatureCNN",
+          "features_extractor_kwargs": {"features_dim": 64}, "normalize_images": False}),
         ("Pendulum-v1:\ndefault: {gamma: 0.8}", {}),
     ],
 )  # fmt: skip
@@ -103,7 +108,7 @@ def test_entries_of_a_section(text, settings, tmp_path):
         ("Pendulum-v1: {use_sde: True, sde_sample_freq: 4}", "use_sde.*no state-dependent exploration"),
         ("Pendulum-v1: {env_wrapper: [a.B, {c.D: {e: 1}}]}", "env_wrapper.*not applied"),
         ("Pendulum-v1: {vec_env_wrapper: a.B}", "vec_env_wrapper.*not applied"),
-        ("Pendulum-v1: {policy: my.module.Policy}", "my.module.Policy.*MlpPolicy and MultiInputPolicy"),
+        ("Pendulum-v1: {policy: my.module.Policy}", "my.module.Policy.*MlpPolicy, CnnPolicy, MultiInputPolicy"),
         ("Pendulum-v1: {callback: [a.B]}", "callback.*in a script"),
         ("Pendulum-v1: {policy_kwargs: {share_features_extractor: True}}", "policy_kwargs.share_features_extractor"),
         ("Pendulum-v1: {normalize: {clip_obs: 5.0}}", "normalize.clip_obs"),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from trpo_fast.cli.env_kwargs import parse_env_kwargs
+from trpo_fast.cli.pairs import parse_pairs
 from trpo_fast.cli.run_folders import environment_of, find_policy
 from trpo_fast.environments.make import factories_of, make_environments
 from trpo_fast.errors import PolicyFileError
@@ -48,7 +48,7 @@ class Evaluate:
         """Evaluate and print."""
         path = find_policy(self.model)
         env_id, env_kwargs = environment_of(path) if self.env_id is None else (self.env_id, {})
-        env_kwargs |= parse_env_kwargs(self.env_kwargs)
+        env_kwargs |= parse_pairs("env_kwargs", self.env_kwargs)
         try:
             model: ActingModel = TRPO.load(path)
         except PolicyFileError:  # save_policy writes what acting needs, and no training

@@ -6,7 +6,9 @@ from typing import Any
 
 import gymnasium as gym
 
+from trpo_fast.cli.pairs import as_pairs
 from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.policies.factory import POLICIES
 from trpo_fast.storage.hyperparameters import MAX_TEXT, NAMES, parse_setting, read_sections
 from trpo_fast.storage.literals import parse_value
 from trpo_fast.training.sb3_arguments import what_it_has
@@ -22,7 +24,6 @@ ZOO_DEFAULTS = {
     "log_std_init": 0.0,
 }
 WRAPPERS = "wrappers are not applied; register an environment that has them, and train it as MODULE:ID"
-POLICIES = ("MlpPolicy", "MultiInputPolicy")
 LEFT_OUT = {
     "use_sde": "there is no state-dependent exploration; exploration noise is independent from step to step",
     "env_wrapper": WRAPPERS,
@@ -36,15 +37,12 @@ LEFT_OUT = {
     "vec_env_class": "the option --n-workers steps environments in processes",
     "rollout_buffer_class": "rollouts are stored by trpo_fast",
     "rollout_buffer_kwargs": "rollouts are stored by trpo_fast",
-    "policy": f"the policies are {' and '.join(POLICIES)}, which are the same",
+    "policy": f"the policies are {', '.join(POLICIES)}",
 }
 POLICY_LEFT_OUT = {
     "optimizer_class": "the critic is fitted by Adam",
     "optimizer_kwargs": "the critic is fitted by Adam",
-    "features_extractor_class": "observations are flattened",
-    "features_extractor_kwargs": "observations are flattened",
     "share_features_extractor": "policy and critic share no parameters",
-    "normalize_images": "images are not supported",
     "full_std": LEFT_OUT["use_sde"],
     "use_expln": LEFT_OUT["use_sde"],
     "squash_output": "in Stable-Baselines3 it belongs to state-dependent exploration; squash bounds Box actions here",
@@ -133,14 +131,12 @@ def _setting(name: str, value: Any) -> dict[str, Any]:
         raise InvalidArgumentError(name, "no stacked frames (trpo_fast cannot stack them yet)", describe(value))
     if value is None or name in ("frame_stack", "sde_sample_freq") or (name == "use_sde" and value is False):
         return {}
-    if name == "policy" and value in POLICIES:
-        return {}
-    if name in LEFT_OUT:
+    if name in LEFT_OUT and not (name == "policy" and value in POLICIES):
         return _left_out(name, value, LEFT_OUT[name])
     if name == "env_kwargs":
         if not isinstance(value, dict):
             raise InvalidArgumentError(name, "a dict", describe(value))
-        return {name: tuple(f"{key}:{part!r}" for key, part in value.items())}
+        return {name: as_pairs(value)}
     if name not in NAMES:
         expected = f"a setting of trpo-fast train{what_it_has(name, NAMES)}"
         raise InvalidArgumentError(name, expected, describe(value))

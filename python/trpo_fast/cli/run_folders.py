@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from trpo_fast.cli.env_kwargs import parse_env_kwargs
+from trpo_fast.cli.pairs import parse_pairs
 from trpo_fast.cli.settings import SETTINGS, read_settings
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.storage.checkpoints import latest_checkpoint
@@ -63,7 +63,7 @@ def environment_of(policy: Path) -> tuple[str, dict[str, Any]]:
     try:
         package = settings.get("env_package")
         env_id = settings["env_id"] if package is None else f"{package}:{settings['env_id']}"
-        return env_id, parse_env_kwargs(tuple(settings["env_kwargs"]))
+        return env_id, parse_pairs("env_kwargs", tuple(settings["env_kwargs"]))
     except (KeyError, TypeError) as error:
         raise InvalidArgumentError(
             "run", f"settings of a training in {SETTINGS}", f"{folders[0]}: {error!r}"

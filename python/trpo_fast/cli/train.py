@@ -14,8 +14,8 @@ from trpo_fast.callbacks.base import BaseCallback
 from trpo_fast.callbacks.checkpoint import CheckpointCallback
 from trpo_fast.callbacks.evaluation import EvalCallback
 from trpo_fast.cli.ending import saved_at_the_end
-from trpo_fast.cli.env_kwargs import parse_env_kwargs
 from trpo_fast.cli.hyperparameters import parse_params, read_hyperparameters
+from trpo_fast.cli.pairs import as_pairs, parse_pairs
 from trpo_fast.cli.run_folders import RUNS
 from trpo_fast.cli.settings import SETTINGS, write_settings
 from trpo_fast.config import TRPOConfig
@@ -24,10 +24,9 @@ from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.learner import TRPO
 from trpo_fast.monitoring.csv_files import CSVFile, MonitorFile
 from trpo_fast.monitoring.screen import last_line
-from trpo_fast.policies.factory import POLICY_KWARGS
 from trpo_fast.policies.policy import LOG_STD_INIT
 from trpo_fast.storage.checkpoints import Checkpoints
-from trpo_fast.storage.hyperparameters import MODEL, tuned_hyperparameters
+from trpo_fast.storage.hyperparameters import MODEL, NETWORK, tuned_hyperparameters
 from trpo_fast.validation import check_integer, check_path
 
 
@@ -73,11 +72,27 @@ class Train:
     ] = ()
     """Arguments of gymnasium.make; a value is a Python literal or text."""
 
-    net_arch: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT ...")] = (64, 64)
-    """Widths of the hidden layers of policy and critic."""
+    policy: Literal["auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"] = "auto"
+    """Kind of observations that the policy must be for; by default those of the environment."""
+
+    net_arch: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="INT ...")] = None
+    """Widths of the hidden layers of policy and critic: 64 64 by default, none after the network of an image."""
 
     net_arch_vf: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="INT ...")] = None
-    """Widths of the critic's hidden layers, if different from net_arch."""
+    """Widths of the critic's hidden layers, if different from net_arch (64 64 if that is not given)."""
+
+    features_extractor_class: Annotated[
+        Literal["FlattenExtractor", "NatureCNN", "CombinedExtractor", "PaperCNN"] | None, tyro.conf.arg(metavar="NAME")
+    ] = None
+    """Network before the hidden layers; by default NatureCNN for images, and none for other observations."""
+
+    features_extractor_kwargs: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME:VALUE ...", help_behavior_hint="(default: none)")
+    ] = ()
+    """Its arguments, such as features_dim:256."""
+
+    normalize_images: bool = True
+    """Divide the pixels of images by 255."""
 
     activation_fn: Literal["tanh", "relu", "elu", "silu", "identity"] = "tanh"
     """Activation of the hidden layers."""
@@ -157,7 +172,7 @@ class Train:
     def with_settings(self, settings: dict[str, Any]) -> "Train":
         """The command with some settings replaced."""
         names = {f.name for f in fields(self)}
-        own = {name: value for name, value in settings.items() if name in names}
+        own = {name: as_pairs(value) for name, value in settings.items() if name in names}
         config = {name: value for name, value in settings.items() if name not in names}
         return replace(self, **own, config=replace(self.config, **config))
 
@@ -217,9 +232,7 @@ class Train:
     def _unusual_settings(self) -> str:
         """The settings that differ from the defaults, and where they come from."""
         default = Train(self.env_id)
-        pairs = [
-            (getattr(self, name), getattr(default, name), name) for name in (*MODEL, *POLICY_KWARGS, "net_arch_vf")
-        ]
+        pairs = [(getattr(self, name), getattr(default, name), name) for name in (*MODEL, *NETWORK, "net_arch_vf")]
         pairs += [(getattr(self.config, f.name), getattr(default.config, f.name), f.name) for f in fields(self.config)]
         unusual = [f"{name} {value}" for value, usual, name in pairs if value != usual and name != "seed"]
         if not unusual:
@@ -234,7 +247,7 @@ class Train:
             callbacks.append(CheckpointCallback(self.save_freq, out / "policies", name_prefix="policy"))
         if self.eval_freq:
             evaluation = EvalCallback(
-                factories_of(self.environment, 1, parse_env_kwargs(self.env_kwargs)) or [],
+                factories_of(self.environment, 1, parse_pairs("env_kwargs", self.env_kwargs)) or [],
                 n_eval_episodes=self.eval_episodes,
                 eval_freq=self.eval_freq,
                 log_path=out,
@@ -246,7 +259,7 @@ class Train:
 
     def load_model(self, path: Path) -> TRPO:
         """The model in a checkpoint, with this run's environments."""
-        env_kwargs = parse_env_kwargs(self.env_kwargs)
+        env_kwargs = parse_pairs("env_kwargs", self.env_kwargs)
         return TRPO.load(
             path,
             self.environment,
@@ -260,13 +273,13 @@ class Train:
     def make_model(self) -> TRPO:
         """A new model."""
         return TRPO(
-            "MlpPolicy",
+            self.policy,
             self.environment,
             n_envs=self.n_envs,
             n_workers=self.n_workers,
-            env_kwargs=parse_env_kwargs(self.env_kwargs),
+            env_kwargs=parse_pairs("env_kwargs", self.env_kwargs),
             policy_kwargs={
-                "net_arch": self._widths(),
+                **self._architecture(),
                 "activation_fn": self.activation_fn,
                 "log_std_init": self.log_std_init,
                 "state_dependent_std": self.state_dependent_std,
@@ -288,10 +301,23 @@ class Train:
         paths = {name: None if path is None else str(path) for name, path in self._paths().items()}
         return {**asdict(self), "seed": model.seed, **paths, "versions": versions()}
 
-    def _widths(self) -> Any:
-        if self.net_arch_vf is None:
-            return list(self.net_arch)
-        return {"pi": list(self.net_arch), "vf": list(self.net_arch_vf)}
+    def _architecture(self) -> dict[str, Any]:
+        """Arguments of the networks that are not left to their defaults."""
+        given: dict[str, Any] = {}
+        if self.net_arch_vf is not None:
+            policy_widths = (64, 64) if self.net_arch is None else self.net_arch
+            given["net_arch"] = {"pi": list(policy_widths), "vf": list(self.net_arch_vf)}
+        elif self.net_arch is not None:
+            given["net_arch"] = list(self.net_arch)
+        if self.features_extractor_class is not None:
+            given["features_extractor_class"] = self.features_extractor_class
+        if self.features_extractor_kwargs:
+            given["features_extractor_kwargs"] = parse_pairs(
+                "features_extractor_kwargs", self.features_extractor_kwargs
+            )
+        if not self.normalize_images:
+            given["normalize_images"] = False
+        return given
 
     def _paths(self) -> dict[str, Path | None]:
         return {"out": self.out, "conf": self.conf, "tensorboard": self.tensorboard}

@@ -6,14 +6,20 @@ from typing import Any
 
 from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import InvalidArgumentError, MissingExtraError
-from trpo_fast.policies.factory import POLICY_KWARGS, activation_name
+from trpo_fast.nets import ACTIVATIONS, activation_name
+from trpo_fast.policies.extractors import extractor_name
 from trpo_fast.storage.literals import parse_value
 from trpo_fast.validation import check_choice, check_real, describe, suggestion
 
 SHIPPED = Path(__file__).parent / "hyperparameters.yml"
-ACTIVATIONS = ("tanh", "relu", "elu", "silu", "identity")
 MODEL = ("n_envs", "normalize_observations", "use_masking", "dtype", "seed", "stats_window_size")
-NAMES = (*(f.name for f in fields(TRPOConfig)), *MODEL, *POLICY_KWARGS, "policy_kwargs", "n_timesteps", "normalize")
+NETWORK = (
+    "net_arch", "activation_fn", "features_extractor_class", "features_extractor_kwargs",
+    "normalize_images", "log_std_init", "state_dependent_std", "squash", "ortho_init",
+)  # fmt: skip
+NAMES = (
+    *(f.name for f in fields(TRPOConfig)), *MODEL, *NETWORK, "policy", "policy_kwargs", "n_timesteps", "normalize"
+)  # fmt: skip
 MAX_TEXT = 1 << 20  # characters of a file of settings
 MAX_NODES = 16_000  # of its YAML, each of which takes a kilobyte
 MAX_EXPANDED = 100_000  # with the aliases expanded
@@ -40,6 +46,8 @@ def parse_setting(name: str, value: Any) -> dict[str, Any]:
     if name == "activation_fn":
         word = activation_name(value) if not isinstance(value, str) else value.rpartition(".")[2].lower()
         return {name: check_choice(name, word, ACTIVATIONS)}
+    if name == "features_extractor_class":
+        return {name: extractor_name(value)}
     if name == "net_arch":
         return _widths(value)
     if name in NAMES and name != "policy_kwargs":
@@ -115,4 +123,7 @@ def tuned_arguments(env_id: str) -> dict[str, Any]:
         known = ", ".join(read_sections(SHIPPED.read_text(encoding="utf-8")))
         raise InvalidArgumentError("env", f"an environment with tuned settings ({known})", describe(env_id))
     del settings["total_timesteps"]
-    return settings
+    policy_kwargs = {name: settings.pop(name) for name in NETWORK if name in settings}
+    if "net_arch_vf" in settings:
+        policy_kwargs["net_arch"] = {"pi": policy_kwargs["net_arch"], "vf": settings.pop("net_arch_vf")}
+    return {**settings, "policy_kwargs": policy_kwargs} if policy_kwargs else settings
