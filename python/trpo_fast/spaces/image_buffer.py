@@ -93,5 +93,5 @@ class ImageBuffer:
         return [self.rows, *(image.index for image in self._images)]
 
     def _observations(self, rows: npt.NDArray[np.float64], *indices: npt.NDArray[np.int32]) -> Observations:
-        parts = zip(self._images, self._used, indices, strict=True)
-        return Observations(rows, True, [PlaneStacks(i.name, i.planes[:used], index) for i, used, index in parts])
+        images = zip(self._images, indices, strict=True)
+        return Observations(rows, True, [PlaneStacks(image.name, image.planes, index) for image, index in images])

@@ -60,10 +60,13 @@ def is_image(space: gym.Space[Any]) -> bool:
     return bool((space.low == 0).all() and (space.high == 255).all())
 
 
+def channel_axis(shape: tuple[int, ...]) -> int:
+    """Axis of the channels of an image: the smaller one of the first and the last, the first if they are equal."""
+    return 2 if shape[2] < shape[0] else 0
+
+
 def parts_of(space: gym.Space[Any]) -> Iterator[Leaf | ImageLeaf]:
     """Iterate over the leaves of a space, in its order, without allocating anything.
-
-    The channels of an image are the smaller one of its first and last axis, the first if they are equal.
 
     Raises
     ------
@@ -97,7 +100,7 @@ def images_of(space: gym.Space[Any]) -> tuple[ImageLeaf, ...]:
 
 
 def _image_leaf(path: tuple[Any, ...], shape: tuple[int, ...]) -> ImageLeaf:
-    is_channels_last = shape[2] < shape[0]
+    is_channels_last = channel_axis(shape) == 2
     height, width, channels = shape if is_channels_last else (*shape[1:], shape[0])
     return ImageLeaf(path, ".".join(map(str, path)) or "image", height, width, channels, is_channels_last)
 

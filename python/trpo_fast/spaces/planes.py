@@ -39,10 +39,11 @@ class PlaneStacks:
 
     @classmethod
     def concatenated(cls, parts: "Sequence[PlaneStacks]") -> "PlaneStacks":
-        """Concatenate images of one name and size. Planes that the parts have in common stay where they are."""
+        """Concatenate images of one name and size; planes are copied unless all parts have the same."""
         first = parts[0]
         if all(part.planes is first.planes for part in parts):
             return cls(first.name, first.planes, np.concatenate([part.index for part in parts]))
+        parts = [part.compact() for part in parts]
         begins = np.cumsum([0, *(len(part.planes) for part in parts)])
         moved = [
             np.where(part.index == ZERO, ZERO, part.index + begin).astype(np.int32)

@@ -90,6 +90,7 @@ def train(
             for sink in sinks:
                 sink.write(training.metrics)
         screen.write(training.metrics)
+        del rollout, batch  # before the next rollout, which needs as much memory
 
 
 @ignores_float_errors

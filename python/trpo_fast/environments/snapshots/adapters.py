@@ -23,6 +23,9 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     _WRAPPERS + "transform_observation.FlattenObservation": (),
     _WRAPPERS + "transform_observation.RescaleObservation": (),
     _WRAPPERS + "transform_observation.DtypeObservation": (),
+    _WRAPPERS + "transform_observation.GrayscaleObservation": (),
+    _WRAPPERS + "transform_observation.ReshapeObservation": (),
+    _WRAPPERS + "transform_observation.ResizeObservation": (),
     _WRAPPERS + "transform_reward.ClipReward": (),
     _WRAPPERS + "stateful_observation.TimeAwareObservation": ("timesteps",),
     _CONTROL + "acrobot.AcrobotEnv": ("state",),
@@ -61,6 +64,8 @@ def adapter_of(layer: Any) -> Adapter:
         adapter = Adapter(lambda layer: {}, _set_checked)
     elif class_name(layer) == _WRAPPERS + "common.RecordEpisodeStatistics":
         adapter = Adapter(_recorded, _set_recorded)
+    elif class_name(layer) == _WRAPPERS + "stateful_observation.FrameStackObservation":
+        adapter = Adapter(lambda layer: {"frames": list(layer.obs_queue)}, _set_frames)
     elif class_name(layer) in ATTRIBUTES:
         adapter = _of_attributes(ATTRIBUTES[class_name(layer)])
     elif mujoco.is_environment(layer):
@@ -85,6 +90,11 @@ def _has_methods_of_its_own(layer: Any) -> bool:
 def _set_checked(checker: Any, state: Any) -> None:
     """Mark all checks as done: a stepped environment has passed them."""
     checker.checked_reset = checker.checked_step = checker.checked_data_reuse = True
+
+
+def _set_frames(stack: Any, state: Any) -> None:
+    stack.obs_queue.clear()
+    stack.obs_queue.extend(state["frames"])
 
 
 _COUNTS = ("episode_count", "episode_returns", "episode_lengths")
