@@ -4,8 +4,9 @@
 #pragma once
 
 #include "../kernels/products.hpp"
+#include "../kernels/transpose.hpp"
 #include "../padded_matrix.hpp"
-#include "activations.hpp"
+#include "activation_passes.hpp"
 #include "layer.hpp"
 
 namespace trpo_fast {
@@ -49,12 +50,7 @@ class Dense final : public Layer<Scalar> {
       multiply<2, Scalar>(block.x.rows(), out_, affine(block.x, block.packed), {}, block.y);
     }
     // y = phi(z)
-    map_packets(block.y, [&](auto phi, const RowPacket& z, Index row, Index column) {
-      RowPacket derivative;
-      const RowPacket y = activate<phi>(z, derivative);
-      if constexpr (keeps_derivative(phi)) simd::pstoreu(at(block.cache, row, column), derivative);
-      return y;
-    });
+    apply_activation(activation_, block.y, block.cache);
   }
 
   void jvp(const LayerBlock<Scalar>& block, const Scalar* dpacked, ConstPanel<Scalar> dx,
@@ -80,13 +76,6 @@ class Dense final : public Layer<Scalar> {
   }
 
  private:
-  // b = a^T, (rows, cols); a function of its own, since a pair of panel shapes would be compiled 36 times
-  static void transpose(const Scalar* a, Index a_stride, Scalar* b, Index b_stride, Index rows, Index cols) {
-    for (Index j = 0; j < cols; ++j) {
-      for (Index i = 0; i < rows; ++i) b[i * b_stride + j] = a[j * a_stride + i];
-    }
-  }
-
   // Multiplies a register block by phi'(z) before it is stored. The activation is chosen once per block, within the
   // product, which would otherwise be compiled once per activation.
   struct TimesDerivative {
@@ -113,41 +102,11 @@ class Dense final : public Layer<Scalar> {
     template <Activation kActivation, class Block>
     EIGEN_ALWAYS_INLINE void apply(Block& block, Index first_row, Index first_column) const {
       block.map([&](const auto& dz, Index row, Index column) {
-        const Scalar* from = at(kept, first_row + row, first_column + column);
+        const Scalar* from = element_at(kept, first_row + row, first_column + column);
         return times_derivative<kActivation>(dz, simd::ploadu<std::decay_t<decltype(dz)>>(from));
       });
     }
   };
-
-  using RowPacket = FullPacket<Scalar>;
-
-  // y = f(phi, packet of y, row, column) for every packet, unless phi is the identity. The last packet of a row
-  // includes padding. (Values of activations are too much code to be compiled into each register block.)
-  template <class Function>
-  void map_packets(const Panel<Scalar>& y, Function&& f) const {
-    with_activation(activation_, [&](auto phi) {
-      if constexpr (phi != Activation::identity) {
-        constexpr Index lanes = kLanes<RowPacket>;
-        for (Index row = 0; row < y.rows(); ++row) {
-          const auto with_phi = [&](const RowPacket& packet, Index column) { return f(phi, packet, row, column); };
-          Index column = 0;
-          for (; column + 4 * lanes <= out_; column += 4 * lanes) map_together<4>(at(y, row, 0), column, with_phi);
-          for (; column < out_; column += lanes) map_together<1>(at(y, row, 0), column, with_phi);
-        }
-      }
-    });
-  }
-
-  // kPackets packets are all loaded before the first is stored; otherwise each load would wait for the store before it.
-  template <int kPackets, class Function>
-  static void map_together(Scalar* row, Index first, Function&& f) {
-    RowPacket packets[kPackets];
-    TRPO_FAST_UNROLL for (int j = 0; j < kPackets; ++j) {
-      const Index column = first + j * kLanes<RowPacket>;
-      packets[j] = f(simd::ploadu<RowPacket>(row + column), column);
-    }
-    TRPO_FAST_UNROLL for (int j = 0; j < kPackets; ++j) simd::pstoreu(row + first + j * kLanes<RowPacket>, packets[j]);
-  }
 
   // y_bar *= phi'(z);   b_bar += the sums of its columns
   template <Activation kActivation>
@@ -160,8 +119,8 @@ class Dense final : public Layer<Scalar> {
       TRPO_FAST_UNROLL for (int j = 0; j < n_packets; ++j) sum[j] = simd::ploadu<Packet>(b_bar + j * kLanes<Packet>);
       for (Index row = 0; row < y_bar.rows(); ++row) {
         TRPO_FAST_UNROLL for (int j = 0; j < n_packets; ++j) {
-          Scalar* z_bar = at(y_bar, row, column + j * kLanes<Packet>);
-          const Packet from = simd::ploadu<Packet>(at(kept, row, column + j * kLanes<Packet>));
+          Scalar* z_bar = element_at(y_bar, row, column + j * kLanes<Packet>);
+          const Packet from = simd::ploadu<Packet>(element_at(kept, row, column + j * kLanes<Packet>));
           const Packet z = times_derivative<kActivation>(simd::ploadu<Packet>(z_bar), from);
           simd::pstoreu(z_bar, z);
           sum[j] = simd::padd(sum[j], z);
@@ -169,13 +128,6 @@ class Dense final : public Layer<Scalar> {
       }
       TRPO_FAST_UNROLL for (int j = 0; j < n_packets; ++j) simd::pstoreu(b_bar + j * kLanes<Packet>, sum[j]);
     });
-  }
-
-  static const Scalar* at(const ConstPanel<Scalar>& m, Index row, Index column) {
-    return m.data() + row * m.outerStride() + column;
-  }
-  static Scalar* at(const Panel<Scalar>& m, Index row, Index column) {
-    return const_cast<Scalar*>(m.data()) + row * m.outerStride() + column;
   }
 
   // [1, x] [b; W^T]
