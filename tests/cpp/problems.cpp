@@ -12,12 +12,17 @@
 namespace trpo_fast::tests {
 
 template <class Scalar>
+std::shared_ptr<const Layer<Scalar>> make_dense(Index inputs, Index outputs, Activation activation) {
+  return std::make_shared<Dense<Scalar>>(inputs, outputs, activation);
+}
+
+template <class Scalar>
 Network<Scalar> make_network(const NetworkSpec& spec) {
   std::vector<std::shared_ptr<const Layer<Scalar>>> layers;
   for (std::size_t l = 0; l + 1 < spec.sizes.size(); ++l) {
     const bool last = l + 2 == spec.sizes.size();
-    layers.push_back(std::make_shared<Dense<Scalar>>(spec.sizes[l], spec.sizes[l + 1],
-                                                     last ? Activation::identity : spec.activation));
+    layers.push_back(
+        make_dense<Scalar>(spec.sizes[l], spec.sizes[l + 1], last ? Activation::identity : spec.activation));
   }
   if (spec.log_std) layers.push_back(std::make_shared<AppendLogStd<Scalar>>(spec.sizes.back()));
   if (spec.clamp_log_std) layers.push_back(std::make_shared<ClampLogStd<Scalar>>(spec.sizes.back() / 2));
@@ -26,13 +31,10 @@ Network<Scalar> make_network(const NetworkSpec& spec) {
 
 template <class Scalar>
 Network<Scalar> make_forked_network() {
-  const auto dense = [](Index inputs, Index outputs, Activation activation) {
-    return std::make_shared<Dense<Scalar>>(inputs, outputs, activation);
-  };
-  return Network<Scalar>(std::vector<Node<Scalar>>{{dense(5, 7, Activation::tanh), 0},
-                                                   {dense(7, 3, Activation::silu), 1},
-                                                   {dense(5, 4, Activation::relu), 0},
-                                                   {dense(7, 2, Activation::identity), 1},
+  return Network<Scalar>(std::vector<Node<Scalar>>{{make_dense<Scalar>(5, 7, Activation::tanh), 0},
+                                                   {make_dense<Scalar>(7, 3, Activation::silu), 1},
+                                                   {make_dense<Scalar>(5, 4, Activation::relu), 0},
+                                                   {make_dense<Scalar>(7, 2, Activation::identity), 1},
                                                    {std::make_shared<AppendLogStd<Scalar>>(2), 4}});
 }
 
@@ -47,6 +49,8 @@ std::shared_ptr<const Distribution<Scalar>> make_distribution(const Factors& fac
   return parts.size() == 1 ? parts.front() : std::make_shared<Product<Scalar>>(parts);
 }
 
+template std::shared_ptr<const Layer<float>> make_dense(Index, Index, Activation);
+template std::shared_ptr<const Layer<double>> make_dense(Index, Index, Activation);
 template Network<float> make_network(const NetworkSpec&);
 template Network<double> make_network(const NetworkSpec&);
 template Network<float> make_forked_network();

@@ -1,6 +1,7 @@
 // Networks, distributions and batches at random, and the list of those that every property runs over.
 #pragma once
 
+#include <cmath>
 #include <memory>
 #include <random>
 #include <string>
@@ -15,6 +16,31 @@
 namespace trpo_fast::tests {
 
 constexpr Index kBatchRows = 70;  // a block and a bit
+
+// a b + c as the kernels compute it
+template <class Scalar>
+Scalar multiply_add(Scalar a, Scalar b, Scalar c) {
+#if defined(EIGEN_HAS_SINGLE_INSTRUCTION_MADD)
+  if constexpr (!std::is_same_v<Scalar, long double>) return std::fma(a, b, c);  // std::fma of long double is emulated
+#endif
+  return a * b + c;
+}
+
+// Each element is kChains sums: term k of a product goes to sum k mod kChains, the bias begins sum 0.
+template <int kChains, class Scalar>
+class ChainedSum {
+ public:
+  explicit ChainedSum(Scalar bias) { sums_[0] = bias; }
+  void add(Index k, Scalar a, Scalar b) { sums_[k % kChains] = multiply_add(a, b, sums_[k % kChains]); }
+  Scalar value() const {
+    if constexpr (kChains == 4) return (sums_[0] + sums_[1]) + (sums_[2] + sums_[3]);
+    if constexpr (kChains == 2) return sums_[0] + sums_[1];
+    return sums_[0];
+  }
+
+ private:
+  Scalar sums_[kChains] = {};
+};
 
 class Random {
  public:
@@ -36,6 +62,8 @@ class Random {
   std::mt19937_64 engine_;
 };
 
+template <class Scalar>
+std::shared_ptr<const Layer<Scalar>> make_dense(Index inputs, Index outputs, Activation activation);
 template <class Scalar>
 Network<Scalar> make_network(const NetworkSpec& spec);
 // Not a chain: two heads on a trunk and a second trunk, of which one head leads to the output; then log_std.

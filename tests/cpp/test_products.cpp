@@ -1,7 +1,6 @@
 // Panels and products: every shape of block, to the last bit. An element of a product is one sum in the order of its
 // terms, so a loop over scalars gives the same bits, and the row's place and the block's size cannot matter.
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "problems.hpp"
@@ -13,15 +12,6 @@ namespace {
 constexpr Index kMaxRows = 13;
 constexpr Index kMaxColumns = 70;
 const Index kDepths[] = {1, 2, 7, 33};
-
-template <class Scalar>
-Scalar multiply_add(Scalar a, Scalar b, Scalar c) {
-#if defined(EIGEN_HAS_SINGLE_INSTRUCTION_MADD)
-  return std::fma(a, b, c);
-#else
-  return a * b + c;
-#endif
-}
 
 template <class Scalar>
 Vector<Scalar> panels_of(const RowMatrix<Scalar>& b) {
@@ -44,22 +34,6 @@ TEST_BOTH(panels_have_a_place_for_every_element) {
     }
   }
 }
-
-// Each element is kChains sums: term k of a product goes to sum k mod kChains, the bias begins sum 0.
-template <int kChains, class Scalar>
-class ChainedSum {
- public:
-  explicit ChainedSum(Scalar bias) { sums_[0] = bias; }
-  void add(Index k, Scalar a, Scalar b) { sums_[k % kChains] = multiply_add(a, b, sums_[k % kChains]); }
-  Scalar value() const {
-    if constexpr (kChains == 4) return (sums_[0] + sums_[1]) + (sums_[2] + sums_[3]);
-    if constexpr (kChains == 2) return sums_[0] + sums_[1];
-    return sums_[0];
-  }
-
- private:
-  Scalar sums_[kChains] = {};
-};
 
 // y = bias + A1 B1 + A2 B2, with or without the bias and the second product
 template <int kChains, class Scalar>

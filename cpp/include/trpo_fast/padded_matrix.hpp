@@ -1,4 +1,5 @@
-// PaddedMatrix: a row-major matrix whose rows begin on cache lines and end with padding, so that whole packets fit.
+// PaddedMatrix: a row-major matrix whose rows begin on cache lines and end with padding, so that whole packets fit. A
+// packet that begins within a row may be read past its end, after the last row, too.
 #pragma once
 
 #include "recycled_memory.hpp"
@@ -20,7 +21,8 @@ class PaddedMatrix {
       : rows_(rows),
         cols_(cols),
         stride_(padded<Scalar>(cols)),
-        memory_(static_cast<std::size_t>(rows * stride_) * sizeof(Scalar)) {}
+        memory_(stride_ > 0 ? static_cast<std::size_t>(rows * stride_) * sizeof(Scalar) + RecycledMemory::kAlignment
+                            : 0) {}
   explicit PaddedMatrix(ConstMatrixView<Scalar> m) : PaddedMatrix(m.rows(), m.cols()) { panel(0, rows_) = m; }
 
   Index rows() const { return rows_; }
