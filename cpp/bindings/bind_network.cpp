@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,51 @@
 #include "core/network.hpp"
 
 namespace trpo_fast::core {
+
+// An image's number of elements, each size at least 1
+inline Index checked_image(Index height, Index width, Index channels) {
+  checked_size(height, "height");
+  checked_size(checked_size(width, "width") * height, "height * width");
+  return checked_size(checked_size(channels, "channels") * height * width, "height * width * channels");
+}
+
+// Outputs of a convolution along an axis
+inline Index checked_kernel(Index kernel, Index size, Index stride, Index padding) {
+  checked_size(kernel, "kernel_size");
+  if (kernel > size + 2 * padding) {
+    throw py::value_error("kernel_size: expected at most " + std::to_string(size + 2 * padding) +
+                          ", the image with its padding, got " + std::to_string(kernel));
+  }
+  return (size + 2 * padding - kernel) / stride + 1;
+}
+
+template <class Scalar>
+std::shared_ptr<Conv2d<Scalar>> make_conv2d(Index height, Index width, Index channels, Index filters,
+                                            const std::pair<Index, Index>& kernel_size, Index stride, Index padding,
+                                            const std::string& activation) {
+  checked_image(height, width, channels);
+  checked_size(filters, "filters");
+  checked_size(stride, "stride");
+  if (padding != 0) checked_size(padding, "padding");
+  const auto [kernel_height, kernel_width] = kernel_size;
+  const Index rows = checked_kernel(kernel_height, height, stride, padding);
+  const Index columns = checked_kernel(kernel_width, width, stride, padding);
+  checked_image(rows, columns, filters);
+  checked_size(checked_image(kernel_height, kernel_width, channels) * filters, "number of weights");
+  return std::make_shared<Conv2d<Scalar>>(height, width, channels, filters, kernel_height, kernel_width, stride,
+                                          padding, activation);
+}
+
+template <class Scalar>
+std::shared_ptr<Columns<Scalar>> make_columns(Index input_size, Index first, Index count) {
+  checked_size(input_size, "input_size");
+  checked_size(count, "count");
+  if (first < 0 || first > input_size - count) {
+    throw py::value_error("first: expected an integer in 0.." + std::to_string(input_size - count) + ", got " +
+                          std::to_string(first));
+  }
+  return std::make_shared<Columns<Scalar>>(input_size, first, count);
+}
 
 template <class Scalar>
 void bind_layers(py::module_& module) {
@@ -32,6 +78,22 @@ void bind_layers(py::module_& module) {
       module, "ClampLogStd", py::module_local(), "y = [mean, clamp(log_std)] of x = [mean, log_std]")
       .def(py::init([](Index size) { return std::make_shared<ClampLogStd<Scalar>>(checked_size(size, "size")); }),
            py::arg("size"));
+  py::class_<Conv2d<Scalar>, L, std::shared_ptr<Conv2d<Scalar>>>(
+      module, "Conv2d", py::module_local(),
+      "y = activation(conv(x)) on rows that are images (height, width, channels); theta is W (filters, channels, "
+      "*kernel_size), then b (filters)")
+      .def(py::init(&make_conv2d<Scalar>), py::arg("height"), py::arg("width"), py::arg("channels"), py::arg("filters"),
+           py::arg("kernel_size"), py::arg("stride"), py::arg("padding"), py::arg("activation"));
+  py::class_<Flatten<Scalar>, L, std::shared_ptr<Flatten<Scalar>>>(
+      module, "Flatten", py::module_local(), "images (height, width, channels) in the order (channels, height, width)")
+      .def(py::init([](Index height, Index width, Index channels) {
+             checked_image(height, width, channels);
+             return std::make_shared<Flatten<Scalar>>(height, width, channels);
+           }),
+           py::arg("height"), py::arg("width"), py::arg("channels"));
+  py::class_<Columns<Scalar>, L, std::shared_ptr<Columns<Scalar>>>(module, "Columns", py::module_local(),
+                                                                   "y = x[:, first : first + count]")
+      .def(py::init(&make_columns<Scalar>), py::arg("input_size"), py::arg("first"), py::arg("count"));
 }
 
 template <class Scalar>

@@ -1,9 +1,12 @@
 #include "network.hpp"
 
+#include "conv_kernels.hpp"
 #include "dense_kernels.hpp"
 #include "trpo_fast/network/append_log_std.hpp"
 #include "trpo_fast/network/clamp_log_std.hpp"
+#include "trpo_fast/network/columns.hpp"
 #include "trpo_fast/network/evaluator.hpp"
+#include "trpo_fast/network/flatten.hpp"
 #include "trpo_fast/network/linearization.hpp"
 #include "views.hpp"
 
@@ -34,6 +37,21 @@ AppendLogStd<Scalar>::AppendLogStd(Index size)
 template <class Scalar>
 ClampLogStd<Scalar>::ClampLogStd(Index size)
     : Layer<Scalar>(std::make_shared<const trpo_fast::ClampLogStd<Scalar>>(size)) {}
+
+template <class Scalar>
+Conv2d<Scalar>::Conv2d(Index height, Index width, Index channels, Index filters, Index kernel_height,
+                       Index kernel_width, Index stride, Index padding, const std::string& activation)
+    : Layer<Scalar>(std::make_shared<const trpo_fast::Conv2d<Scalar>>(
+          Conv2dShape{height, width, channels, filters, kernel_height, kernel_width, stride, padding},
+          activation_from_name(activation))) {}
+
+template <class Scalar>
+Flatten<Scalar>::Flatten(Index height, Index width, Index channels)
+    : Layer<Scalar>(std::make_shared<const trpo_fast::Flatten<Scalar>>(height, width, channels)) {}
+
+template <class Scalar>
+Columns<Scalar>::Columns(Index input_size, Index first, Index count)
+    : Layer<Scalar>(std::make_shared<const trpo_fast::Columns<Scalar>>(input_size, first, count)) {}
 
 template <class Scalar>
 Network<Scalar>::Network(const std::vector<LayerPointer>& layers, bool is_masked) {
@@ -112,6 +130,9 @@ void Linearization<Scalar>::vjp(Matrix<const Scalar> phi_bar, Scalar* out) const
   template class Dense<Scalar>;        \
   template class AppendLogStd<Scalar>; \
   template class ClampLogStd<Scalar>;  \
+  template class Conv2d<Scalar>;       \
+  template class Flatten<Scalar>;      \
+  template class Columns<Scalar>;      \
   template class Network<Scalar>;      \
   template class Linearization<Scalar>
 

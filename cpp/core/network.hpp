@@ -53,6 +53,26 @@ class ClampLogStd final : public Layer<Scalar> {
   explicit ClampLogStd(Index size);
 };
 
+// The kernel must not be larger than the image with its padding.
+template <class Scalar>
+class Conv2d final : public Layer<Scalar> {
+ public:
+  Conv2d(Index height, Index width, Index channels, Index filters, Index kernel_height, Index kernel_width,
+         Index stride, Index padding, const std::string& activation);
+};
+
+template <class Scalar>
+class Flatten final : public Layer<Scalar> {
+ public:
+  Flatten(Index height, Index width, Index channels);
+};
+
+template <class Scalar>
+class Columns final : public Layer<Scalar> {
+ public:
+  Columns(Index input_size, Index first, Index count);
+};
+
 template <class Scalar>
 class Network {
  public:

@@ -15,11 +15,14 @@ __all__: list[str] = [
     "Bernoulli",
     "Categorical",
     "ClampLogStd",
+    "Columns",
+    "Conv2d",
     "Dense",
     "DiagGaussian",
     "Distribution",
     "EmpiricalFisherOperator",
     "FisherOperator",
+    "Flatten",
     "KFACPreconditioner",
     "Layer",
     "Linearization",
@@ -63,6 +66,44 @@ class ClampLogStd(Layer):
     y = [mean, clamp(log_std)] of x = [mean, log_std]
     """
     def __init__(self, size: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+
+class Conv2d(Layer):
+    """
+    y = activation(conv(x)) on rows that are images (height, width, channels); theta is W (filters, channels, *kernel_size), then b (filters)
+    """
+    def __init__(
+        self,
+        height: typing.SupportsInt | typing.SupportsIndex,
+        width: typing.SupportsInt | typing.SupportsIndex,
+        channels: typing.SupportsInt | typing.SupportsIndex,
+        filters: typing.SupportsInt | typing.SupportsIndex,
+        kernel_size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        stride: typing.SupportsInt | typing.SupportsIndex,
+        padding: typing.SupportsInt | typing.SupportsIndex,
+        activation: str,
+    ) -> None: ...
+
+class Flatten(Layer):
+    """
+    images (height, width, channels) in the order (channels, height, width)
+    """
+    def __init__(
+        self,
+        height: typing.SupportsInt | typing.SupportsIndex,
+        width: typing.SupportsInt | typing.SupportsIndex,
+        channels: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+
+class Columns(Layer):
+    """
+    y = x[:, first : first + count]
+    """
+    def __init__(
+        self,
+        input_size: typing.SupportsInt | typing.SupportsIndex,
+        first: typing.SupportsInt | typing.SupportsIndex,
+        count: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
 
 class Network:
     """
