@@ -11,7 +11,9 @@ import numpy.typing as npt
 from trpo_fast._version import __version__
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.acting_form import ActingForm, FloatArray, acting_form
+from trpo_fast.policies.plan import PlannedNode
 from trpo_fast.policies.policy import MAX_LOG_STD, MIN_LOG_STD, Policy
+from trpo_fast.spaces.leaves import ImageLeaf, images_of
 from trpo_fast.storage.policy_content import read_policy
 from trpo_fast.storage.policy_file import load_policy_file
 from trpo_fast.validation import describe
@@ -20,7 +22,7 @@ MAX_EXACT = 1 << 24  # up to here, float32 holds every integer
 
 
 class Layer(NamedTuple):
-    """A dense layer: weight (out, in) and bias (out,)."""
+    """Parameters of a layer: weight (out, in) or (filters, channels, height, width), and bias (out,)."""
 
     weight: FloatArray
     bias: FloatArray
@@ -35,7 +37,8 @@ class Deployment:
     policy : Policy
     theta : ndarray
     form : ActingForm
-    layers : list of Layer
+    parameters : dict
+        Of the layers, by name, in float32.
     std : ndarray, shape (A,)
         Of a Box whose standard deviations are parameters; otherwise empty.
     first : ndarray of int64, shape (A,)
@@ -47,7 +50,7 @@ class Deployment:
     policy: Policy
     theta: npt.NDArray[Any]
     form: ActingForm
-    layers: list[Layer]
+    parameters: dict[str, FloatArray]
     std: FloatArray
     first: npt.NDArray[np.int64]
     observation_names: list[str]
@@ -87,29 +90,40 @@ class Deployment:
         form = acting_form(policy)
         _check_float32(form, theta)
         views = {name: view.astype(np.float32) for name, view in policy.unflatten(theta).items()}
-        n_layers, n_actions = len(form.sizes) - 1, form.action_size
+        n_actions = form.action_size
         log_std = views.get("log_std", np.empty(0, np.float32))
         return cls(
             policy=policy,
             theta=theta,
             form=form,
-            layers=[Layer(views[f"layers.{i}.weight"], views[f"layers.{i}.bias"]) for i in range(n_layers)],
+            parameters=views,
             std=np.exp(np.clip(log_std, MIN_LOG_STD, MAX_LOG_STD)),
             first=form.start if form.start.size else np.zeros(n_actions, np.int64),
-            observation_names=_names("observation_names", observation_names, "obs", form.sizes[0] + form.mask_size),
+            observation_names=_names("observation_names", observation_names, "obs", form.observation_size),
             action_names=_names("action_names", action_names, "action", n_actions),
             metadata=metadata,
         )
 
+    @property
+    def images(self) -> tuple[ImageLeaf, ...]:
+        """The images of an observation, in the order of their space."""
+        return images_of(self.policy.observation_space)
+
+    def layer(self, node: PlannedNode) -> Layer:
+        """The parameters of a layer that has a weight and a bias."""
+        return Layer(self.parameters[f"{node.name}.weight"], self.parameters[f"{node.name}.bias"])
+
     def description(self) -> dict[str, Any]:
         """Metadata, as plain JSON values."""
         normalizer = self.policy.normalizer
+        images = {"image_names": [image.name for image in self.images]} if self.images else {}
         return {
             "trpo_fast": __version__,
             "observation_space": self.metadata["observation_space"],
             "action_space": self.metadata["action_space"],
             "observation_names": self.observation_names,
             "action_names": self.action_names,
+            **images,
             "mask_size": self.form.mask_size,
             "normalize_observations": normalizer.enabled,
             "normalizer_mean": normalizer.statistics.mean.tolist(),

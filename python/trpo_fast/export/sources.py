@@ -1,7 +1,7 @@
 """Policies as C99 that stands alone, and as constants for ``trpo_fast/fixed_policy.hpp``."""
 
 import hashlib
-import itertools
+import math
 import re
 import unicodedata
 from pathlib import Path
@@ -12,62 +12,109 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.errors import InvalidArgumentError
-from trpo_fast.export.c_templates import C_HEADER, C_SOURCE, C_TEST, CPP_HEADER, CPP_TEST, DECIDE
+from trpo_fast.export.c_network import CNetwork, array, number
+from trpo_fast.export.c_templates import (
+    C_HEADER,
+    C_SOURCE,
+    C_TEST,
+    CPP_HEADER,
+    CPP_TEST,
+    DECIDE,
+    FILL,
+    HELPERS,
+)
 from trpo_fast.export.deployment import Deployment, Layer
-from trpo_fast.export.golden import TOLERANCE, Golden
+from trpo_fast.export.golden import TOLERANCE, Golden, block_bits
 
-ACTIVATIONS = {
-    "tanh": "tanhf(z)",
-    "relu": "z < 0.0f ? 0.0f : z",
-    "elu": "z > 0.0f ? z : expf(z) - 1.0f",
-    "silu": "z / (1.0f + expf(-z))",
-    "identity": "z",
-}
+MAX_PARAMETERS = 1 << 21  # of a C source: compilers take a minute and a gigabyte for more
 PADDING = 16  # floats, as trpo_fast/fixed_policy.hpp wants it
 
 
 def write_c(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
-    """STEM.c, STEM.h and the self-test STEM_test.c; returns their paths."""
+    """STEM.c, STEM.h and the self-test STEM_test.c; returns their paths.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the policy has more parameters than compilers like.
+    """
     d, form, name = deployment, deployment.form, _identifier(path)
+    if d.theta.size > MAX_PARAMETERS:
+        expected = f"onnx, or the policy file with trpo_fast/policy.hpp, for more than {MAX_PARAMETERS} parameters"
+        raise InvalidArgumentError("format", expected, f"c for {d.theta.size}")
     header, test = path.with_suffix(".h"), path.with_name(f"{path.stem}_test.c")
-    layers = []
-    for i, layer in enumerate(d.layers):
-        layers.append(f"  static const float weight_{i}[] = {_array(layer.weight)};")
-        layers.append(f"  static const float bias_{i}[] = {_array(layer.bias)};")
-    calls, x, y = [], "a", "b"
-    for i, (inputs, outputs) in enumerate(itertools.pairwise(form.sizes)):
-        calls.append(f"  {name}_dense(weight_{i}, bias_{i}, {x}, {inputs}, {outputs}, {y});")
-        if i + 1 < len(d.layers):
-            calls.append(f"  for (i = 0; i < {outputs}; ++i) {y}[i] = {name}_activate({y}[i]);")
-        x, y = y, x
+    has_choices = form.action_kind == "choices"
     values = {
         **_values(d, golden, name, test),
-        "activate": f"static float {name}_activate(float z) {{ return {ACTIVATIONS[form.activation]}; }}\n"
-        if d.layers[1:]
-        else "",
-        "layers": "\n".join(layers),
-        "calls": "\n".join(calls),
-        "phi": x,
-        "choices": _array(form.num_choices if form.num_choices.size else [1], "int"),
-        "first": _array(d.first, "int"),
-        "low": _array(form.low if form.low.size else [0.0]),
-        "high": _array(form.high if form.high.size else [0.0]),
-        "widest": max(form.sizes),
-        "num_outputs": form.sizes[-1],
+        **_interface(d, golden, name),
+        "choices": array(form.num_choices if has_choices else [1], "int"),
+        "first": array(d.first, "int"),
+        "low": array(form.low if form.low.size else [0.0]),
+        "high": array(form.high if form.high.size else [0.0]),
+        "num_outputs": form.num_outputs,
+        "mask": "observation + num_features" if form.observation_size else "0",
     }
-    values["decide"] = Template(DECIDE[form.action_kind + ("_squashed" if form.squash else "")]).substitute(values)
+    network = CNetwork(d, values)
+    values |= {
+        "helpers": "\n".join(Template(HELPERS[helper]).substitute(values) for helper in network.helpers),
+        "constants": "\n".join(network.constants),
+        "memory": "\n".join(network.memory),
+        "calls": "\n".join(network.calls),
+        "phi": network.buffers[-1],
+        "decide": Template(DECIDE[form.action_kind + ("_squashed" if form.squash else "")]).substitute(values),
+    }
     for target, template in ((path, C_SOURCE), (header, C_HEADER), (test, C_TEST)):
         target.write_text(Template(template).substitute(values), encoding="utf-8")
     return [path, header, test]
 
 
+def _interface(d: Deployment, golden: Golden, name: str) -> dict[str, str]:
+    """What the templates need of the arguments of ``NAME_act``, and of their golden values."""
+    upper, form = name.upper(), d.form
+    macros = [f"{upper}_IMAGE_{i}_SIZE" for i in range(len(d.images))]
+    parameters = [f"const float observation[{upper}_OBSERVATION_SIZE]"] if form.observation_size else []
+    parameters += [f"const unsigned char image_{i}[{macro}]" for i, macro in enumerate(macros)]
+    arguments = [f"observations + n * {upper}_OBSERVATION_SIZE"] if form.observation_size else []
+    arguments += [f"image_{i}" for i in range(len(macros))]
+    sizes, vectors, filled = [], [], []
+    if form.observation_size:
+        vectors.append(f"  static const float observations[] = {array(golden.observations)};")
+    if macros:
+        vectors.append(f"  static const uint32_t seeds[] = {array(golden.seeds, 'int')};")
+    for i, (leaf, macro) in enumerate(zip(d.images, macros, strict=True)):
+        label = re.sub(r"[^\w.-]", "_", leaf.name, flags=re.ASCII)
+        sizes.append(f"#define {macro} {math.prod(leaf.shape)} /* {label}, bytes of shape {leaf.shape} */\n")
+        vectors.append(f"  static unsigned char image_{i}[{macro}];")
+        shape = ", ".join(map(str, (*leaf.shape, *block_bits(leaf))))
+        filled.append(f"    {name}_fill(seeds[n] + {i}u, {shape}, image_{i});\n")
+    return {
+        "image_sizes": "".join(sizes),
+        "parameters": ", ".join([*parameters, f"float action[{upper}_ACTION_SIZE]"]),
+        "arguments": ", ".join([*arguments, "action"]),
+        "once": " One call at a time: its memory is static." if macros else "",
+        "fill": Template(FILL).substitute(name=name) if macros else "",
+        "vectors": "\n".join(vectors),
+        "filled": "".join(filled),
+    }
+
+
 def write_cpp(deployment: Deployment, golden: Golden, path: Path) -> list[Path]:
-    """STEM.hpp and the self-test STEM_test.cpp; returns their paths."""
+    """STEM.hpp and the self-test STEM_test.cpp; returns their paths.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the policy is not a chain of dense layers.
+    """
     d, form, name = deployment, deployment.form, _identifier(path)
+    if form.sizes is None:
+        expected = "c, onnx, or the policy file with trpo_fast/policy.hpp, for images and features extractors"
+        raise InvalidArgumentError("format", expected, "cpp")
     test = path.with_name(f"{path.stem}_test.cpp")
-    parameters = [_panels(layer) for layer in d.layers]
+    parameters = [_panels(d.layer(node)) for node in form.plan.nodes]
     values = {
         **_values(d, golden, name, test),
+        "observations": array(golden.observations),
         "sizes": _std_array("int", form.sizes),
         "parameters": _std_array("float", np.concatenate(parameters)),
         **{key: _std_array("float", _padded(getattr(form, key)[None])) for key in ("mean_high", "mean_low", "inv_std")},
@@ -95,18 +142,17 @@ def _values(d: Deployment, golden: Golden, name: str, test: Path) -> dict[str, A
         "test": test.name,
         "version": d.description()["trpo_fast"],
         "steps": d.description()["training_steps"],
-        "num_features": form.sizes[0],
+        "num_features": form.num_features,
         "mask_size": form.mask_size,
-        "observation_size": form.sizes[0] + form.mask_size,
+        "observation_size": form.observation_size,
         "action_size": form.action_size,
-        "mean_high": _array(form.mean_high),
-        "mean_low": _array(form.mean_low),
-        "inv_std": _array(form.inv_std),
-        "clip": _number(form.clip),
-        "tolerance": _number(TOLERANCE),
-        "count": len(golden.observations),
-        "observations": _array(golden.observations),
-        "actions": _array(golden.actions),
+        "mean_high": array(form.mean_high),
+        "mean_low": array(form.mean_low),
+        "inv_std": array(form.inv_std),
+        "clip": number(form.clip),
+        "tolerance": number(TOLERANCE),
+        "count": len(golden.actions),
+        "actions": array(golden.actions),
     }
 
 
@@ -141,20 +187,6 @@ def _identifier(path: Path) -> str:
     return "_".join([*words, digest])
 
 
-def _number(value: float, kind: str = "float") -> str:
-    """A constant of C and C++, to the last bit."""
-    if kind != "float":
-        return str(int(value))
-    if np.isinf(value):
-        return "INFINITY" if value > 0 else "-INFINITY"
-    text = f"{float(value):.9g}"
-    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
-
-
-def _array(values: npt.ArrayLike, kind: str = "float") -> str:
-    return "{" + ", ".join(_number(value, kind) for value in np.ravel(values).tolist()) + "}"
-
-
 def _std_array(kind: str, values: npt.ArrayLike) -> str:
     flat = np.ravel(values).tolist()
-    return f"std::array<{kind}, {len(flat)}>{_array(flat, kind)}"
+    return f"std::array<{kind}, {len(flat)}>{array(flat, kind)}"

@@ -1,14 +1,18 @@
 """Policies as ONNX and as JSON."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trpo_fast.errors import MissingExtraError
-from trpo_fast.export.deployment import Deployment
+from trpo_fast.export.deployment import Deployment, Layer
 from trpo_fast.policies.acting_form import ActingForm
+from trpo_fast.policies.plan import PlannedNode
+from trpo_fast.spaces.leaves import ImageLeaf
 
 OPSET = 17
 IR_VERSION = 8
@@ -23,8 +27,7 @@ def write_json(deployment: Deployment, path: Path) -> None:
         "mean_low": form.mean_low.tolist(),
         "inv_std": form.inv_std.tolist(),
         "clip": None if np.isinf(form.clip) else form.clip,
-        "activation": form.activation,
-        "layers": [{"weight": layer.weight.tolist(), "bias": layer.bias.tolist()} for layer in d.layers],
+        **_network_as_json(d),
         "action_kind": form.action_kind,
         "squash": form.squash,
         "num_choices": form.num_choices.tolist(),
@@ -35,8 +38,23 @@ def write_json(deployment: Deployment, path: Path) -> None:
     path.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def _network_as_json(d: Deployment) -> dict[str, Any]:
+    """The layers of a chain, or else the images and the nodes of a plan, as ``PlannedNode`` describes them."""
+    plan = d.form.plan
+    if d.form.sizes is not None:
+        return {"activation": d.form.activation, "layers": [_as_lists(d.layer(node)) for node in plan.nodes]}
+    nodes = [{**asdict(node), **(_as_lists(d.layer(node)) if node.name else {})} for node in plan.nodes]
+    return {"images": [image._asdict() for image in plan.images], "nodes": nodes}
+
+
+def _as_lists(layer: Layer) -> dict[str, Any]:
+    return {"weight": layer.weight.tolist(), "bias": layer.bias.tolist()}
+
+
 def write_onnx(deployment: Deployment, path: Path) -> None:
-    """A graph from ``obs`` (n, D), float32, to ``actions`` (n, A): float32 of a Box, else int64.
+    """A graph from ``obs`` (n, D), float32, and images, uint8, to ``actions`` (n, A): float32 of a Box, else int64.
+
+    An image is an input of its name, of shape (n, *shape in the space).
 
     Raises
     ------
@@ -51,13 +69,15 @@ def write_onnx(deployment: Deployment, path: Path) -> None:
     form = deployment.form
     is_box = form.action_kind == "box"
     kind = onnx.TensorProto.FLOAT if is_box else onnx.TensorProto.INT64
-    size = form.sizes[0] + form.mask_size
+    info, size = onnx.helper.make_tensor_value_info, form.observation_size
+    inputs = [info("obs", onnx.TensorProto.FLOAT, ["n", size])] if size else []
+    inputs += [info(_input_name(leaf), onnx.TensorProto.UINT8, ["n", *leaf.shape]) for leaf in deployment.images]
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
             graph.nodes,
             "trpo_fast",
-            [onnx.helper.make_tensor_value_info("obs", onnx.TensorProto.FLOAT, ["n", size])],
-            [onnx.helper.make_tensor_value_info("actions", kind, ["n", form.action_size])],
+            inputs,
+            [info("actions", kind, ["n", form.action_size])],
             graph.initializers,
         ),
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
@@ -101,19 +121,19 @@ class Graph:
         return self.apply("Slice", value, *bounds)
 
 
+def _input_name(leaf: ImageLeaf) -> str:
+    """The name of an image among the inputs of a graph."""
+    is_taken = leaf.name in ("obs", "actions") or leaf.name.startswith(("constant_", "value_"))
+    return f"image_{leaf.name}" if is_taken else leaf.name
+
+
 def _add_policy(graph: Graph, d: Deployment) -> None:
     form = d.form
-    n = form.sizes[0]
-    x = graph.columns("obs", 0, n) if form.is_masked else "obs"
-    for part in (form.mean_high, form.mean_low):
-        x = graph.apply("Sub", x, graph.constant(part))
-    x = graph.apply("Mul", x, graph.constant(form.inv_std))
-    if np.isfinite(form.clip):
-        x = graph.apply("Clip", x, graph.constant(-form.clip), graph.constant(form.clip))
-    for i, layer in enumerate(d.layers):
-        x = graph.apply("Gemm", x, graph.constant(layer.weight), graph.constant(layer.bias), transB=1)
-        if i + 1 < len(d.layers) and form.activation != "identity":
-            x = _activated(graph, form.activation, x)
+    n = form.num_features
+    buffers = [_add_features(graph, form) if n else "", *_add_images(graph, d)]
+    for node in form.plan.nodes:
+        buffers.append(_add_node(graph, d, node, [buffers[buffer] for buffer in node.buffers]))
+    x = buffers[-1]
     if form.is_masked:
         is_possible = graph.apply("Cast", graph.columns("obs", n, n + form.mask_size), to=9)  # bool
         x = graph.apply("Where", is_possible, x, graph.constant(-np.inf))
@@ -130,6 +150,41 @@ def _add_policy(graph: Graph, d: Deployment) -> None:
         graph.apply("Add", graph.apply("Concat", *best, axis=1), graph.constant(d.first, np.int64), output="actions")
 
 
+def _add_features(graph: Graph, form: ActingForm) -> str:
+    """The vector input of the layers."""
+    x = graph.columns("obs", 0, form.num_features) if form.is_masked else "obs"
+    for part in (form.mean_high, form.mean_low):
+        x = graph.apply("Sub", x, graph.constant(part))
+    x = graph.apply("Mul", x, graph.constant(form.inv_std))
+    if np.isfinite(form.clip):
+        x = graph.apply("Clip", x, graph.constant(-form.clip), graph.constant(form.clip))
+    return x
+
+
+def _add_images(graph: Graph, d: Deployment) -> Iterator[str]:
+    """The image inputs of the layers, (n, channels, height, width)."""
+    for leaf, image in zip(d.images, d.form.plan.images, strict=True):
+        x = graph.apply("Cast", _input_name(leaf), to=1)  # float32
+        if image.scale != 1.0:
+            x = graph.apply("Mul", x, graph.constant(image.scale))
+        yield graph.apply("Transpose", x, perm=[0, 3, 1, 2]) if leaf.is_channels_last else x
+
+
+def _add_node(graph: Graph, d: Deployment, node: PlannedNode, buffers: list[str]) -> str:
+    x = buffers[0] if len(buffers) == 1 else graph.apply("Concat", *buffers, axis=1)
+    if node.kind == "flatten":
+        return graph.apply("Flatten", x, axis=1)
+    if node.kind == "columns":
+        return graph.columns(x, node.first, node.first + node.output_size)
+    inputs = x, *map(graph.constant, d.layer(node))
+    if node.kind == "conv2d":
+        strides, pads = [node.stride] * 2, [node.padding] * 4
+        x = graph.apply("Conv", *inputs, kernel_shape=node.kernel_size, strides=strides, pads=pads)
+    else:
+        x = graph.apply("Gemm", *inputs, transB=1)
+    return x if node.activation == "identity" else _activated(graph, node.activation, x)
+
+
 def _activated(graph: Graph, activation: str, z: str) -> str:
     if activation == "silu":
         return graph.apply("Mul", z, graph.apply("Sigmoid", z))
@@ -137,7 +192,7 @@ def _activated(graph: Graph, activation: str, z: str) -> str:
 
 
 def _add_box(graph: Graph, form: ActingForm, x: str) -> None:
-    if form.sizes[-1] > form.action_size:  # log standard deviations follow the means
+    if form.num_outputs > form.action_size:  # log standard deviations follow the means
         x = graph.columns(x, 0, form.action_size)
     if form.squash:
         half = graph.constant(0.5 * form.high - 0.5 * form.low)

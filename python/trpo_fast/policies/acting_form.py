@@ -3,21 +3,22 @@
 It is derived here and nowhere else. Policy files hold it for the C++ runtime, and exports compute with it.
 """
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.normalization import CLIP
+from trpo_fast.policies.plan import Plan, PlannedNode
 from trpo_fast.policies.policy import Policy
-from trpo_fast.spaces.actions import count_dist_params
-from trpo_fast.validation import describe
 
-# A number in a file means the name at that position, as in C++ (cpp/runtime: Activation, ActionKind).
+# A number in a file means the name at that position, as in C++ (cpp/runtime: Activation, ActionKind, NodeKind).
 ACTIVATIONS = ("identity", "tanh", "relu", "elu", "silu")
 ACTION_KINDS = ("box", "choices", "bits")
+NODE_KINDS = ("dense", "conv2d", "flatten", "columns")
+NODE_COLUMNS = 11  # kind, activation, number of buffers, sizes
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -29,10 +30,10 @@ class ActingForm:
 
     Attributes
     ----------
-    sizes : list of int
-        Features of an observation, without a mask, and outputs of each dense layer.
+    plan : Plan
+        The layers but for those that only write log standard deviations.
     activation : str
-        Activation of the hidden layers.
+        Activation of the hidden layers of a chain.
     mean_high, mean_low : ndarray, shape (D,)
         Mean of the features in two parts: (x - high) - low is exact to float32 where x is near the mean.
     inv_std : ndarray, shape (D,)
@@ -50,7 +51,7 @@ class ActingForm:
         An action mask, one number for each choice, follows the features of an observation.
     """
 
-    sizes: list[int]
+    plan: Plan
     activation: str
     mean_high: FloatArray
     mean_low: FloatArray
@@ -67,12 +68,35 @@ class ActingForm:
     @property
     def action_size(self) -> int:
         """Numbers A in an action."""
-        return {"box": self.low.size, "choices": self.num_choices.size, "bits": self.sizes[-1]}[self.action_kind]
+        return {"box": self.low.size, "choices": self.num_choices.size, "bits": self.num_outputs}[self.action_kind]
 
     @property
     def mask_size(self) -> int:
         """Numbers in an action mask; 0 without one."""
-        return self.sizes[-1] if self.is_masked else 0
+        return self.num_outputs if self.is_masked else 0
+
+    @property
+    def num_features(self) -> int:
+        """Numbers in an observation, without a mask and images."""
+        return self.plan.num_features
+
+    @property
+    def observation_size(self) -> int:
+        """Numbers in an observation, with a mask and without images."""
+        return self.num_features + self.mask_size
+
+    @property
+    def num_outputs(self) -> int:
+        """Outputs of the last layer."""
+        return self.plan.nodes[-1].output_size
+
+    @property
+    def sizes(self) -> list[int] | None:
+        """Features, and outputs of each layer, if the layers are a chain of dense ones on features; else None."""
+        is_chain = not self.plan.images and all(
+            node.name == f"layers.{i}" and node.buffers == (i,) for i, node in enumerate(self.plan.nodes)
+        )
+        return [self.num_features, *(node.output_size for node in self.plan.nodes)] if is_chain else None
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The form as the arrays of a policy file, by name; those that a kind of action does not have are left out."""
@@ -83,8 +107,7 @@ class ActingForm:
             is_masked = np.array(self.is_masked, np.int64)
             of_action = {"num_choices": self.num_choices, "start": self.start, "is_masked": is_masked}
         return {
-            "sizes": np.array(self.sizes, np.int64),
-            "activation": np.array(ACTIVATIONS.index(self.activation), np.int64),
+            **self._network_arrays(),
             "mean_high": self.mean_high,
             "mean_low": self.mean_low,
             "inv_std": self.inv_std,
@@ -93,26 +116,40 @@ class ActingForm:
             **of_action,
         }
 
+    def _network_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        if self.sizes is not None:
+            activation = np.array(ACTIVATIONS.index(self.activation), np.int64)
+            return {"sizes": np.array(self.sizes, np.int64), "activation": activation}
+        images, nodes = self.plan.images, self.plan.nodes
+        return {
+            "images": np.array([image[:3] for image in images], np.int64).reshape(-1, 3),
+            "scales": np.array([image.scale for image in images], np.float32),
+            "nodes": np.array([_row(node) for node in nodes], np.int64),
+            "buffers": np.array(list(itertools.chain(*(node.buffers for node in nodes))), np.int64),
+            "names": np.frombuffer("\n".join(node.name for node in nodes if node.name).encode("ascii"), np.uint8),
+        }
 
-def has_acting_form(policy: Policy) -> bool:
-    """Whether ``policy`` has an acting form: if its network is dense layers on flattened observations."""
-    layers = [node for node in policy.plan.nodes if not node.kind.endswith("log_std")]
-    return not policy.plan.images and all(node.name.startswith("layers.") for node in layers)
+
+def _row(node: PlannedNode) -> list[int]:
+    """The row of a node in a file: kind, activation, number of buffers, and sizes."""
+    sizes = {
+        "dense": (node.input_size, node.output_size),
+        "conv2d": (
+            *(node.height, node.width, node.channels, node.filters),
+            *(*node.kernel_size, node.stride, node.padding),
+        ),
+        "flatten": (node.height, node.width, node.channels),
+        "columns": (node.first, node.output_size),
+    }[node.kind]
+    row = [NODE_KINDS.index(node.kind), ACTIVATIONS.index(node.activation), len(node.buffers), *sizes]
+    return row + [0] * (NODE_COLUMNS - len(row))
 
 
 def acting_form(policy: Policy) -> ActingForm:
     """The acting form of ``policy``.
 
     It is the same on every machine: nothing but sums, roots, quotients and roundings of IEEE 754 goes into it.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If it has none.
     """
-    if not has_acting_form(policy):
-        expected = "one without images and features extractor, as others cannot be exported yet"
-        raise InvalidArgumentError("policy", expected, describe(policy))
     kwargs, codec = policy.policy_kwargs, policy.codec
     space: Any = policy.action_space
     action_kind = "box" if codec.has_log_std else "choices" if codec.num_choices.size else "bits"
@@ -123,11 +160,9 @@ def acting_form(policy: Policy) -> ActingForm:
         statistics = policy.normalizer.statistics
         mean, inv_std, clip = statistics.mean[:n], 1.0 / statistics.std[:n], CLIP
     mean_high = _to_float(mean)
-    num_outputs = count_dist_params(space)
-    if codec.has_log_std and not kwargs["state_dependent_std"]:
-        num_outputs //= 2
+    layers = tuple(node for node in policy.plan.nodes if node.kind in NODE_KINDS)
     return ActingForm(
-        sizes=[n, *kwargs["net_arch"], num_outputs],
+        plan=replace(policy.plan, nodes=layers),
         activation=kwargs["activation_fn"],
         mean_high=mean_high,
         mean_low=_to_float(mean - mean_high),

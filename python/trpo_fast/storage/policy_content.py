@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from trpo_fast._version import __version__
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError
-from trpo_fast.policies.acting_form import acting_form, has_acting_form
+from trpo_fast.policies.acting_form import acting_form
 from trpo_fast.policies.factory import make_policy, plain_kwargs, plan_options
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.policies.policy import Actor, Policy
@@ -131,12 +131,7 @@ def statistics_tensors(part: str, statistics: RunningMeanStd) -> Tensors:
 
 
 def acting_tensors(policy: Policy) -> Tensors:
-    """The acting form as the tensors of a file; with the policy's own they are all that the C++ runtime reads.
-
-    Without an acting form there are none.
-    """
-    if not has_acting_form(policy):
-        return {}
+    """The acting form as the tensors of a file; with the policy's own they are all that the C++ runtime reads."""
     return {f"acting.{name}": array for name, array in acting_form(policy).arrays().items()}
 
 
