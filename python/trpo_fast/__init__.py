@@ -9,6 +9,7 @@
 from trpo_fast._core.diagnostics import show_config
 from trpo_fast._core.threads import get_num_threads, set_num_threads, use_default
 from trpo_fast._version import __version__
+from trpo_fast.atari.games import register_games
 from trpo_fast.config import TRPOConfig
 from trpo_fast.errors import (
     AlreadyTrainingError,
@@ -94,3 +95,4 @@ __all__ = [
 ]
 
 use_default()
+register_games()

@@ -22,6 +22,7 @@ LAYERS = [
     ["spaces", "schedules", "nets"],
     ["config"],
     ["policies", "environments"],
+    ["atari"],
     ["protocols"],
     ["storage"],
     ["sampling", "update"],
@@ -144,7 +145,7 @@ def test_every_setting_is_documented():
 
 
 def test_import_needs_no_optional_dependency():
-    optional = ("torch", "jax", "tyro", "rich", "tqdm", "matplotlib", "mujoco", "scipy", "onnx")
+    optional = ("torch", "jax", "tyro", "rich", "tqdm", "matplotlib", "mujoco", "scipy", "onnx", "ale_py")
     code = f"import sys, trpo_fast; print([m for m in {optional} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -21,11 +21,15 @@ class Outcome(NamedTuple):
         Length in steps, from ``info["episode"]["l"]``.
     is_success : float or None
         1 or 0, from ``info["is_success"]``.
+    continues : bool
+        The episode ended for the learner only, and goes on after the reset, from ``info["episode_continues"]``: a game
+        of Atari in which a life was lost.
     """
 
     episode_return: float | None = None
     length: int | None = None
     is_success: float | None = None
+    continues: bool = False
 
     @classmethod
     def of(cls, info: Any) -> "Outcome | None":
@@ -35,12 +39,13 @@ class Outcome(NamedTuple):
         episode = info.get("episode")
         counted = episode if isinstance(episode, dict) else {}
         episode_return, length = _number(counted.get("r")), _number(counted.get("l"))
-        return cls(episode_return, None if length is None else int(length), _number(info.get("is_success")))
+        continues = info.get("episode_continues") is True
+        return cls(episode_return, None if length is None else int(length), _number(info.get("is_success")), continues)
 
 
 def says_something(info: Any) -> bool:
     """Whether ``info`` says anything of an episode that ended."""
-    return isinstance(info, dict) and ("episode" in info or "is_success" in info)
+    return isinstance(info, dict) and not info.keys().isdisjoint(("episode", "is_success", "episode_continues"))
 
 
 def _number(value: Any) -> float | None:

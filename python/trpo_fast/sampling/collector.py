@@ -166,6 +166,8 @@ class RolloutCollector:
         for t, i in np.argwhere(trajectories.terminated | trajectories.truncated).tolist():
             add(i, t + 1)
             outcome = trajectories.outcomes.get((t, i))
+            if outcome is not None and outcome.continues:
+                continue
             self.latest_episodes.append(Episode.of(self._returns[i], self._lengths[i], outcome))
             self._returns[i] = self._lengths[i] = 0
         for i in range(len(begins)):

@@ -237,8 +237,11 @@ def evaluate_environments(
             lengths += step.valid[0]
             dones = step.terminated[0] | step.truncated[0]
             for i in np.flatnonzero(dones).tolist():
+                outcome = step.outcomes.get((0, i))
+                if outcome is not None and outcome.continues:
+                    continue
                 if plays[i]:
-                    done[i].append(Episode.of(returns[i], lengths[i], step.outcomes.get((0, i))))
+                    done[i].append(Episode.of(returns[i], lengths[i], outcome))
                 returns[i] = lengths[i] = 0
             if after_step is not None and step.infos is not None:
                 seen = {"observations": observations[1], "rewards": step.rewards[0], "infos": step.infos[0]}
