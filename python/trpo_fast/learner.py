@@ -73,6 +73,10 @@ class TRPO(StepwiseTraining):
         actions also log_std_init, state_dependent_std (an output of the network) and squash (mapped into the bounds by
         tanh). features_extractor, a network of ``trpo_fast.nets`` that policy and critic have one each of, or SB3's
         features_extractor_class and features_extractor_kwargs; normalize_images (divide pixels by 255).
+    frame_stack : int
+        Latest frames that an observation is made of, with zeros before the first one of an episode. 1 leaves
+        observations as they are. The environments are wrapped for it, also in evaluations; ``predict`` and spaces that
+        are passed instead of environments are about stacks. Vector environments have to stack frames themselves.
     normalize_observations : bool
         Normalise observations by running statistics, which are part of the policy.
     use_masking : bool
@@ -136,6 +140,7 @@ class TRPO(StepwiseTraining):
         worker_restarts: int = 0,
         env_kwargs: dict[str, Any] | None = None,
         policy_kwargs: dict[str, Any] | None = None,
+        frame_stack: int = 1,
         normalize_observations: bool = True,
         use_masking: bool = False,
         dtype: npt.DTypeLike = "float32",
@@ -159,11 +164,12 @@ class TRPO(StepwiseTraining):
         if isinstance(env, SpacesOnly):
             environments: Environments | ParallelSampler | SpacesOnly = env
         elif n_workers:
+            arguments = env, n_envs, env_kwargs, frame_stack
             environments = make_parallel_sampler(
-                env, n_envs, env_kwargs, n_workers=n_workers, timeout=worker_timeout, restarts=worker_restarts
+                *arguments, n_workers=n_workers, timeout=worker_timeout, restarts=worker_restarts
             )
         else:
-            environments = make_environments(env, n_envs, env_kwargs)
+            environments = make_environments(env, n_envs, env_kwargs, frame_stack)
         check_integer("n_envs", environments.num_envs, at_least=1, at_most=MAX_ENVS)
         self.verbose = verbose
         self.sinks: list[Sink] = []
@@ -180,6 +186,7 @@ class TRPO(StepwiseTraining):
             normalize_observations=normalize_observations,
             normalize_returns=self.config.normalize_returns,
             use_masking=use_masking,
+            frame_stack=frame_stack,
             dtype=dtype,
         )
         streams = Streams(seed, environments.num_envs)

@@ -109,6 +109,9 @@ class Train:
     ortho_init: bool = True
     """Initialise weights orthogonally."""
 
+    frame_stack: int = 1
+    """Latest frames that an observation is made of."""
+
     normalize_observations: bool = True
     """Normalise observations by running statistics, which are saved with the policy."""
 
@@ -286,6 +289,7 @@ class Train:
                 "squash": self.squash,
                 "ortho_init": self.ortho_init,
             },
+            frame_stack=self.frame_stack,
             normalize_observations=self.normalize_observations,
             use_masking=self.use_masking,
             dtype=self.dtype,

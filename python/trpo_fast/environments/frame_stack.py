@@ -4,17 +4,21 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.wrappers.utils import create_zero_array
 
 from trpo_fast.errors import UnsupportedSpaceError
 from trpo_fast.spaces.leaves import channel_axis, is_image
 from trpo_fast.validation import describe
+
+MAX_FRAMES = 1 << 10  # in an observation
 
 
 class FrameStack(gym.Wrapper[Any, Any, Any, Any]):
     """Observes the latest ``frame_stack`` observations, the oldest first.
 
     Images of three axes are joined along their channels; every other Box gets a new first axis. The parts of a Dict or
-    Tuple are stacked one by one. Before the first frame of an episode there are zeros.
+    Tuple are stacked one by one. Before the first frame of an episode there are zeros, or the numbers of
+    the space that are nearest to them.
 
     Parameters
     ----------
@@ -37,7 +41,7 @@ class FrameStack(gym.Wrapper[Any, Any, Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         frame, info = self.env.reset(seed=seed, options=options)
-        self._stack = _pushed(_zeros(self.observation_space), frame)
+        self._stack = _pushed(create_zero_array(self.observation_space), frame)
         return self._stack, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -70,19 +74,11 @@ def stacked_space(space: gym.Space[Any], frame_stack: int) -> gym.Space[Any]:
         np.stack([bound] * frame_stack) if axis is None else np.concatenate([bound] * frame_stack, axis)
         for bound in (space.low, space.high)
     )
-    stacked = gym.spaces.Box(np.minimum(low, 0), np.maximum(high, 0), dtype=space.dtype.type)
+    stacked = gym.spaces.Box(low, high, dtype=space.dtype.type)
     if is_image(stacked) and channel_axis(stacked.shape) != (axis or 0):
         expected = "images with more pixels to a side than channels in all frames"
         raise UnsupportedSpaceError(f"frame_stack: expected {expected}, got {frame_stack} frames of {space}")
     return stacked
-
-
-def _zeros(space: gym.Space[Any]) -> Any:
-    if isinstance(space, gym.spaces.Dict):
-        return {key: _zeros(part) for key, part in space.spaces.items()}
-    if isinstance(space, gym.spaces.Tuple):
-        return tuple(_zeros(part) for part in space.spaces)
-    return np.zeros(space.shape or (), space.dtype)
 
 
 def _pushed(stack: Any, frame: Any) -> Any:

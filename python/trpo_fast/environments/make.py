@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 import gymnasium as gym
 
+from trpo_fast.environments.frame_stack import MAX_FRAMES, FrameStack
 from trpo_fast.environments.interface import MAX_ENVS, Environments
 from trpo_fast.environments.sb3_vec_env import SB3Environments
 from trpo_fast.environments.single import SingleEnvironments
@@ -22,16 +23,31 @@ EnvFactory = Callable[[], gym.Env[Any, Any]]
 EnvLike = str | gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any] | Sequence[EnvFactory]
 
 
-def make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None = None) -> Environments:
+def make_environments(
+    env: Any, n_envs: int, env_kwargs: dict[str, Any] | None = None, frame_stack: int = 1
+) -> Environments:
     """Environments from an id, an Env, a list of factories, a VectorEnv, or a VecEnv of Stable-Baselines3.
 
-    Or those of another model: what its ``get_env()`` returns, or its ``env``.
+    Or those of another model: what its ``get_env()`` returns, or its ``env``. With ``frame_stack`` > 1 each observes
+    that many frames (``FrameStack``).
 
     Raises
     ------
     InvalidArgumentError
-        If ``env`` is not one of these, or ``n_envs`` or ``env_kwargs`` do not apply to it.
+        If ``env`` is not one of these, or ``n_envs``, ``env_kwargs`` or ``frame_stack`` do not apply to it.
+    UnsupportedSpaceError
+        If frames of its observations cannot be stacked.
     """
+    environments = _make_environments(env, n_envs, env_kwargs)
+    if check_integer("frame_stack", frame_stack, at_least=1, at_most=MAX_FRAMES) == 1:
+        return environments
+    if not isinstance(environments, SingleEnvironments):
+        expected = "1 with a vector environment, which has to stack frames itself"
+        raise InvalidArgumentError("frame_stack", expected, frame_stack)
+    return environments.stacked(frame_stack)
+
+
+def _make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None) -> Environments:
     factories = factories_of(env, n_envs, env_kwargs)
     if factories is not None:
         return SingleEnvironments(make_from_factories(factories))
@@ -49,6 +65,15 @@ def make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None =
     if isinstance(env, gym.Env):
         return SingleEnvironments([env])
     raise InvalidArgumentError("env", "an id, an Env, a VectorEnv, a VecEnv or a list of factories", describe(env))
+
+
+def stacking_factories(factories: Sequence[EnvFactory], frame_stack: int) -> list[EnvFactory]:
+    """Factories of the same environments that observe ``frame_stack`` frames."""
+    return [partial(_make_stacked, make, frame_stack) for make in factories]
+
+
+def _make_stacked(make: EnvFactory, frame_stack: int) -> gym.Env[Any, Any]:
+    return FrameStack(make(), frame_stack)
 
 
 def factories_of(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None) -> list[EnvFactory] | None:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from trpo_fast.environments import snapshots
 from trpo_fast.environments.fingerprint import Fingerprint, fingerprint
+from trpo_fast.environments.frame_stack import FrameStack
 from trpo_fast.environments.infos import Outcome, with_end
 from trpo_fast.environments.interface import Trajectories, check_flag, check_reward, take_observation
 from trpo_fast.environments.ownership import bases
@@ -54,6 +55,14 @@ class SingleEnvironments:
         self._codec = ObservationCodec(self.observation_space)
         self._masks: ActionMasks | None = None
         self.action_space = first.action_space
+
+    def stacked(self, frame_stack: int) -> "SingleEnvironments":
+        """The same environments observing ``frame_stack`` frames; those that do already are not stacked again."""
+        is_stacked = [isinstance(env, FrameStack) and env.frame_stack == frame_stack for env in self._envs]
+        if all(is_stacked):
+            return self
+        envs = [FrameStack(env, frame_stack) for env in self._envs]
+        return SingleEnvironments(envs, self._first_index, self._position)
 
     def use_masks(self) -> None:
         self._masks = ActionMasks(self.action_space)

@@ -106,6 +106,7 @@ def make_networks(
     normalize_observations: bool,
     normalize_returns: bool,
     use_masking: bool,
+    frame_stack: int = 1,
     dtype: npt.DTypeLike,
 ) -> tuple[Policy, ValueFunction]:
     """Build the policy and the critic of a model.
@@ -121,6 +122,8 @@ def make_networks(
         Normalise the critic's targets by running statistics (see ``ValueFunction``).
     use_masking : bool
         Observations carry an action mask (see ``Policy``).
+    frame_stack : int
+        Frames in an observation (see ``Policy``).
     dtype : {"float32", "float64"}
         Dtype of parameters and kernels.
 
@@ -137,6 +140,7 @@ def make_networks(
         policy_kwargs,
         normalize_observations=normalize_observations,
         use_masking=use_masking,
+        frame_stack=frame_stack,
         dtype=dtype,
     )
     value_function = ValueFunction(
@@ -156,6 +160,7 @@ def make_policy(
     *,
     normalize_observations: bool,
     use_masking: bool,
+    frame_stack: int = 1,
     dtype: npt.DTypeLike,
 ) -> Policy:
     """Build the policy of a model; parameters and errors are those of ``make_networks``."""
@@ -164,6 +169,7 @@ def make_policy(
         action_space,
         normalize_observations=normalize_observations,
         use_masking=use_masking,
+        frame_stack=frame_stack,
         dtype=dtype,
         **_network_arguments(observation_space, policy_kwargs, "pi"),
         **_given(policy_kwargs, "ortho_init", "log_std_init", "state_dependent_std", "squash"),

@@ -24,7 +24,7 @@ from trpo_fast.spaces.kinds import name_of
 from trpo_fast.spaces.masks import ActionMasks
 from trpo_fast.spaces.observation_codec import ObservationCodec
 from trpo_fast.spaces.observations import EncodedArray, NetworkInputs, Observations, as_network_inputs
-from trpo_fast.validation import check_flag, check_real, describe, float_array, float_dtype
+from trpo_fast.validation import check_flag, check_integer, check_real, describe, float_array, float_dtype
 
 LOG_STD_INIT = -0.5  # a standard deviation of 0.6
 MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0  # the kernels' clamp
@@ -112,6 +112,8 @@ class Policy:
         Orthogonal initialisation, the last layer scaled by 0.01; otherwise uniform in +-1/sqrt(fan_in).
     normalize_observations : bool
         Normalise observations, except choices, by the running statistics in ``normalizer``.
+    frame_stack : int
+        Frames that observations are stacks of, which makes no difference here: for those who make environments.
     dtype : {"float32", "float64"}
         Dtype of theta and of the kernels.
 
@@ -154,11 +156,13 @@ class Policy:
         use_masking: bool = False,
         ortho_init: bool = True,
         normalize_observations: bool = True,
+        frame_stack: int = 1,
         dtype: npt.DTypeLike = "float32",
     ) -> None:
         self.observation_space = observation_space = own_copy("observation space", observation_space)
         self.action_space = action_space = own_copy("action space", action_space)
         self.dtype = float_dtype("dtype", dtype)
+        self.frame_stack = check_integer("frame_stack", frame_stack, at_least=1)
         self.log_std_init = check_real("log_std_init", log_std_init, at_least=MIN_LOG_STD, at_most=MAX_LOG_STD)
         self.codec = ActionCodec(action_space, self.dtype, check_flag("squash", squash))
         if check_flag("state_dependent_std", state_dependent_std) and not self.codec.has_log_std:
@@ -208,7 +212,8 @@ class Policy:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles and deep copies by the arguments: objects of the compiled core cannot be pickled."""
         options = {"normalize_observations": self._normalizer.enabled, "use_masking": self.action_masks is not None}
-        arguments = {**self.policy_kwargs, **options, "dtype": str(self.dtype)}
+        others = {"frame_stack": self.frame_stack, "dtype": str(self.dtype)}
+        arguments = {**self.policy_kwargs, **options, **others}
         return _remade, (self.observation_space, self.action_space, arguments, self._normalizer.statistics)
 
     def __repr__(self) -> str:

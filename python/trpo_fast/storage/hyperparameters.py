@@ -12,7 +12,7 @@ from trpo_fast.storage.literals import parse_value
 from trpo_fast.validation import check_choice, check_real, describe, suggestion
 
 SHIPPED = Path(__file__).parent / "hyperparameters.yml"
-MODEL = ("n_envs", "normalize_observations", "use_masking", "dtype", "seed", "stats_window_size")
+MODEL = ("n_envs", "frame_stack", "normalize_observations", "use_masking", "dtype", "seed", "stats_window_size")
 NETWORK = (
     "net_arch", "activation_fn", "features_extractor_class", "features_extractor_kwargs",
     "normalize_images", "log_std_init", "state_dependent_std", "squash", "ortho_init",

@@ -32,7 +32,7 @@ from trpo_fast.validation import check_integer, describe
 # what a file may set: never what environments are made of
 _SCHEDULED = ("learning_rate", "target_kl")
 _ARGUMENTS = {f.name for f in fields(TRPOConfig)}
-_ARGUMENTS |= {"policy_kwargs", "normalize_observations", "use_masking", "dtype", "seed"}
+_ARGUMENTS |= {"policy_kwargs", "normalize_observations", "use_masking", "frame_stack", "dtype", "seed"}
 
 
 class ModelContent(NamedTuple):

@@ -110,6 +110,7 @@ def policy_arguments(policy: Policy) -> dict[str, Any]:
         "normalize_observations": policy.normalizer.enabled,
         "use_masking": policy.action_masks is not None,
         "dtype": str(policy.dtype),
+        **({"frame_stack": policy.frame_stack} if policy.frame_stack > 1 else {}),
     }
 
 
@@ -170,6 +171,7 @@ def check_arguments(arguments: dict[str, Any], spaces: Spaces, tensors: Tensors)
     try:
         options = {name: arguments[name] for name in ("normalize_observations", "use_masking", "dtype")}
         options["policy_kwargs"] = arguments["policy_kwargs"]
+        options["frame_stack"] = arguments.get("frame_stack", 1)
     except KeyError as error:
         raise PolicyFileError(f"policy file: expected the arguments of a policy, got none for {error}") from error
     if not isinstance(options["policy_kwargs"], dict) or options["dtype"] not in ("float32", "float64"):

@@ -141,7 +141,9 @@ class TrainedModel(Predictor):
         """
         if self.n_workers:
             raise InvalidArgumentError("set_env", "a model without n_workers", f"n_workers={self.n_workers}")
-        environments = make_environments(env, self.n_envs if isinstance(env, str) else 1)
+        environments = make_environments(
+            env, self.n_envs if isinstance(env, str) else 1, frame_stack=self.policy.frame_stack
+        )
         expected = self.observation_space, self.action_space, self.n_envs
         got = environments.observation_space, environments.action_space, environments.num_envs
         if got != expected:

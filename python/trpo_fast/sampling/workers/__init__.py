@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from trpo_fast.environments.make import factories_of
+from trpo_fast.environments.frame_stack import MAX_FRAMES
+from trpo_fast.environments.make import factories_of, stacking_factories
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.sampling.workers.pool import ParallelSampler
 from trpo_fast.validation import check_integer, check_real, describe
@@ -11,7 +12,14 @@ __all__ = ["ParallelSampler", "make_parallel_sampler"]
 
 
 def make_parallel_sampler(
-    env: Any, n_envs: int, env_kwargs: dict[str, Any] | None, *, n_workers: int, timeout: float, restarts: int
+    env: Any,
+    n_envs: int,
+    env_kwargs: dict[str, Any] | None,
+    frame_stack: int,
+    *,
+    n_workers: int,
+    timeout: float,
+    restarts: int,
 ) -> ParallelSampler:
     """Create the sampler of ``n_workers`` processes for an id or a list of factories, without starting the processes.
 
@@ -22,6 +30,8 @@ def make_parallel_sampler(
         Environments to make from an id.
     env_kwargs : dict, optional
         Passed to ``gymnasium.make`` with an id.
+    frame_stack : int
+        Frames that each environment observes.
     n_workers, timeout, restarts
         As for ``ParallelSampler``.
 
@@ -35,4 +45,6 @@ def make_parallel_sampler(
     factories = factories_of(env, n_envs, env_kwargs)
     if factories is None:
         raise InvalidArgumentError("env", "an id or a list of factories with n_workers > 0", describe(env))
+    if check_integer("frame_stack", frame_stack, at_least=1, at_most=MAX_FRAMES) > 1:
+        factories = stacking_factories(factories, frame_stack)
     return ParallelSampler(factories, n_workers, timeout=timeout, restarts=restarts)
