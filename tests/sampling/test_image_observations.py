@@ -1,10 +1,13 @@
 """Images in observations: which are taken, how they are encoded, what errors say."""
 
+import json
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from trpo_fast import InvalidArgumentError, UnsupportedSpaceError
+from trpo_fast import InvalidArgumentError, PolicyFileError, UnsupportedSpaceError
+from trpo_fast.spaces.as_json import space_from_json, space_to_json
 from trpo_fast.spaces.leaves import ImageLeaf
 from trpo_fast.spaces.observation_codec import ObservationCodec
 
@@ -57,6 +60,14 @@ def test_other_boxes_are_numbers(space):
 def test_names_that_are_not_unique_are_refused(parts):
     with pytest.raises(UnsupportedSpaceError, match="unique"):
         ObservationCodec(S.Dict(parts))
+
+
+def test_an_image_in_a_file_is_short():
+    text = json.dumps(space_to_json(image(84, 84, 4)))
+    assert len(text) < 100
+    assert space_from_json(json.loads(text)) == image(84, 84, 4)
+    with pytest.raises(PolicyFileError, match="space"):
+        space_from_json(json.loads(text.replace("255", "256")))
 
 
 @each_space

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from trpo_fast._core import strict_json
 from trpo_fast.errors import PolicyFileError, UnsupportedSpaceError
 from trpo_fast.spaces.kinds import same_spaces
+from trpo_fast.spaces.leaves import is_image
 from trpo_fast.validation import MAX_DIMENSIONS, describe, is_shape
 
 MAX_CHOICES = 1 << 20  # largest number of choices of one part of a space in a file
@@ -62,6 +63,8 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
     UnsupportedSpaceError
         If the space is of another kind, or too large.
     """
+    if is_image(space):
+        return {"type": "Box", "shape": list(space.shape or ()), "dtype": "uint8", "low": "0", "high": "255"}
     if isinstance(space, gym.spaces.Box):
         if space.low.nbytes > MAX_BYTES:
             raise UnsupportedSpaceError(f"space: expected bounds of at most {MAX_BYTES} bytes, got {describe(space)}")
@@ -170,10 +173,12 @@ def _in_range(number: int, dtype: str) -> int:
 
 
 def _bounds(texts: Any, n: int, dtype: str) -> npt.NDArray[Any]:
-    """``n`` bounds of a dtype from a list of texts, or from one text with blanks between them.
+    """``n`` bounds of a dtype from a list of texts, from one text with blanks between them, or from one for all.
 
     They are written as ``space_to_json`` does: numbers of the dtype in JSON's syntax, or "inf".
     """
+    if isinstance(texts, str) and " " not in texts:
+        return np.repeat(_bounds([texts], 1, dtype), n)
     if (texts.count(" ") + 1 if isinstance(texts, str) else len(_list(texts))) != n:
         raise ValueError(f"not {n} bounds")
     parse = _float if dtype in _FLOATS else partial(_bounded_integer, dtype=dtype)

@@ -50,6 +50,8 @@ def buffer_in(
 
 def new_buffer(codec: ObservationCodec, n_steps: int, n_envs: int) -> ObservationBuffer | ImageBuffer:
     """A buffer for the observations of ``n_steps`` steps of ``n_envs`` environments and those after the last step."""
+    if not codec.images:
+        return ObservationBuffer(codec.empty(n_steps + 1, n_envs))
     arrays, planes = (
         {name: np.empty(shape, dtype) for name, (shape, dtype) in shapes(codec, n_steps, n_envs).items()}
         for shapes in (array_shapes, plane_shapes)
