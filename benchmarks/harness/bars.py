@@ -103,6 +103,14 @@ BARS = [
         Bar("workers", f"{task}: 2 workers over none", f"{task} envs=8", OURS, "ratio", 1.8, threads=2)
         for task in ("Hopper-v5", "HalfCheetah-v5")
     ),
+    *(
+        Bar("atari", f"{case}: a step over AtariVectorEnv's", case, "AtariVectorEnv", "ratio", 1.0)
+        for case in ("pong 84x84", "breakout 84x84", "pong 52x40")
+    ),
+    *(
+        Bar("atari", f"{case}: 2 workers over 2 threads", f"{case} envs=8", "AtariVectorEnv", "ratio", 0.95, threads=2)
+        for case in ("pong 84x84", "breakout 84x84", "pong 52x40")
+    ),
     Bar("latency", "act() with AVX-512, ns", "17-64-64-6", POLICY, "p50 with AVX-512", 250.0, at_most=True),
     Bar("latency", "ONNX Runtime over act()", "17-64-64-6", "ONNX Runtime", "ratio", 10.0),
     Bar("latency", "p99.9 above the empty loop's, in p50", "17-64-64-6", POLICY, "tail", 2.0, at_most=True),
