@@ -54,6 +54,21 @@ def test_defaults_are_those_of_stable_baselines3():
     assert plan_for(IMAGE, normalize_images=False).images[0].scale == 1.0
 
 
+def test_policy_and_critic_may_have_features_extractors_of_their_own(tmp_path):
+    extractors = {"pi": TREE, "vf": nets.to_json(Dense(5))}
+    for part, net in (("pi", TREE), ("vf", Dense(5))):
+        assert plan_for(VECTOR, part=part, features_extractor=extractors) == plan_for(
+            VECTOR, part=part, features_extractor=net
+        )
+    with pytest.raises(InvalidArgumentError, match="features_extractor: expected Conv2d, Dense"):
+        plan_for(VECTOR, features_extractor={"pi": TREE, "vf": "NatureCNN"})
+    model = TRPO("MlpPolicy", (VECTOR, CHOICE), policy_kwargs={"features_extractor": extractors})
+    model.save(tmp_path / "model")
+    loaded = TRPO.load(tmp_path / "model")
+    assert loaded.policy_kwargs == model.policy_kwargs
+    assert loaded.value_function.num_params == model.value_function.num_params
+
+
 def test_the_papers_policy_has_33500_parameters():
     assert (
         plan_for(IMAGE, gym.spaces.MultiDiscrete([3, 3, 2]), features_extractor_class="PaperCNN").num_params == 33_500

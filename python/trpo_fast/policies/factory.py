@@ -47,8 +47,9 @@ def plain_kwargs(policy_kwargs: Any) -> dict[str, Any]:
     policy_kwargs : mapping or None
         Keys from ``POLICY_KWARGS``. ``net_arch`` is a sequence of widths for both networks, or a mapping
         {"pi": widths, "vf": widths}. ``activation_fn`` is a name or, as in Stable-Baselines3, a class of torch.nn.
-        ``features_extractor`` is a network of ``trpo_fast.nets``; ``features_extractor_class``, with
-        ``features_extractor_kwargs``, is one of Stable-Baselines3, by name or as a class that is read by its name.
+        ``features_extractor`` is a network of ``trpo_fast.nets``, or a mapping {"pi": network, "vf": network};
+        ``features_extractor_class``, with ``features_extractor_kwargs``, is one of Stable-Baselines3, by name or as a
+        class that is read by its name.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def _plain_widths(net_arch: Any) -> Any:
         net_arch = net_arch[0]  # as Stable-Baselines3 before 1.7 took it
     if not isinstance(net_arch, Mapping):
         return check_widths(net_arch)
-    if net_arch.keys() != {"pi", "vf"}:
+    if not _is_for_parts(net_arch):
         raise InvalidArgumentError("net_arch", "widths, or a dict with keys pi and vf", describe(net_arch))
     return {part: check_widths(net_arch[part]) for part in ("pi", "vf")}
 
@@ -78,7 +79,14 @@ def _not_shared(value: Any) -> bool:
     return False
 
 
+def _is_for_parts(value: Any) -> bool:
+    """Whether ``value`` has one value for the policy and one for the critic."""
+    return isinstance(value, Mapping) and value.keys() == {"pi", "vf"}
+
+
 def _plain_net(features_extractor: Any) -> dict[str, Any]:
+    if _is_for_parts(features_extractor):
+        return {part: _plain_net(features_extractor[part]) for part in ("pi", "vf")}
     return nets.to_json(nets.check("features_extractor", features_extractor))
 
 
@@ -189,8 +197,7 @@ def plan_options(observation_space: gym.Space[Any], policy_kwargs: dict[str, Any
 def _network_arguments(observation_space: gym.Space[Any], policy_kwargs: dict[str, Any], part: str) -> dict[str, Any]:
     """Arguments of ``network_options`` but for the space."""
     arguments = _given(policy_kwargs, "net_arch", "activation_fn", "features_extractor", "normalize_images")
-    if isinstance(arguments.get("net_arch"), dict):
-        arguments["net_arch"] = arguments["net_arch"][part]
+    arguments = {name: value[part] if _is_for_parts(value) else value for name, value in arguments.items()}
     named = _given(policy_kwargs, "features_extractor_class", "features_extractor_kwargs")
     if named:
         if "features_extractor" in arguments:
