@@ -13,9 +13,11 @@ from benchmarks.harness.provenance import blas, provenance
 from benchmarks.harness.records import Run, RunFile, commit_of
 
 
-def add_study_options(parser: argparse.ArgumentParser, tasks: Sequence[str], seeds: Iterable[int]) -> None:
+def add_study_options(
+    parser: argparse.ArgumentParser, tasks: Sequence[str], seeds: Iterable[int], name: str = "tasks"
+) -> None:
     """Add the options that studies share."""
-    add_choice(parser, "tasks", tasks, tasks)
+    add_choice(parser, name, tasks, tasks)
     parser.add_argument("--seeds", nargs="+", type=int, default=list(seeds), metavar="SEED", help="%(default)s")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at a time (%(default)s)")
     add_destination(parser)

@@ -26,6 +26,12 @@ from benchmarks.questions.act import model_problem
 from benchmarks.questions.critic import expected_fit
 from benchmarks.questions.update import CONFIG
 from benchmarks.studies import learning, running
+from benchmarks.studies.atari import methods as atari_methods
+from benchmarks.studies.atari import report as atari_report
+from benchmarks.studies.atari import runs as atari_runs
+from benchmarks.studies.atari import tasks as atari_tasks
+
+from trpo_fast import TRPOConfig
 
 PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]
 TEXT = "\n".join(page.read_text() for page in PAGES)
@@ -365,3 +371,40 @@ def test_flops_are_the_nominal_ones():
     assert p.product_flops == 10 * 40_192
     c = problems.critic_problem(p.inputs)
     assert c.step_flops == 128 * (4 * (17 * 64 + 64 * 64 + 64) + 2 * (64 * 64 + 64))
+
+
+def atari_run(**changes):
+    run = {"game": "Pong", "protocol": "v4", "method": "single path", "variant": "default", "seed": 0, "steps": 1e6}
+    return {**run, "timesteps": 1e6, "score": 10.0, "games": 900, "path": 30.0, "curve": [(1e6, 10.0)], **changes}
+
+
+def test_atari_tables_have_every_seed_once_and_the_published_scores(tmp_path):
+    runs = [atari_run(), atari_run(timesteps=2e6, score=14.0), atari_run(seed=1, score=16.0, timesteps=3e6)]
+    table = atari_report.paper_table([*runs, atari_run(game="Breakout", variant="batch 1k")])
+    assert "| trpo_fast, single path, v4 |  |  |  | 15.0 ± 1.0 (2M) |  |  |  |" in table
+    assert "| human | 7456 | 31 | 368 | -3 | 18900 | 28010 | 3690 |" in table
+    assert "machado" not in table
+    assert atari_report.variant_table(runs) == ""
+    table = atari_report.variant_table([*runs, atari_run(variant="KL 0.001", path=3.0)])
+    assert "| Pong, v4, single path | default | 15.0 ± 1.0 (2M) | 14.0, 16.0 | 30.0 |" in table
+    assert "| Pong, v4, single path | KL 0.001 | 10.0 (1M) | 10.0 | 3.0 |" in table
+
+
+def test_atari_runs_are_read_from_their_progress(tmp_path):
+    columns = ["time/total_timesteps", "rollout/ep_rew_mean", "rollout/episodes", "train/kl_divergence_loss"]
+    rows = [columns, [500_000, "nan", 0, 0.02], [1_000_000, -20.5, 7, 0.02], [1_500_000, -20.0, 9, 0.02]]
+    (tmp_path / "progress.csv").write_text("\n".join(",".join(map(str, row)) for row in rows))
+    run = atari_runs.summary(tmp_path, 1_000_000)
+    assert (run["timesteps"], run["score"], run["games"]) == (1_000_000, -20.5, 7)
+    assert run["path"] == pytest.approx(2 * 0.2)
+    assert len(run["curve"]) == 2
+    assert atari_runs.summary(tmp_path)["games"] == 9
+
+
+@pytest.mark.parametrize("protocol", atari_tasks.PROTOCOLS)
+@pytest.mark.parametrize("method", atari_methods.METHODS)
+def test_settings_of_the_atari_study_are_settings(protocol, method):
+    for variant in atari_methods.VARIANTS:
+        settings = atari_methods.settings_of(protocol, method, variant)
+        del settings["policy_kwargs"], settings["n_envs"]
+        assert TRPOConfig(**settings).method == ("vine" if method == "vine" else "single_path")
