@@ -128,6 +128,13 @@ def test_an_atari_game_has_the_section_of_all_atari_games(tmp_path):
         assert section(tmp_path, "{atari: {gamma: 0.8}, default: {gamma: 0.7}}", "ALE/Pong-v5") == {"gamma": 0.8}
 
 
+def test_wrapper_and_stack_of_the_zoos_atari_games_are_those_of_ours(tmp_path):
+    text = "atari: {env_wrapper: [stable_baselines3.common.atari_wrappers.AtariWrapper], frame_stack: 4, gamma: 0.8}"
+    with pytest.warns(UserWarning, match="its section atari is used") as caught:
+        assert section(tmp_path, text, "trpo_fast/Pong-v0") == {"gamma": 0.8}
+    assert len(caught) == 1
+
+
 def test_aliases_that_multiply_are_refused(tmp_path):
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]

@@ -23,6 +23,7 @@ ZOO_DEFAULTS = {
     "normalize_returns": False,
     "log_std_init": 0.0,
 }
+ATARI_WRAPPER = "stable_baselines3.common.atari_wrappers.AtariWrapper"
 WRAPPERS = "wrappers are not applied; register an environment that has them, and train it as MODULE:ID"
 LEFT_OUT = {
     "use_sde": "there is no state-dependent exploration; exploration noise is independent from step to step",
@@ -80,7 +81,8 @@ def read_hyperparameters(path: Path, env_id: str) -> dict[str, Any]:
         _warn(f"{path} is empty: every setting has the value that it has in sb3-contrib")
         return settings
     for name, value in _section(path, sections, env_id).items():
-        settings.update(_setting(str(name), value))
+        if not _is_of_our_games(env_id, name, value):
+            settings.update(_setting(str(name), value))
     return settings
 
 
@@ -121,6 +123,13 @@ def _section(path: Path, sections: Any, env_id: str) -> dict[Any, Any]:
 def _is_atari(env_id: str) -> bool:
     spec = gym.registry.get(env_id)
     return spec is not None and "AtariEnv" in str(spec.entry_point)
+
+
+def _is_of_our_games(env_id: str, name: Any, value: Any) -> bool:
+    """Whether an entry asks for what Atari games of trpo_fast do themselves: AtariWrapper, stacks of four images."""
+    if not (_is_atari(env_id) and env_id.startswith("trpo_fast/")):
+        return False
+    return (name, value) == ("frame_stack", 4) or (name == "env_wrapper" and value in (ATARI_WRAPPER, [ATARI_WRAPPER]))
 
 
 def _setting(name: str, value: Any) -> dict[str, Any]:
