@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from envs import Catch
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import FrameStackObservation, TimeLimit
 
 from trpo_fast._core.modules import core
@@ -145,6 +146,24 @@ def test_network_inputs_are_rows_and_images():
     of_critic, images = observations.inputs(normalizer, np.float32, slice(3))
     np.testing.assert_array_equal(of_critic, rows[:, :3])
     np.testing.assert_array_equal(observations.masks(2), np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+@pytest.mark.parametrize("is_dict", [False, True])
+def test_a_vector_environment_gives_what_its_environments_give(mode, is_dict):
+    def make():
+        env = TimeLimit(Catch(frames=2, channels_last=True), 5)
+        space = gym.spaces.Dict({"eye": env.observation_space})
+        return gym.wrappers.TransformObservation(env, lambda o: {"eye": o}, space) if is_dict else env
+
+    codec, expected = played(SingleEnvironments([make(), make()]))
+    _, into = played(make_environments(SyncVectorEnv([make] * 2, autoreset_mode=mode), 1))
+    (name,) = (image.name for image in codec.images)
+    for t in range(T + 1):
+        np.testing.assert_array_equal(into.observations[t][name], expected.observations[t][name])
+    assert into.final_observations.keys() == expected.final_observations.keys() != set()
+    for place, final in expected.final_observations.items():
+        np.testing.assert_array_equal(into.final_observations[place][name], final[name])
 
 
 def test_the_vector_environment_of_ale():

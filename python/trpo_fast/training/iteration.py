@@ -70,7 +70,8 @@ def run_iteration(
     with clock.phase("update"):
         radius, _ = joint_radius_and_damping(policy, config)
         normalizer = NormalizerUpdate(policy, state.theta, observations, radius)
-        theta, report = trpo_update(policy, state.theta, batch.policy_batch, config, normalizer.kl_divergences)
+        next_kl = normalizer.kl_divergences if normalizer.has_statistics else None
+        theta, report = trpo_update(policy, state.theta, batch.policy_batch, config, next_kl)
         is_refused = report.status is UpdateStatus.NON_FINITE_INPUT  # then nothing of the batch is used
         normalizer_kl = acting_kl = 0.0
         n_outliers = 0 if batch.reward_normalizer is state.reward_normalizer else batch.reward_normalizer.n_outliers

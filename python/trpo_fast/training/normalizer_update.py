@@ -21,6 +21,7 @@ class NormalizerUpdate:
     The first statistics have no predecessor, and a column that was constant so far has no scale. If they move the
     policy by more than the quarter, this shift is not limited, and the step is judged relative to the policy after it.
     If the policy does not normalise, an observation is not finite or the statistics would overflow, nothing changes.
+    Images have no statistics.
 
     Parameters
     ----------
@@ -36,6 +37,8 @@ class NormalizerUpdate:
     ----------
     next_policy : Policy
         The policy with the new statistics.
+    has_statistics : bool
+        False if observations are images alone.
     shift : float
         Mean KL divergence in nats by which the new statistics alone move the policy.
     """
@@ -48,7 +51,8 @@ class NormalizerUpdate:
         self._observations = observations.uncached()
         self._reference = self._acted = policy.dist_params(theta, observations)
         self._latest: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
-        if not (policy.normalizer.enabled and observations.is_finite):
+        self.has_statistics = observations.size > 0
+        if not (policy.normalizer.enabled and observations.is_finite and self.has_statistics):
             return
         normalizer = policy.normalizer.updated(observations)
         if not normalizer.statistics.is_possible:
