@@ -5,9 +5,10 @@ import json
 import gymnasium as gym
 import numpy as np
 import pytest
+from hostile_memory import peak_of
 
 from trpo_fast import InvalidArgumentError, PolicyFileError, UnsupportedSpaceError
-from trpo_fast.spaces.as_json import space_from_json, space_to_json
+from trpo_fast.spaces.as_json import own_copy, space_from_json, space_to_json
 from trpo_fast.spaces.leaves import ImageLeaf
 from trpo_fast.spaces.observation_codec import ObservationCodec
 
@@ -67,7 +68,18 @@ def test_an_image_in_a_file_is_short():
     assert len(text) < 100
     assert space_from_json(json.loads(text)) == image(84, 84, 4)
     with pytest.raises(PolicyFileError, match="space"):
-        space_from_json(json.loads(text.replace("255", "256")))
+        space_from_json(json.loads(text.replace("255", "254")))
+
+
+def test_images_of_a_file_take_no_more_memory_than_large_ones():
+    large = S.Tuple([image(1024, 1024, 1), image(1, 1024, 1024)])
+    assert space_from_json(space_to_json(large)) == large
+    with pytest.raises(UnsupportedSpaceError, match="at most 2097152 pixels, got 2097153"):
+        own_copy("observation space", S.Dict({"a": image(1, 1, 1), "b": large}))
+    boxes = space_to_json(S.Tuple([image(8, 256, 1024)] * 40))
+    peak, raised = peak_of(lambda: space_from_json(boxes))
+    assert isinstance(raised, PolicyFileError)
+    assert peak < 1 << 20
 
 
 @each_space

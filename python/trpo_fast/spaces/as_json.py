@@ -21,8 +21,10 @@ MAX_CHOICES = 1 << 20  # largest number of choices of one part of a space in a f
 MAX_BOUND = 40  # longest text of a bound
 MAX_BYTES = 1 << 21  # of the lower bounds of one Box
 MAX_TEXT = 3 << 20  # bytes of a space in the header of a file
+MAX_PIXELS = 1 << 21  # of all images, whose bounds are written once for all pixels
 MAX_LISTED = 1 << 10  # bounds that are a list of texts; more are one text, which takes less memory
 
+_IMAGE = {"type": "Box", "dtype": "uint8", "low": "0", "high": "255"}  # but for its shape
 _INTEGER = re.compile(r"-?(0|[1-9]\d*)", re.ASCII)
 _FLOAT = re.compile(r"-?(inf|(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?)", re.ASCII)
 _FLOATS = ("float16", "float32", "float64")
@@ -64,7 +66,7 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
         If the space is of another kind, or too large.
     """
     if is_image(space):
-        return {"type": "Box", "shape": list(space.shape or ()), "dtype": "uint8", "low": "0", "high": "255"}
+        return {**_IMAGE, "shape": list(space.shape or ())}
     if isinstance(space, gym.spaces.Box):
         if space.low.nbytes > MAX_BYTES:
             raise UnsupportedSpaceError(f"space: expected bounds of at most {MAX_BYTES} bytes, got {describe(space)}")
@@ -96,6 +98,12 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
     PolicyFileError
         If ``data`` does not describe a space.
     """
+    if (pixels := _count_pixels(data)) > MAX_PIXELS:
+        raise PolicyFileError(f"space: expected images of at most {MAX_PIXELS} pixels, got {pixels}")
+    return _space(data)
+
+
+def _space(data: dict[str, Any]) -> gym.Space[Any]:
     try:
         kind = data["type"]
         if kind == "MultiBinary":
@@ -103,7 +111,9 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
         if kind == "Dict":
             return gym.spaces.Dict(_parts(data["spaces"]))
         if kind == "Tuple":
-            return gym.spaces.Tuple([space_from_json(part) for part in _list(data["spaces"])])
+            return gym.spaces.Tuple([_space(part) for part in _list(data["spaces"])])
+        if _is_image(data):
+            return gym.spaces.Box(0, 255, tuple(data["shape"]), np.uint8)
         if data["dtype"] not in _DTYPES:
             raise ValueError("unknown dtype")
         dtype = np.dtype(data["dtype"]).type
@@ -132,8 +142,24 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
     raise PolicyFileError(f"space: expected {_KINDS}, got {describe(data)}")
 
 
+def _is_image(data: dict[str, Any]) -> bool:
+    """Whether ``data`` describes an image, whose bounds are not written for each of its pixels."""
+    shape = data.get("shape")
+    has_shape = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int and n > 0 for n in shape)
+    return has_shape and {name: data.get(name) for name in _IMAGE} == _IMAGE
+
+
+def _count_pixels(data: Any) -> int:
+    """Pixels of all images that ``data`` describes."""
+    if isinstance(data, list):
+        return sum(map(_count_pixels, data))
+    if not isinstance(data, dict):
+        return 0
+    return math.prod(data["shape"]) if _is_image(data) else _count_pixels(data.get("spaces"))
+
+
 def _parts(pairs: Any) -> list[tuple[str, gym.Space[Any]]]:
-    parts = [(key, space_from_json(part)) for key, part in _list(pairs)]
+    parts = [(key, _space(part)) for key, part in _list(pairs)]
     if not all(isinstance(key, str) for key, _ in parts) or len(dict(parts)) != len(parts):
         raise ValueError("keys that are not text, or not unique")
     return parts
@@ -173,12 +199,10 @@ def _in_range(number: int, dtype: str) -> int:
 
 
 def _bounds(texts: Any, n: int, dtype: str) -> npt.NDArray[Any]:
-    """``n`` bounds of a dtype from a list of texts, from one text with blanks between them, or from one for all.
+    """``n`` bounds of a dtype from a list of texts, or from one text with blanks between them.
 
     They are written as ``space_to_json`` does: numbers of the dtype in JSON's syntax, or "inf".
     """
-    if isinstance(texts, str) and " " not in texts:
-        return np.repeat(_bounds([texts], 1, dtype), n)
     if (texts.count(" ") + 1 if isinstance(texts, str) else len(_list(texts))) != n:
         raise ValueError(f"not {n} bounds")
     parse = _float if dtype in _FLOATS else partial(_bounded_integer, dtype=dtype)
