@@ -124,6 +124,162 @@ class MLP:
         return np.concatenate(gradients[::-1])
 
 
+class Dense:
+    """y = act(x W^T + b); theta holds the weight (out, in) row-major, then the bias (out,)."""
+
+    def __init__(self, num_inputs, num_outputs, activation="identity"):
+        self.shape, self.activation = (num_outputs, num_inputs), activation
+        self.num_params = num_outputs * (num_inputs + 1)
+
+    def parameters(self, theta):
+        """(P,) -> views of the weight (out, in) and the bias (out,)."""
+        weight, bias = np.split(theta, [-self.shape[0]])
+        return weight.reshape(self.shape), bias
+
+    def inputs(self, x):
+        """What the weight meets, (N, locations, in): x itself."""
+        return x[:, None, :]
+
+    def inputs_vjp(self, inputs_bar):
+        return inputs_bar[:, 0, :]
+
+    def forward(self, theta, x):
+        """x (N, ...) -> y (N, locations * out), and the tape."""
+        weight, bias = self.parameters(theta)
+        inputs, (activation, derivative) = self.inputs(x), ACTIVATIONS[self.activation]
+        z = inputs @ weight.T + bias
+        y = activation(z)
+        return y.reshape(len(x), -1), (inputs, derivative(z, y) * np.ones_like(z))
+
+    def jvp(self, theta, tape, theta_dot, x_dot):
+        (weight, _), (weight_dot, bias_dot), (inputs, slope) = self.parameters(theta), self.parameters(theta_dot), tape
+        y_dot = slope * (self.inputs(x_dot) @ weight.T + inputs @ weight_dot.T + bias_dot)
+        return y_dot.reshape(len(y_dot), -1)
+
+    def vjp(self, theta, tape, y_bar):
+        """-> theta_bar (P,), x_bar (N, ...)."""
+        (weight, _), (inputs, slope) = self.parameters(theta), tape
+        z_bar = slope * y_bar.reshape(slope.shape)
+        weight_bar = np.einsum("nto,nti->oi", z_bar, inputs)
+        return np.append(weight_bar, z_bar.sum(axis=(0, 1))), self.inputs_vjp(z_bar @ weight)
+
+
+class Conv2d(Dense):
+    """A dense layer on each patch of an image; x is (height, width, channels), y (rows, columns, filters), flattened.
+
+    The weight is (filters, channels, kernel height, kernel width), as in PyTorch; x is 0 outside of the image.
+    """
+
+    def __init__(self, height, width, channels, filters, kernel_size, stride=1, padding=0, activation="identity"):
+        super().__init__(channels * kernel_size[0] * kernel_size[1], filters, activation)
+        self.image, self.kernel_size, self.padding = (height, width, channels), kernel_size, padding
+        tops, lefts = (
+            range(0, size + 2 * padding - kernel + 1, stride)
+            for size, kernel in zip((height, width), kernel_size, strict=True)
+        )
+        self.corners = [(top, left) for top in tops for left in lefts]
+
+    def patch(self, image, top, left):
+        """A view of (N, channels, kernel height, kernel width)."""
+        height, width = self.kernel_size
+        return image[:, top : top + height, left : left + width].transpose(0, 3, 1, 2)
+
+    def inputs(self, x):
+        """The patches, (N, locations, channels * kernel height * kernel width)."""
+        border = (self.padding, self.padding)
+        image = np.pad(x.reshape(len(x), *self.image), ((0, 0), border, border, (0, 0)))
+        return np.stack([self.patch(image, *corner).reshape(len(x), -1) for corner in self.corners], axis=1)
+
+    def inputs_vjp(self, inputs_bar):
+        """Adds each patch to the pixels that it was taken from."""
+        height, width, channels = self.image
+        n, p = len(inputs_bar), self.padding
+        image = np.zeros((n, height + 2 * p, width + 2 * p, channels))
+        for location, corner in enumerate(self.corners):
+            view = self.patch(image, *corner)
+            view += inputs_bar[:, location].reshape(view.shape)
+        return image[:, p : p + height, p : p + width].reshape(n, -1)
+
+
+class Gather:
+    """Some columns of x in another order: a layer without parameters."""
+
+    num_params = 0
+
+    def __init__(self, num_inputs, columns):
+        self.num_inputs, self.columns = num_inputs, np.asarray(columns)
+
+    def forward(self, theta, x):
+        return x[:, self.columns], None
+
+    def jvp(self, theta, tape, theta_dot, x_dot):
+        return x_dot[:, self.columns]
+
+    def vjp(self, theta, tape, y_bar):
+        x_bar = np.zeros((len(y_bar), self.num_inputs))
+        x_bar[:, self.columns] = y_bar
+        return theta[:0], x_bar
+
+
+def flatten(height, width, channels):
+    """(height, width, channels) -> (channels, height, width)."""
+    columns = np.arange(height * width * channels).reshape(height, width, channels)
+    return Gather(columns.size, columns.transpose(2, 0, 1).ravel())
+
+
+def columns(num_inputs, first, count):
+    """x[:, first : first + count]."""
+    return Gather(num_inputs, range(first, first + count))
+
+
+class Graph:
+    """Layers that read each other's outputs; theta holds their parameters one after the other.
+
+    nodes: pairs of a layer and the numbers of the buffers that it reads, side by side. The inputs are the first
+    buffers, the output of node j is buffer num_inputs + j, and the last output is the network's.
+    """
+
+    def __init__(self, nodes, num_inputs=1):
+        self.nodes, self.num_inputs = nodes, num_inputs
+        self.num_params = sum(layer.num_params for layer, _ in nodes)
+
+    def split(self, theta):
+        """(P,) -> the parameters of each node."""
+        return np.split(theta, np.cumsum([layer.num_params for layer, _ in self.nodes])[:-1])
+
+    def forward(self, theta, x):
+        """x, an array (N, ...) or a tuple of them -> y (N, num_outputs), and the tape: buffers and tapes of layers."""
+        buffers, tapes = list(x) if isinstance(x, tuple) else [x], []
+        for (layer, read), parameters in zip(self.nodes, self.split(theta), strict=True):
+            y, tape = layer.forward(parameters, np.hstack([buffers[i] for i in read]))
+            buffers.append(y)
+            tapes.append(tape)
+        return buffers[-1], (buffers, tapes)
+
+    def jvp(self, theta, tape, theta_dot):
+        """J theta_dot, (P,) -> (N, num_outputs); the data have no tangent."""
+        buffers, tapes = tape
+        dots = [np.zeros_like(x) for x in buffers[: self.num_inputs]]
+        parts = zip(self.nodes, tapes, self.split(theta), self.split(theta_dot), strict=True)
+        for (layer, read), layer_tape, parameters, parameters_dot in parts:
+            dots.append(layer.jvp(parameters, layer_tape, parameters_dot, np.hstack([dots[i] for i in read])))
+        return dots[-1]
+
+    def vjp(self, theta, tape, y_bar):
+        """J^T y_bar, (N, num_outputs) -> (P,), summed over the rows."""
+        buffers, tapes = tape
+        bars = [np.zeros_like(x) for x in buffers[:-1]] + [y_bar]
+        gradients = []
+        parts = list(zip(self.nodes, tapes, self.split(theta), bars[self.num_inputs :], strict=True))
+        for (layer, read), layer_tape, parameters, bar in reversed(parts):
+            gradient, x_bar = layer.vjp(parameters, layer_tape, bar)
+            gradients.append(gradient)
+            ends = np.cumsum([buffers[i].shape[1] for i in read])
+            for i, part in zip(read, np.split(x_bar, ends[:-1], axis=1), strict=True):
+                bars[i] += part
+        return np.concatenate(gradients[::-1])
+
+
 # The distributions map phi (N, K) and actions to log_prob, kl(old || new) and entropy, (N,), each summed over
 # the action dimensions; to the score, d log_prob / d phi, (N, K); and phi_dot to its product with the metric,
 # the Fisher information E[score score^T], (N, K). The first num_outputs columns of phi come from the network,
@@ -264,8 +420,9 @@ class Bernoulli:
 class Policy:
     """theta (P,) and normalised observations (N, obs_dim) -> phi (N, K) -> a distribution over actions."""
 
-    def __init__(self, obs_dim, distribution, net_arch=(64, 64), activation="tanh"):
-        self.network = MLP((obs_dim, *net_arch, distribution.num_outputs), activation)
+    def __init__(self, obs_dim, distribution, net_arch=(64, 64), activation="tanh", network=None):
+        """network: a Graph instead of the MLP."""
+        self.network = network or MLP((obs_dim, *net_arch, distribution.num_outputs), activation)
         self.distribution = distribution
         self.num_params = self.network.num_params + distribution.num_log_std
 

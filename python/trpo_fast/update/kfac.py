@@ -13,10 +13,11 @@ from trpo_fast.validation import check_real
 
 
 class KFACPreconditioner(KernelOperator):
-    """M^-1 v ≈ (F + damping)^-1 v, where each dense layer's block of F is approximated by a Kronecker product G (x) A.
+    """M^-1 v ≈ (F + damping)^-1 v, where each layer's block of F is approximated by a Kronecker product G (x) A.
 
     A is the second moment of the layer's inputs, G that of the scores' gradients at its outputs (Martens & Grosse 2015,
-    arXiv:1503.05671). Both are damped as in their Section 6.3 and inverted. Blocks between different layers are
+    arXiv:1503.05671). Both are damped as in their Section 6.3 and inverted. For a convolution, A is summed over the
+    patches of an image, and G averaged (Grosse & Martens 2016, arXiv:1602.01407). Blocks between different layers are
     neglected. The preconditioner is symmetric, positive definite and fixed once built; ``M @ v`` is cheap. Passed to
     ``conjugate_gradient`` it leaves the solution unchanged and reduces the number of products.
 

@@ -77,9 +77,12 @@ class KFACPreconditioner final : public LinearOperator {
   // Scratch of one thread
   struct Workspace {
     Workspace(const Network<Scalar>& network, Index max_rows)
-        : cotangents(network, max_rows), packed_bar(Vector<Scalar>::Zero(network.packed_size())) {}
+        : cotangents(network, max_rows),
+          packed_bar(Vector<Scalar>::Zero(network.packed_size())),
+          patches(kBlockRows, largest_patch(network)) {}
     typename Linearization<Scalar>::Workspace cotangents;
     Vector<Scalar> packed_bar;  // vjp writes it; not read here
+    PaddedMatrix<Scalar> patches;
   };
 
   // The moments of all layers, summed over the rows
@@ -97,10 +100,33 @@ class KFACPreconditioner final : public LinearOperator {
       distribution.log_prob_vjp(at.output(rows), panel(block(actions, rows)), {ones.data(), rows.size()}, phi_bar);
       at.vjp(rows, phi_bar, workspace.packed_bar.data(), workspace.cotangents,
              [&](Index j, ConstPanel<Scalar> input, ConstPanel<Scalar> y_bar) {
-               const LayerPart& layer = layers_[static_cast<std::size_t>(j)];
-               layer.block.add(input, y_bar, moments + layer.first_moment);
+               add_moments(network.layer(j), layers_[static_cast<std::size_t>(j)], input, y_bar, workspace, moments);
              });
     });
+  }
+
+  static void add_moments(const Layer<Scalar>& layer, const LayerPart& part, ConstPanel<Scalar> x,
+                          ConstPanel<Scalar> y_bar, Workspace& workspace, Scalar* moments) {
+    const AffineMap map = layer.affine_map();
+    if (map.locations == 0) return part.block.add(x, y_bar, moments + part.first_moment);
+    for (Index n = 0; n < x.rows(); ++n) {
+      for_each_piece({0, map.locations}, [&](Rows at) {
+        const Panel<Scalar> patches = columns(workspace.patches.panel(0, at.size()), 0, map.inputs);
+        layer.patches(x.data() + n * x.outerStride(), at.begin, patches);
+        const ConstPanel<Scalar> z_bar(y_bar.data() + n * y_bar.outerStride() + at.begin * map.outputs, at.size(),
+                                       map.outputs, Eigen::OuterStride<>(map.outputs));
+        part.block.add(view(patches), z_bar, moments + part.first_moment);
+      });
+    }
+  }
+
+  static Index largest_patch(const Network<Scalar>& network) {
+    Index size = 0;
+    for (Index j = 0; j < network.num_nodes(); ++j) {
+      const AffineMap map = network.layer(j).affine_map();
+      if (map.locations > 0) size = std::max(size, map.inputs);
+    }
+    return size;
   }
 
   // f(layer) for every layer, in any order, on several threads

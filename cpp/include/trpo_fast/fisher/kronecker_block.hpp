@@ -3,10 +3,14 @@
 //
 //   V -> (G + sqrt(damping)/pi I)^-1 V (A + pi sqrt(damping) I)^-1,   pi^2 = (tr A / dim A) / (tr G / dim G)
 //
-// (their Section 6.3).
+// (their Section 6.3). For a convolution (Grosse & Martens 2016, arXiv:1602.01407), which applies the map at T
+// locations, A is the expected sum over the locations, and G the mean. A factor of more than kMaxFactor rows is
+// replaced by the multiple of the identity that has its trace.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "../kernels/products.hpp"
 #include "../network/layer.hpp"
@@ -38,29 +42,35 @@ void add_moments(ConstPanel<Scalar> x,  // (B, m)
   add_outer_products(x.rows(), x.data(), x.outerStride(), x.cols(), x.data(), x.outerStride(), x.cols(), moments);
 }
 
+constexpr Index kMaxFactor = 2048;  // inverting a larger factor takes longer than it saves
+
 class KroneckerBlock {
+  using Matrix = Eigen::MatrixXd;
+
  public:
   explicit KroneckerBlock(AffineMap map)
       : m_(map.inputs),
         n_(map.outputs),
-        a_inverse_(m_ + 1, m_ + 1),
-        g_inverse_(n_, n_),
+        locations_(std::max<Index>(1, map.locations)),
+        a_inverse_(factor_size(m_ + 1), factor_size(m_ + 1)),
+        g_inverse_(factor_size(n_), factor_size(n_)),
         v_(n_, m_ + 1),
         product_(n_, m_ + 1) {}
 
   // Moments of x, then of z_bar
   template <class Scalar>
   Index num_moments() const {
-    return moments_size<Scalar>(m_) + moments_size<Scalar>(n_);
+    return moments_size<Scalar>(m_, m_ + 1) + moments_size<Scalar>(n_, n_);
   }
 
+  // The rows are inputs and cotangents of the map: for a convolution, those of locations.
   template <class Scalar>
   void add(ConstPanel<Scalar> x,      // (B, >= m)
            ConstPanel<Scalar> y_bar,  // (B, >= n), z_bar in its last columns
            Scalar* moments            // (num_moments,)
   ) const {
-    add_moments(columns(x, 0, m_), moments);
-    add_moments(columns(y_bar, y_bar.cols() - n_, n_), moments + moments_size<Scalar>(m_));
+    add_moments(columns(x, 0, m_), m_ + 1, moments);
+    add_moments(columns(y_bar, y_bar.cols() - n_, n_), n_, moments + moments_size<Scalar>(m_, m_ + 1));
   }
 
   // Returns false if the map has no outputs or a factor cannot be inverted.
@@ -68,24 +78,15 @@ class KroneckerBlock {
   bool invert(const double* moments,  // (num_moments,), of n_rows rows
               Index n_rows, double damping) {
     if (n_ == 0) return false;
-    Matrix a = Matrix::Zero(m_ + 1, m_ + 1);
-    for_each_panel_element<Scalar>(1 + m_, m_, [&](Index i, Index k, Index j) {
-      if (k == 0) {
-        a(m_, j) = a(j, m_) = moments[i];
-      } else {
-        a(k - 1, j) = moments[i];
-      }
-    });
-    a(m_, m_) = double(n_rows);
-    Matrix g(n_, n_);
-    for_each_panel_element<Scalar>(1 + n_, n_, [&](Index i, Index k, Index j) {
-      if (k > 0) g(k - 1, j) = moments[moments_size<Scalar>(m_) + i];
-    });
+    const double n_inputs = double(n_rows) * double(locations_);
+    Matrix a = factor<Scalar>(moments, m_, n_inputs, m_ + 1);
+    Matrix g = factor<Scalar>(moments + moments_size<Scalar>(m_, m_ + 1), n_, 0.0, n_);
     // A/pi and pi G have equal mean eigenvalues and are damped equally; their product is G (x) A. If G is 0, both are
     // 0.
-    const double inverse_pi = std::sqrt(g.trace() / double(n_) / (a.trace() / double(m_ + 1)));
+    const double inverse_pi =
+        std::sqrt(g.trace() / double(locations_) / double(g.rows()) / (a.trace() / double(a.rows())));
     a *= inverse_pi / double(n_rows);
-    if (inverse_pi > 0.0) g /= inverse_pi * double(n_rows);
+    if (inverse_pi > 0.0) g /= inverse_pi * n_inputs;
     return invert(a, std::sqrt(damping), a_inverse_) && invert(g, std::sqrt(damping), g_inverse_);
   }
 
@@ -94,17 +95,61 @@ class KroneckerBlock {
                 double* out       // (n m + n,)
   ) {
     Panel<double> v_rows = v_.panel(0, n_);
-    const Panel<double> product = product_.panel(0, n_);
+    Panel<double> product = product_.panel(0, n_);
     v_rows.leftCols(m_) = ConstMatrixView<double>(v, n_, m_);
     v_rows.col(m_) = ConstVectorView<double>(v + n_ * m_, n_);
-    trpo_fast::multiply(view(v_rows), whole(a_inverse_), product);
-    trpo_fast::multiply(whole(g_inverse_), view(product), v_rows);
+    if (is_full(m_ + 1)) {
+      trpo_fast::multiply(view(v_rows), whole(a_inverse_), product);
+    } else {
+      product = v_rows * whole(a_inverse_)(0, 0);
+    }
+    if (is_full(n_)) {
+      trpo_fast::multiply(whole(g_inverse_), view(product), v_rows);
+    } else {
+      v_rows = product * whole(g_inverse_)(0, 0);
+    }
     MatrixView<double>(out, n_, m_) = v_rows.leftCols(m_);
     VectorView<double>(out + n_ * m_, n_) = v_rows.col(m_);
   }
 
  private:
-  using Matrix = Eigen::MatrixXd;
+  static bool is_full(Index dimension) { return dimension <= kMaxFactor; }
+  static Index factor_size(Index dimension) { return is_full(dimension) ? dimension : 1; }
+
+  // Elements of the moments of vectors (m), for a factor of `dimension` rows: panels of (1 + m, m) or, where it is
+  // replaced by a multiple of the identity, their squares (m)
+  template <class Scalar>
+  static Index moments_size(Index m, Index dimension) {
+    return is_full(dimension) ? trpo_fast::moments_size<Scalar>(m) : m;
+  }
+
+  template <class Scalar>
+  static void add_moments(ConstPanel<Scalar> x, Index dimension, Scalar* moments) {
+    if (is_full(dimension)) return trpo_fast::add_moments(x, moments);
+    for (Index n = 0; n < x.rows(); ++n) {
+      const Scalar* row = x.data() + n * x.outerStride();
+      for (Index j = 0; j < x.cols(); ++j) moments[j] += row[j] * row[j];
+    }
+  }
+
+  // The factor of the moments of vectors (m), with their sum and `ones`, the square of the 1 that is appended, where it
+  // has m + 1 rows; or (1, 1), its mean eigenvalue
+  template <class Scalar>
+  static Matrix factor(const double* moments, Index m, double ones, Index dimension) {
+    if (!is_full(dimension)) {
+      return Matrix::Constant(1, 1, (std::accumulate(moments, moments + m, 0.0) + ones) / double(dimension));
+    }
+    Matrix result = Matrix::Zero(dimension, dimension);
+    for_each_panel_element<Scalar>(1 + m, m, [&](Index i, Index k, Index j) {
+      if (k > 0) {
+        result(k - 1, j) = moments[i];
+      } else if (dimension > m) {
+        result(m, j) = result(j, m) = moments[i];
+      }
+    });
+    if (dimension > m) result(m, m) = ones;
+    return result;
+  }
 
   static ConstPanel<double> whole(const PaddedMatrix<double>& m) { return m.panel(0, m.rows()); }
 
@@ -127,8 +172,9 @@ class KroneckerBlock {
 
   Index m_;
   Index n_;
-  PaddedMatrix<double> a_inverse_;  // (m + 1, m + 1)
-  PaddedMatrix<double> g_inverse_;  // (n, n)
+  Index locations_;
+  PaddedMatrix<double> a_inverse_;  // (m + 1, m + 1), or (1, 1)
+  PaddedMatrix<double> g_inverse_;  // (n, n), or (1, 1)
   PaddedMatrix<double> v_;          // (n, m + 1)
   PaddedMatrix<double> product_;    // (n, m + 1)
 };

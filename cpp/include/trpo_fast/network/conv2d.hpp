@@ -59,6 +59,7 @@ class Conv2d final : public Layer<Scalar> {
   Index input_size() const override { return shape_.input_size(); }
   Index output_size() const override { return shape_.locations() * shape_.filters; }
   Index num_params() const override { return shape_.filters * (shape_.patch_size() + 1); }
+  AffineMap affine_map() const override { return {shape_.patch_size(), shape_.filters, shape_.locations()}; }
   Index cache_size() const override { return keeps_derivative(activation_) ? output_size() : 0; }
   Index packed_size() const override { return (1 + shape_.patch_size()) * panel_columns<Scalar>(shape_.filters); }
   Index reverse_size() const override { return reverse_rows() * panel_columns<Scalar>(shape_.channels); }
@@ -84,6 +85,24 @@ class Conv2d final : public Layer<Scalar> {
             }
           }
         });
+  }
+
+  // In the order of theta, (c, r, q)
+  void patches(const Scalar* x, Index first, Panel<Scalar> out) const override {
+    out.setZero();
+    for (Index n = 0; n < out.rows(); ++n) {
+      const Index i = (first + n) / columns_.outputs, j = (first + n) % columns_.outputs;
+      Scalar* patch = element_at(out, n, 0);
+      for (Index r = rows_.tap_begin(i); r < rows_.tap_end(i); ++r) {
+        for (Index q = columns_.tap_begin(j); q < columns_.tap_end(j); ++q) {
+          const Scalar* pixel =
+              x + ((rows_.position(i) + r) * shape_.width + columns_.position(j) + q) * shape_.channels;
+          for (Index c = 0; c < shape_.channels; ++c) {
+            patch[(c * rows_.taps + r) * columns_.taps + q] = pixel[c];
+          }
+        }
+      }
+    }
   }
 
   void forward(LayerBlock<Scalar>& at) const override {

@@ -21,9 +21,13 @@ struct LayerBlock {
 
 // The affine map in a layer, z = x W^T + b: theta_l is W (outputs, inputs) row-major, then b (outputs). It reads the
 // first `inputs` columns of x, and vjp leaves z_bar in the last `outputs` columns of y_bar.
+//
+// A convolution applies the map at several locations, to patches of x, which Layer::patches() makes; y_bar is then
+// z_bar at one location after the other.
 struct AffineMap {
   Index inputs;
   Index outputs;
+  Index locations = 0;  // 0: there are no patches
 };
 
 template <class Scalar>
@@ -36,6 +40,8 @@ class Layer {
   virtual Index num_params() const = 0;  // P_l
   // No outputs: the layer has no such map.
   virtual AffineMap affine_map() const { return {0, 0}; }
+  // The map's inputs at the locations first, first + 1, ... of a row x, where it has locations
+  virtual void patches(const Scalar* /*x*/, Index /*first*/, Panel<Scalar> /*out*/) const {}
   // Columns stored in addition to y where the derivative is not a function of y alone.
   virtual Index cache_size() const { return 0; }
 
