@@ -7,13 +7,20 @@
 #include "trpo_fast/distributions/product.hpp"
 #include "trpo_fast/network/append_log_std.hpp"
 #include "trpo_fast/network/clamp_log_std.hpp"
+#include "trpo_fast/network/columns.hpp"
 #include "trpo_fast/network/dense.hpp"
+#include "trpo_fast/network/flatten.hpp"
 
 namespace trpo_fast::tests {
 
 template <class Scalar>
 std::shared_ptr<const Layer<Scalar>> make_dense(Index inputs, Index outputs, Activation activation) {
   return std::make_shared<Dense<Scalar>>(inputs, outputs, activation);
+}
+
+template <class Scalar>
+std::shared_ptr<const Layer<Scalar>> make_conv2d(const Conv2dShape& shape, Activation activation) {
+  return std::make_shared<Conv2d<Scalar>>(shape, activation);
 }
 
 template <class Scalar>
@@ -39,6 +46,15 @@ Network<Scalar> make_forked_network() {
 }
 
 template <class Scalar>
+Network<Scalar> make_convolutional_network() {
+  return Network<Scalar>(std::vector<std::shared_ptr<const Layer<Scalar>>>{
+      std::make_shared<Columns<Scalar>>(kConvolutionalInputs, 3, 126),
+      make_conv2d<Scalar>({7, 6, 3, 5, 3, 2, 2, 1}, Activation::silu),
+      make_conv2d<Scalar>({4, 4, 5, 6, 2, 2, 1, 0}, Activation::elu), std::make_shared<Flatten<Scalar>>(3, 3, 6),
+      std::make_shared<Columns<Scalar>>(54, 1, 52), make_dense<Scalar>(52, 3, Activation::tanh)});
+}
+
+template <class Scalar>
 std::shared_ptr<const Distribution<Scalar>> make_distribution(const Factors& factors) {
   std::vector<std::shared_ptr<const Distribution<Scalar>>> parts;
   for (const Factor& f : factors) {
@@ -51,10 +67,14 @@ std::shared_ptr<const Distribution<Scalar>> make_distribution(const Factors& fac
 
 template std::shared_ptr<const Layer<float>> make_dense(Index, Index, Activation);
 template std::shared_ptr<const Layer<double>> make_dense(Index, Index, Activation);
+template std::shared_ptr<const Layer<float>> make_conv2d(const Conv2dShape&, Activation);
+template std::shared_ptr<const Layer<double>> make_conv2d(const Conv2dShape&, Activation);
 template Network<float> make_network(const NetworkSpec&);
 template Network<double> make_network(const NetworkSpec&);
 template Network<float> make_forked_network();
 template Network<double> make_forked_network();
+template Network<float> make_convolutional_network();
+template Network<double> make_convolutional_network();
 template std::shared_ptr<const Distribution<float>> make_distribution(const Factors&);
 template std::shared_ptr<const Distribution<double>> make_distribution(const Factors&);
 

@@ -10,6 +10,7 @@
 #include "check.hpp"
 #include "reference.hpp"
 #include "trpo_fast/distributions/distribution.hpp"
+#include "trpo_fast/network/conv2d.hpp"
 #include "trpo_fast/network/linearization.hpp"
 #include "trpo_fast/network/network.hpp"
 
@@ -65,6 +66,8 @@ class Random {
 template <class Scalar>
 std::shared_ptr<const Layer<Scalar>> make_dense(Index inputs, Index outputs, Activation activation);
 template <class Scalar>
+std::shared_ptr<const Layer<Scalar>> make_conv2d(const Conv2dShape& shape, Activation activation);
+template <class Scalar>
 Network<Scalar> make_network(const NetworkSpec& spec);
 // Not a chain: two heads on a trunk and a second trunk, of which one head leads to the output; then log_std.
 // The parameters of those that lead to it are those of the chain {{5, 7, 2}, tanh, true}.
@@ -72,6 +75,11 @@ template <class Scalar>
 Network<Scalar> make_forked_network();
 constexpr Index kForkedNodes = 5;
 constexpr bool kForkedLeadsToOutput[kForkedNodes] = {true, false, false, true, true};
+// Some columns of 130 inputs, convolutions of stride 2 with padding and of stride 1, Flatten, and a dense layer that
+// reads all but the ends: 3 outputs
+template <class Scalar>
+Network<Scalar> make_convolutional_network();
+constexpr Index kConvolutionalInputs = 130;
 template <class Scalar>
 std::shared_ptr<const Distribution<Scalar>> make_distribution(const Factors& factors);
 

@@ -45,6 +45,21 @@ TEST_BOTH(products_allocate_nothing) {
   }
 }
 
+TEST_BOTH(products_of_convolutions_allocate_nothing) {
+  Random random(41);
+  const Network<Scalar> network = make_convolutional_network<Scalar>();
+  const auto distribution = make_distribution<Scalar>({{Kind::categorical, 3}});
+  const Vector<Scalar> theta = random.vector<Scalar>(network.num_params());
+  const RowMatrix<Scalar> x = random.matrix<Scalar>(200, kConvolutionalInputs);
+  const auto at = std::make_shared<const Linearization<Scalar>>(network, theta.data(), view(x), 2);
+  FisherOperator<Scalar> fisher(*distribution, at, 0.1, 2);
+  const Vector<double> v = Vector<double>::Ones(fisher.size());
+  Vector<double> out(fisher.size());
+  fisher.multiply(v.data(), out.data());  // starts the threads
+  const long count = allocations([&] { fisher.multiply(v.data(), out.data()); });
+  CHECK(count == 0, "allocations", count);
+}
+
 // A, which lets nobody allocate from its first product to its last.
 class Watched final : public LinearOperator {
  public:

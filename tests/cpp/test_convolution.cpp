@@ -166,9 +166,9 @@ TEST_BOTH(convolutions_are_sums_over_patches) {
   const double tolerance = 40.0 * double(std::numeric_limits<Scalar>::epsilon());
   Random random(31);
   for (const Conv2dShape& s : kShapes) {
-    const Conv2d<Scalar> layer(s, Activation::identity);
+    const auto layer = make_conv2d<Scalar>(s, Activation::identity);
     for (const Index rows : {Index(1), Index(5), Index(26)}) {
-      Block<Scalar> block(layer, rows, random);
+      Block<Scalar> block(*layer, rows, random);
       block.run({0, rows});
       const Oracle<Scalar> oracle{s};
       const Oracle<Real> wide{s};
@@ -178,7 +178,7 @@ TEST_BOTH(convolutions_are_sums_over_patches) {
         const auto x = widened<Scalar>(block.x.row(i)), dx = widened<Scalar>(block.dx.row(i));
         const auto z_bar = widened<Scalar>(block.z_bar.row(i));
         auto z = oracle.bias(theta), dz = oracle.bias(dtheta);
-        CHECK(layer.output_size() == Index(z.size()), "shape", name_of(s));
+        CHECK(layer->output_size() == Index(z.size()), "shape", name_of(s));
         oracle.add_z(theta, x, z);
         oracle.add_z(dtheta, x, dz);
         oracle.add_z(theta, dx, dz);
@@ -201,9 +201,9 @@ TEST_BOTH(convolutions_are_sums_over_patches) {
 TEST_BOTH(an_image_has_the_same_bits_in_every_block) {
   Random random(32);
   for (const Conv2dShape& s : kShapes) {
-    const Conv2d<Scalar> layer(s, kActivations[random.below(4)]);
+    const auto layer = make_conv2d<Scalar>(s, kActivations[random.below(4)]);
     constexpr Index rows = 29;
-    Block<Scalar> whole(layer, rows, random), cut(whole);
+    Block<Scalar> whole(*layer, rows, random), cut(whole);
     whole.run({0, rows});
     for (Index begin = 0, size = 1; begin < rows; begin += size++) {
       cut.run({begin, std::min(begin + size, rows)});
@@ -222,8 +222,8 @@ TEST_BOTH(derivatives_of_convolutions_with_activations) {
   Random random(33);
   for (const Conv2dShape& s : kShapes) {
     for (const Activation activation : kActivations) {
-      const Conv2d<Scalar> layer(s, activation);
-      Block<Scalar> block(layer, 2, random);
+      const auto layer = make_conv2d<Scalar>(s, activation);
+      Block<Scalar> block(*layer, 2, random);
       block.run({0, 2});
       const Oracle<Real> oracle{s};
       const auto theta = widened<Real>(block.theta), dtheta = widened<Real>(block.dtheta);
@@ -255,16 +255,16 @@ TEST_BOTH(derivatives_of_convolutions_with_activations) {
 TEST_BOTH(a_first_convolution_leaves_out_what_is_not_needed) {
   Random random(34);
   for (const Conv2dShape& s : kShapes) {
-    const Conv2d<Scalar> layer(s, Activation::tanh);
-    Block<Scalar> block(layer, 3, random), first(block);
+    const auto layer = make_conv2d<Scalar>(s, Activation::tanh);
+    Block<Scalar> block(*layer, 3, random), first(block);
     block.dx_rows.panel(0, 3).setZero();
     block.run({0, 3});
     LayerBlock<Scalar> at = first.at({0, 3});
-    layer.forward(at);
-    const ConstPanel<Scalar> no_dx(nullptr, 3, layer.input_size(), Eigen::OuterStride<>(0));
-    const Panel<Scalar> no_x_bar(nullptr, 3, layer.input_size(), Eigen::OuterStride<>(0));
-    layer.jvp(at, first.dpacked.data(), no_dx, first.dy.panel(0, 3));
-    layer.vjp(at, first.y_bar.panel(0, 3), no_x_bar, first.packed_bar.data());
+    layer->forward(at);
+    const ConstPanel<Scalar> no_dx(nullptr, 3, layer->input_size(), Eigen::OuterStride<>(0));
+    const Panel<Scalar> no_x_bar(nullptr, 3, layer->input_size(), Eigen::OuterStride<>(0));
+    layer->jvp(at, first.dpacked.data(), no_dx, first.dy.panel(0, 3));
+    layer->vjp(at, first.y_bar.panel(0, 3), no_x_bar, first.packed_bar.data());
     CHECK(first.dy.panel(0, 3) == block.dy.panel(0, 3), "shape", name_of(s));
     CHECK(first.packed_bar == block.packed_bar, "shape", name_of(s));
   }
@@ -273,10 +273,10 @@ TEST_BOTH(a_first_convolution_leaves_out_what_is_not_needed) {
 TEST_BOTH(a_pixel_moves_only_the_outputs_that_see_it) {
   Random random(35);
   const Conv2dShape s{9, 8, 3, 5, 3, 2, 2, 1};
-  const Conv2d<Scalar> layer(s, Activation::tanh);
+  const auto layer = make_conv2d<Scalar>(s, Activation::tanh);
   for (Index u = 0; u < s.height; ++u) {
     for (Index v = 0; v < s.width; ++v) {
-      Block<Scalar> block(layer, 2, random);
+      Block<Scalar> block(*layer, 2, random);
       block.x_rows.panel(1, 1) = block.x.row(0);
       block.x_rows.panel(1, 1).middleCols((u * s.width + v) * s.channels, s.channels).array() += Scalar(1);
       block.run({0, 2});
@@ -298,7 +298,7 @@ TEST_BOTH(a_kernel_as_large_as_the_image_is_a_dense_layer) {
   Random random(36);
   for (const Index filters : {1, 7, 20}) {
     const Conv2dShape s{4, 5, 3, filters, 4, 5, 1, 0};
-    const Network<Scalar> conv(Layers{std::make_shared<Conv2d<Scalar>>(s, Activation::tanh)});
+    const Network<Scalar> conv(Layers{make_conv2d<Scalar>(s, Activation::tanh)});
     const Network<Scalar> dense(
         Layers{std::make_shared<Flatten<Scalar>>(4, 5, 3), make_dense<Scalar>(60, filters, Activation::tanh)});
     CHECK(conv.num_params() == dense.num_params(), "filters", filters);
@@ -314,19 +314,14 @@ TEST_BOTH(a_kernel_as_large_as_the_image_is_a_dense_layer) {
   }
 }
 
-// A chain of convolutions, Flatten, Columns and a dense layer: differences, and <u, J v> = <J^T u, v>
+// Differences, and <u, J v> = <J^T u, v>
 TEST(derivatives_of_a_convolutional_network) {
-  using Layers = std::vector<std::shared_ptr<const Layer<double>>>;
-  const Conv2dShape first{7, 6, 3, 5, 3, 2, 2, 1}, second{4, 4, 5, 6, 2, 2, 1, 0};
-  const Network<double> network(
-      Layers{std::make_shared<Columns<double>>(130, 3, 126), std::make_shared<Conv2d<double>>(first, Activation::silu),
-             std::make_shared<Conv2d<double>>(second, Activation::elu), std::make_shared<Flatten<double>>(3, 3, 6),
-             std::make_shared<Columns<double>>(54, 1, 50), make_dense<double>(50, 3, Activation::tanh)});
+  const Network<double> network = make_convolutional_network<double>();
   Random random(37);
   for (const Index rows : {1, 63, 64, 65}) {
     const Vector<double> theta = random.vector<double>(network.num_params(), 0.3);
     const Vector<double> v = random.vector<double>(network.num_params());
-    const RowMatrix<double> x = random.matrix<double>(rows, 130), u = random.matrix<double>(rows, 3);
+    const RowMatrix<double> x = random.matrix<double>(rows, kConvolutionalInputs), u = random.matrix<double>(rows, 3);
     const auto evaluated = [&](const Vector<double>& at) {
       RowMatrix<double> y(rows, 3);
       forward<double>(network, at.data(), view(x), MatrixView<double>(y.data(), rows, 3), 2);
