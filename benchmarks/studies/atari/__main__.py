@@ -9,7 +9,7 @@
 Needs the extras atari and plot. A run is checkpointed in a folder below OUT/runs: the same command continues runs that
 were interrupted, and one with more --steps those that have ended. Runs that have ended are appended to atari.jsonl; the
 tables also have those that have not. Scores are raw: the mean of the last 100 games of the training. Steps of
-branches count. Ten million steps take two to three hours of two cores.
+branches count. Ten million steps take some hours of two cores.
 """
 
 import itertools

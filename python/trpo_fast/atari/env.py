@@ -4,6 +4,7 @@ The emulator of ale-py plays single frames without random numbers; everything ra
 """
 
 import operator
+import warnings
 from dataclasses import replace
 from typing import Any, SupportsFloat
 
@@ -274,8 +275,10 @@ screen_size, frame_stack, max_num_frames : optional
 def _load(game: str) -> tuple[Any, dict[str, Any]]:
     """An emulator with the game, and the 18 actions by name."""
     try:
-        import ale_py
-        from ale_py import roms
+        with warnings.catch_warnings():  # a worker process knows the ids that the import registers
+            warnings.filterwarnings("ignore", ".*Overriding environment")
+            import ale_py
+            from ale_py import roms
     except ImportError as error:
         raise MissingExtraError("an Atari game", "atari") from error
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
