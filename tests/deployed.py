@@ -7,6 +7,7 @@ import numpy as np
 
 from trpo_fast import Policy, save_policy
 from trpo_fast.policies.normalization import RunningMeanStd
+from trpo_fast.spaces.observations import as_network_inputs
 
 N = 10_000
 INF = float("inf")
@@ -69,10 +70,15 @@ def observed(policy, n, rng):
     return rows.astype(np.float32)
 
 
+def encoded(observations):
+    """Observations as a policy takes them: rows of float64, or with images records as they are."""
+    return observations.astype(np.float64) if observations.dtype.names is None else observations
+
+
 def expected(policy, theta, observations, noise):
     """What Python does: actions (n, A), and where the choice of a discrete one is near another."""
     rows = np.empty((len(observations), policy.codec.size), policy.dtype)
-    policy.act(theta, observations.astype(np.float64), noise, rows)
+    policy.act(theta, as_network_inputs(encoded(observations)), noise, rows)
     return np.asarray(policy.codec.to_env(rows)).reshape(len(rows), -1).astype(np.float64)
 
 
@@ -88,7 +94,7 @@ def assert_sampled(policy, theta, observations, noise, actions):
 
 def is_close_call(policy, theta, observations):
     """Where the two most probable choices are within 1e-5 of each other's logit."""
-    phi = policy.dist_params(theta, observations.astype(np.float64)).astype(np.float64)
+    phi = policy.dist_params(theta, encoded(observations)).astype(np.float64)
     if isinstance(policy.action_space, gym.spaces.MultiBinary):
         return (np.abs(phi) <= 1e-5).any(axis=1)
     close = np.zeros(len(phi), bool)

@@ -6,7 +6,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -99,14 +99,22 @@ def verdicts(probe: Path, contents: Iterable[bytes]) -> list[str]:
     return found
 
 
-def act(probe: Path, content: bytes, observations: np.ndarray, noise: np.ndarray, *options: str) -> tuple[Acted, Acted]:
-    """act() and sample() of the policy in a file, for observations (n, D) and noise (n, A)."""
-    rows = np.hstack([observations, noise]).astype(np.float32)
-    question = struct.pack("<Q", len(content)) + content + struct.pack("<Q", len(rows)) + rows.tobytes()
+def act(
+    probe: Path,
+    content: bytes,
+    observations: np.ndarray,
+    noise: np.ndarray,
+    *options: str,
+    images: Sequence[np.ndarray] = (),
+) -> tuple[Acted, Acted]:
+    """act() and sample() of the policy in a file, for observations (n, D), noise (n, A) and images (n, S, H, W)."""
+    rows = [np.hstack([observations, noise]).astype(np.float32), *images]
+    asked = np.hstack([part.reshape(len(part), -1).view(np.uint8) for part in rows])
+    question = struct.pack("<Q", len(content)) + content + struct.pack("<Q", len(asked)) + asked.tobytes()
     answer = run([probe, *options], question)
     status, *sizes = struct.unpack_from("<iii", answer)
     assert (LOAD_STATUS[status], *sizes) == ("ok", observations.shape[1], noise.shape[1])
-    acted, sampled = acts(answer[12:], len(rows), 2, sizes[1])
+    acted, sampled = acts(answer[12:], len(asked), 2, sizes[1])
     return acted, sampled
 
 

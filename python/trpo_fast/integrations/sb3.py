@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast import nets
 from trpo_fast._core import strict_json
 from trpo_fast._core.archives import Archive, read_npz
 from trpo_fast.environments.make import EnvLike
-from trpo_fast.errors import PolicyFileError
+from trpo_fast.errors import InvalidArgumentError, PolicyFileError
 from trpo_fast.integrations.sb3_pickles import read_state, read_tensors
 from trpo_fast.learner import TRPO
 from trpo_fast.policies.normalization import CLIP, EPSILON, RunningMeanStd
@@ -29,7 +30,10 @@ MAX_STATISTICS = 1 << 20  # numbers of the mean of the observations
 def load_model(
     path: str | os.PathLike[str], env: EnvLike, *, vec_normalize: str | os.PathLike[str] | None = None, **kwargs: Any
 ) -> TRPO:
-    """Load the policy and the critic of an ``MlpPolicy`` that SB3's TRPO, PPO or A2C saved.
+    """Load the policy and the critic that SB3's TRPO, PPO or A2C saved.
+
+    Of an ``MlpPolicy``, a ``CnnPolicy`` or a ``MultiInputPolicy`` with SB3's own features extractors. One that policy
+    and critic share becomes one for each of them, with the same weights.
 
     Parameters
     ----------
@@ -61,19 +65,31 @@ def load_model(
         "policy": _layers(weights, "policy_net", "action_net", path),
         "value_function": _layers(weights, "value_net", "value_net", path),
     }
+    _check_names(weights, path)
     if "log_std" in weights:
         parameters["policy"]["log_std"] = weights["log_std"]
     widths = {
         part: [len(a) for name, a in parameters[ours].items() if name.endswith("bias")][:-1]
         for part, ours in (("pi", "policy"), ("vf", "value_function"))
     }
-    policy_kwargs = {"net_arch": widths, "activation_fn": _activation(data, path)}
-    model = TRPO(
-        "MlpPolicy",
-        env,
-        policy_kwargs=policy_kwargs,
-        **{"normalize_observations": vec_normalize is not None, "normalize_returns": False, **kwargs},
-    )
+    policy_kwargs: dict[str, Any] = {"net_arch": widths, "activation_fn": _activation(data, path)}
+    for part, ours in (("pi", "policy"), ("vf", "value_function")):
+        extractor, features = _features(weights, part, path)
+        parameters[ours] |= features
+        if extractor is not None:
+            policy_kwargs["features_extractor"] = extractor
+            policy_kwargs["normalize_images"] = _normalizes_images(data)
+    try:
+        model = TRPO(
+            "auto",
+            env,
+            policy_kwargs=policy_kwargs,
+            **{"normalize_observations": vec_normalize is not None, "normalize_returns": False, **kwargs},
+        )
+    except InvalidArgumentError as error:
+        if error.argument not in ("features_extractor", "Parallel"):
+            raise
+        raise PolicyFileError(f"{path}: expected weights that fit the environment's spaces, {error}") from error
     try:
         model.set_parameters(parameters)
         if vec_normalize is not None:
@@ -150,6 +166,49 @@ def _layers(weights: dict[str, npt.NDArray[Any]], hidden: str, output: str, path
         layers |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
         columns = len(bias)
     return layers
+
+
+_NATURE_CNN = {"cnn.0": 0, "cnn.2": 1, "cnn.4": 2, "linear.0": 4}  # places of the layers in nets.NatureCNN
+
+
+def _features(
+    weights: dict[str, npt.NDArray[Any]], part: str, path: Path
+) -> tuple[nets.Net | None, dict[str, npt.NDArray[Any]]]:
+    """The features extractor of the policy ("pi") or the critic ("vf"), if it has weights, and these by our names."""
+    own, shared = f"{part}_features_extractor.", "features_extractor."
+    prefix = own if any(name.startswith(own) for name in weights) else shared
+    found: dict[str, npt.NDArray[Any]] = {}
+    branches: dict[str, nets.Net] = {}
+    for name in (name for name in weights if name.startswith(prefix)):
+        match = re.fullmatch(r"(?:extractors\.(.+)\.)?(cnn\.[024]|linear\.0)\.(weight|bias)", name[len(prefix) :])
+        if match is None:
+            raise PolicyFileError(f"{path}: expected the weights of NatureCNN or CombinedExtractor, got {name!r}")
+        key, layer, kind = match.groups()
+        place = "features" if key is None else f"features.{key}"
+        found[f"{place}.{_NATURE_CNN[layer]}.{kind}"] = weights[name]
+        if (layer, kind) == ("linear.0", "bias") and weights[name].size > 0:
+            branches[key or ""] = nets.NatureCNN(weights[name].size)
+    if not found:
+        return None, {}
+    if len(found) != 8 * len(branches) or ("" in branches and len(branches) > 1):
+        raise PolicyFileError(f"{path}: expected the weights of NatureCNN or CombinedExtractor, got {sorted(found)}")
+    return branches.get("") or nets.Parallel(branches), found
+
+
+def _check_names(weights: dict[str, npt.NDArray[Any]], path: Path) -> None:
+    """Refuse weights of which nothing here knows what they are for."""
+    known = re.compile(
+        r"((pi_|vf_)?features_extractor\..+|mlp_extractor\.(policy_net|value_net)\.\d+\.(weight|bias)"
+        r"|(action_net|value_net)\.(weight|bias)|log_std)"
+    )
+    for name in weights:
+        if not known.fullmatch(name):
+            raise PolicyFileError(f"{path}: expected the weights of an MLP or of a CNN, got {name!r}")
+
+
+def _normalizes_images(data: dict[str, Any]) -> bool:
+    kwargs = data.get("policy_kwargs")
+    return kwargs.get("normalize_images") is not False if isinstance(kwargs, dict) else True
 
 
 def _activation(data: dict[str, Any], path: Path) -> str:

@@ -1,4 +1,5 @@
 // How often a policy allocates while it acts, samples and acts on batches: `allocations FILE` prints the number.
+#include <cstdint>
 #include <cstdio>
 #include <limits>
 #include <vector>
@@ -16,14 +17,23 @@ int main(int, char** argv) {
   const auto action_size = static_cast<std::size_t>(policy.action_size());
   std::vector<float> observations(kRows * observation_size, 1.0f), actions(kRows * action_size),
       noise(action_size, 0.5f);
-  observations[3 * observation_size] = std::numeric_limits<float>::quiet_NaN();
+  if (observation_size > 0) observations[3 * observation_size] = std::numeric_limits<float>::quiet_NaN();
+  std::vector<std::vector<std::uint8_t>> pixels;
+  std::vector<ImageView> images;
+  for (int i = 0; i < policy.num_images(); ++i) {
+    const ImageSize size = policy.image_size(i);
+    pixels.emplace_back(static_cast<std::size_t>(size.channels * size.height * size.width));
+    images.push_back(interleaved(pixels.back().data(), size.channels, size.height, size.width));
+  }
 
   const long before = trpo_fast::tests::count_of_new();
+  std::size_t num_ok = 0;
   for (std::size_t i = 0; i < kRows; ++i) {
-    policy.act(observations.data() + i * observation_size, actions.data());
-    policy.sample(observations.data() + i * observation_size, noise.data(), actions.data());
+    const float* observation = observations.data() + i * observation_size;
+    num_ok += policy.act(observation, images.data(), images.size(), actions.data()) == ActStatus::ok ? 1 : 0;
+    policy.sample(observation, images.data(), images.size(), noise.data(), actions.data());
   }
-  const std::size_t num_ok = policy.act_batch(observations.data(), kRows, actions.data());
+  if (images.empty()) num_ok = policy.act_batch(observations.data(), kRows, actions.data());
   std::printf("%ld allocations, %zu of %zu ok\n", trpo_fast::tests::count_of_new() - before, num_ok, kRows);
   return 0;
 }

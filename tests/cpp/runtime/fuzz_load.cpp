@@ -59,10 +59,19 @@ void load_and_act(const std::string& content) {
   std::vector<float> observation(static_cast<std::size_t>(loaded.policy->observation_size()), 1.0f);
   std::vector<float> action(static_cast<std::size_t>(loaded.policy->action_size()));
   const std::vector<float> noise(action.size(), 0.5f);
-  loaded.policy->sample(observation.data(), noise.data(), action.data());
+  std::vector<std::vector<std::uint8_t>> pixels;
+  std::vector<ImageView> images;
+  for (const ImageForm& image : form.network.images) {
+    const auto [channels, height, width] = image.size;
+    pixels.emplace_back(static_cast<std::size_t>(channels * height * width), std::uint8_t{128});
+    images.push_back(planar(pixels.back().data(), channels, height, width));
+  }
+  loaded.policy->sample(observation.data(), images.data(), images.size(), noise.data(), action.data());
   if (!is_possible(form, action)) std::abort();
+  if (observation.empty()) return;
   observation.front() = std::numeric_limits<float>::quiet_NaN();
-  if (loaded.policy->act(observation.data(), action.data()) == ActStatus::ok) std::abort();
+  if (loaded.policy->act(observation.data(), images.data(), images.size(), action.data()) == ActStatus::ok)
+    std::abort();
   if (!is_possible(form, action)) std::abort();
 }
 

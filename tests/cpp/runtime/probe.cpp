@@ -3,6 +3,7 @@
 //   probe              of contents, as below; policies fall back on the last action
 //   probe zero         the same, and they fall back on zero
 //   probe load PATH    the status of loading a file, as a number, the most memory used, in kB, and the message
+//   probe views PATH   the statuses of acting on images of a policy that do not fit it, in words
 //
 // Standard input, again and again: size and bytes of a file, number of observations, and for each its numbers, its
 // noise and the planes of its images, if the file is a policy. Standard output: the load's status; of a policy its
@@ -108,9 +109,42 @@ class Images {
   std::vector<std::vector<const std::uint8_t*>> planes_;
 };
 
+// A line for each way in which images may not fit; the last one is of images that do.
+int act_on_unfit_images(Policy policy) {
+  const Images images(policy);
+  const std::vector<ImageView> fit = images.as_planar();
+  const std::vector<float> observation(static_cast<std::size_t>(policy.observation_size()) + 1, 1.0f);
+  std::vector<float> action(static_cast<std::size_t>(policy.action_size()));
+  const auto print = [&](const char* what, ActStatus status) { std::printf("%s: %s\n", what, to_string(status)); };
+  const auto act = [&](const char* what, const std::vector<ImageView>& views) {
+    print(what, policy.act(observation.data(), views.data(), views.size(), action.data()));
+  };
+  const auto changed = [&](auto&& change) {
+    std::vector<ImageView> views = fit;
+    change(views.back());
+    return views;
+  };
+  std::vector<ImageView> more = fit;
+  more.push_back(fit.back());
+  const std::vector<const std::uint8_t*> planes(static_cast<std::size_t>(fit.back().size.channels), nullptr);
+  act("fewer", {fit.begin(), fit.end() - 1});
+  act("more", more);
+  act("height", changed([](ImageView& view) { ++view.size.height; }));
+  act("width", changed([](ImageView& view) { --view.size.width; }));
+  act("channels", changed([](ImageView& view) { ++view.size.channels; }));
+  act("no pixels", changed([](ImageView& view) { view.pixels = nullptr; }));
+  act("no plane", changed([&](ImageView& view) { view.planes = planes.data(); }));
+  print("no images", policy.act(observation.data(), action.data()));
+  print("no numbers", policy.act(nullptr, fit.data(), fit.size(), action.data()));
+  print("one image", policy.act(fit.front(), action.data()));
+  act("fit", fit);
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 3 && std::strcmp(argv[1], "views") == 0) return act_on_unfit_images(*load_policy(argv[2]).policy);
   if (argc == 3) {
     const LoadProblem problem = load_policy(argv[2]).problem;
     std::printf("%d %d %s\n", static_cast<int>(problem.status), peak_memory(), problem.message.c_str());

@@ -24,4 +24,10 @@ Lanes activate(const Lanes& z) {
   }
 }
 
+// Of n numbers in place, and of what is behind them up to whole registers.
+template <Activation kActivation>
+void activate(float* z, int n) {
+  for (int i = 0; i < n; i += kLanes) store(activate<kActivation>(load(z + i)), z + i);
+}
+
 }  // namespace trpo_fast::runtime

@@ -1,4 +1,4 @@
-// Conv2d: y = activation(b + W * x) for one image x, whose pixels are channels side by side.
+// Conv2d: y = b + W * x for one image x, whose pixels are channels side by side.
 //
 // Parameters are kept in panels of 16 filters: the weights of each input under the kernel, row by row, and last the
 // biases; zeros for filters that fill a panel up. A row of the kernel reads neighbouring floats of x, so that a step is
@@ -10,7 +10,6 @@
 #include <cstring>
 
 #include "../common/unroll.hpp"
-#include "activation.hpp"
 #include "dense.hpp"
 #include "lanes.hpp"
 
@@ -59,24 +58,21 @@ inline void convolve_block(const float* panel,  // (depth + 1, 16)
 }
 
 // The output's channels `begin`, ... of one pixel: as many as there are of a panel.
-template <Activation kActivation>
-void store_pixel(const Lanes (&sums)[kConvRegisters], int begin, int filters, float* pixel) {
+inline void store_pixel(const Lanes (&sums)[kConvRegisters], int begin, int filters, float* pixel) {
   for (int r = 0; r < kConvRegisters; ++r, begin += kLanes) {
-    const Lanes y = activate<kActivation>(sums[r]);
     if (filters - begin >= kLanes) {
-      store(y, pixel + begin);
+      store(sums[r], pixel + begin);
     } else if (filters > begin) {
-      std::memcpy(pixel + begin, &y, static_cast<std::size_t>(filters - begin) * sizeof(float));
+      std::memcpy(pixel + begin, &sums[r], static_cast<std::size_t>(filters - begin) * sizeof(float));
     }
   }
 }
 
-// y = activation(b + W * x). The last block of pixels begins early, or has its last pixel several times.
-template <Activation kActivation>
-void convolve(const float* parameters,  // (num_parameters(sizes))
-              const float* x,           // (height, width, channels)
-              const ConvSizes& sizes,
-              float* y  // (out_height, out_width, filters)
+// y = b + W * x. The last block of pixels has the last one several times.
+inline void convolve(const float* parameters,  // (num_parameters(sizes))
+                     const float* x,           // (height, width, channels)
+                     const ConvSizes& sizes,
+                     float* y  // (out_height, out_width, filters)
 ) {
   const int width = sizes.out_width(), num_pixels = sizes.out_height() * width;
   const std::ptrdiff_t step = std::ptrdiff_t{sizes.stride} * sizes.channels, row = step * sizes.width;
@@ -91,7 +87,7 @@ void convolve(const float* parameters,  // (num_parameters(sizes))
       ConvSums sums;
       convolve_block(parameters, sizes, from, sums);
       for (int p = 0; p < kConvPixels; ++p) {
-        store_pixel<kActivation>(sums[p], begin, sizes.filters, y + std::ptrdiff_t{pixels[p]} * sizes.filters);
+        store_pixel(sums[p], begin, sizes.filters, y + std::ptrdiff_t{pixels[p]} * sizes.filters);
       }
     }
   }

@@ -86,8 +86,8 @@ inline void Network::take(const Step& step, const float* x, float* y) {
         multiply<kind()>(step.parameters.data(), x, step.num_inputs, step.num_outputs, y);
       });
     case Kind::conv2d:
-      return with_activation(step.activation,
-                             [&](auto kind) { convolve<kind()>(step.parameters.data(), x, image, y); });
+      convolve(step.parameters.data(), x, image, y);
+      return with_activation(step.activation, [&](auto kind) { activate<kind()>(y, step.num_outputs); });
     case Kind::flatten:  // (height, width, channels) to (channels, height, width)
       for (int c = 0; c < image.channels; ++c) {
         const float* from = x + c;
