@@ -3,10 +3,13 @@
 import copy
 import itertools
 import pickle
+import subprocess
+import sys
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from conftest import script_environment
 from envs import Catch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import FrameStackObservation, TimeLimit
@@ -177,6 +180,37 @@ def test_the_vector_environment_of_ale():
         np.testing.assert_array_equal(into.observations[t + 1]["image"], seen[t][0])
     assert into.observations.num_planes <= 2 * 61
     env.close()
+
+
+HUGE_ROLLOUT = """
+import resource
+import gymnasium as gym
+import numpy as np
+from trpo_fast.spaces.buffers import new_buffer
+from trpo_fast.spaces.observation_codec import ObservationCodec
+
+n_steps, n = 12_500, 8
+codec = ObservationCodec(gym.spaces.Box(0, 255, (4, 84, 84), np.uint8))
+buffer, stack = new_buffer(codec, n_steps, n), np.zeros((n, 4, 84, 84), np.uint8)
+for t in range(n_steps + 1):
+    stack[:, :-1] = stack[:, 1:]
+    stack[:, -1] = 255
+    stack[:, -1, 0, :4] = np.frombuffer(np.int32(t).tobytes(), np.uint8)  # no frame is like another
+    buffer.begin(t)["image"] = stack
+    buffer.end(t)
+observations = buffer.transitions(np.ones((n_steps, n), np.bool_))
+observations.images[0].kernel
+assert buffer.num_planes == n * (n_steps + 1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs ru_maxrss in kilobytes")
+def test_a_rollout_of_100_000_steps_takes_at_most_800_megabytes():
+    command = [sys.executable, "-c", HUGE_ROLLOUT]
+    result = subprocess.run(command, env=script_environment(), capture_output=True, text=True, check=True)
+    assert 700_000 < int(result.stdout) < 800_000
 
 
 def pixels_of(images):
