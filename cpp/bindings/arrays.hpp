@@ -21,7 +21,8 @@ namespace py = pybind11;
 
 namespace trpo_fast::core {
 
-constexpr Index kAnySize = -1;
+constexpr Index kAnySize = -1;    // at least 1
+constexpr Index kAnyOrNone = -2;  // any, also 0
 
 using Shape = std::initializer_list<Index>;
 
@@ -32,7 +33,7 @@ inline std::string describe(const py::array& array) {
 
 inline std::string shape_name(Shape shape) {
   std::string name;
-  for (const Index size : shape) name += (size == kAnySize ? "N" : std::to_string(size)) + ", ";
+  for (const Index size : shape) name += (size < 0 ? "N" : std::to_string(size)) + ", ";
   name.erase(name.size() - (shape.size() == 1 ? 1 : 2));  // a tuple of one has a comma
   return "(" + name + ")";
 }
@@ -63,7 +64,9 @@ inline bool is_plain(const py::array& array) {  // C-contiguous and aligned
 }
 
 inline bool has_shape(const py::array& array, Shape shape) {
-  const auto fits = [](Index expected, Index got) { return expected == kAnySize ? got > 0 : got == expected; };
+  const auto fits = [](Index expected, Index got) {
+    return expected == kAnyOrNone || (expected == kAnySize ? got > 0 : got == expected);
+  };
   return std::equal(shape.begin(), shape.end(), array.shape(), array.shape() + array.ndim(), fits);
 }
 

@@ -4,6 +4,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "core/acting.hpp"
+#include "inputs_in.hpp"
 
 namespace trpo_fast::core {
 namespace {
@@ -44,6 +45,7 @@ template <class Scalar>
 void bind_actor_class(py::module_& module) {
   struct Prepared {  // an actor, and the map of its actions to those of the environment
     Index obs_size, action_size;
+    std::vector<ImageInput> images;
     ActionRange range;
     Actor<Scalar> actor;
   };
@@ -56,6 +58,7 @@ void bind_actor_class(py::module_& module) {
              const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params()).data;
              return std::unique_ptr<Prepared>(new Prepared{network.input_size(),
                                                            distribution.action_size(),
+                                                           network.images(),
                                                            action_range,
                                                            {network, distribution, normalizer, theta_in}});
            }),
@@ -65,12 +68,13 @@ void bind_actor_class(py::module_& module) {
           "act",
           [](Prepared& self, const py::object& observations, const py::object& noise, const py::object& out,
              const py::object& env_actions) {
-            const auto x = matrix_in<double>(observations, "observations", kAnySize, self.obs_size);
-            const auto actions = matrix_out<Scalar>(out, "out", x.rows, self.action_size);
+            const auto x = inputs_of_call<double>(observations, "observations", self.obs_size, self.images);
+            const Index n = x.num_rows();
+            const auto actions = matrix_out<Scalar>(out, "out", n, self.action_size);
             const auto noise_in = noise.is_none() ? Matrix<const Scalar>{nullptr, 0, 0}
-                                                  : matrix_in<Scalar>(noise, "noise", x.rows, self.action_size);
+                                                  : matrix_in<Scalar>(noise, "noise", n, self.action_size);
             if (env_actions.is_none()) return self.actor.act(x, noise_in, actions);
-            with_env_actions(env_actions, "env_actions", x.rows, self.action_size, [&](auto taken) {
+            with_env_actions(env_actions, "env_actions", n, self.action_size, [&](auto taken) {
               self.actor.act(x, noise_in, actions);
               self.range.template apply<Scalar>(actions, taken);
             });
@@ -90,7 +94,7 @@ void bind_normalizer(py::module_& module) {
       "finite with magnitudes up to MAX_MAGNITUDE");
   py::class_<Normalizer>(module, "Normalizer", py::module_local(), "clip((x - mean) * inv_std, -clip, clip)")
       .def(py::init([](const py::object& mean, const py::object& inv_std, double clip) {
-             const auto mean_in = vector_in<double>(mean, "mean", kAnySize);
+             const auto mean_in = vector_in<double>(mean, "mean", kAnyOrNone);
              const auto inv_std_in = vector_in<double>(inv_std, "inv_std", mean_in.size);
              if (!(clip > 0.0)) throw py::value_error("clip: expected a number > 0, got " + std::to_string(clip));
              return std::make_unique<Normalizer>(mean_in, inv_std_in, clip);

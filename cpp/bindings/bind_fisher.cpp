@@ -36,7 +36,7 @@ void bind_fisher(py::module_& module) {
           py::init([](const Network<Scalar>& network, const Distribution<Scalar>& distribution, const py::object& theta,
                       const py::object& x, const py::object& actions, double damping, int n_threads) {
             const PolicyAt<Scalar> at(network, distribution, theta, x);
-            const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows, distribution.action_size());
+            const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.num_rows(), distribution.action_size());
             at_least(damping, 0.0, "damping");
             checked_threads(n_threads);
             const py::gil_scoped_release release;

@@ -2,12 +2,15 @@
 
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "core/network.hpp"
+#include "inputs_in.hpp"
 
 namespace trpo_fast::core {
 
@@ -102,7 +105,7 @@ void bind_linearization(py::module_& module) {
   py::class_<Lin>(module, "Linearization", py::module_local(), "A network at (theta, x): jvp and vjp")
       .def(py::init([](const Network<Scalar>& network, const py::object& theta, const py::object& x) {
              const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params());
-             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
+             const auto x_in = inputs_in<Scalar>(x, "x", network);
              const py::gil_scoped_release release;
              return std::make_unique<Lin>(network, theta_in.data, x_in);
            }),
@@ -127,6 +130,17 @@ void bind_linearization(py::module_& module) {
           py::arg("phi_bar"), py::arg("out"), "out = J^T phi_bar");
 }
 
+std::vector<ImageInput> checked_images(const std::vector<std::tuple<Index, Index, Index, double>>& images) {
+  std::vector<ImageInput> checked;
+  for (const auto& [height, width, channels, scale] : images) {
+    checked_size(checked_size(height, "images") * checked_size(width, "images"), "images");
+    checked_size(height * width * checked_size(channels, "images"), "images");
+    if (!std::isfinite(scale)) throw py::value_error("images: expected a finite scale, got " + std::to_string(scale));
+    checked.push_back({height, width, channels, scale});
+  }
+  return checked;
+}
+
 template <class Scalar>
 void bind_network(py::module_& module) {
   using Net = Network<Scalar>;
@@ -139,13 +153,20 @@ void bind_network(py::module_& module) {
            }),
            py::arg("layers"), py::arg("is_masked") = false,
            "A chain. is_masked: x has one more column for each output, 0 where the output becomes -Inf")
-      .def(py::init([](const std::vector<std::pair<L, Index>>& layers, bool is_masked) {
-             for (const auto& [layer, input] : layers) check_part(layer, "layers");
-             return std::make_unique<Net>(layers, is_masked);
+      .def(py::init([](const std::vector<std::pair<L, std::variant<Index, std::vector<Index>>>>& nodes, bool is_masked,
+                       const std::vector<std::tuple<Index, Index, Index, double>>& images) {
+             std::vector<std::pair<L, std::vector<Index>>> layers;
+             for (const auto& [layer, read] : nodes) {
+               check_part(layer, "layers");
+               const auto* const one = std::get_if<Index>(&read);
+               layers.emplace_back(layer, one != nullptr ? std::vector<Index>{*one} : std::get<1>(read));
+             }
+             return std::make_unique<Net>(layers, is_masked, checked_images(images));
            }),
-           py::arg("layers"), py::arg("is_masked") = false,
-           "Pairs of a layer and the buffer that it reads: 0 is x, 1 + j the output of layer j. The last output is the "
-           "network's")
+           py::arg("layers"), py::arg("is_masked") = false, py::arg("images") = py::list(),
+           "Pairs of a layer and the buffer that it reads, or a tuple of several that it reads side by side. Buffer 0 is\n"
+           "the vector, 1..k are the k images (height, width, channels, scale), and 1 + k + j is the output of layer j.\n"
+           "The last output is the network's")
       .def_property_readonly("input_size", &Net::input_size)
       .def_property_readonly("output_size", &Net::output_size)
       .def_property_readonly("num_params", &Net::num_params)
@@ -153,8 +174,8 @@ void bind_network(py::module_& module) {
           "forward",
           [](const Net& self, const py::object& theta, const py::object& x, const py::object& out) {
             const auto theta_in = vector_in<Scalar>(theta, "theta", self.num_params());
-            const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, self.input_size());
-            const auto y = matrix_out<Scalar>(out, "out", x_in.rows, self.output_size());
+            const auto x_in = inputs_of_call<Scalar>(x, "x", self.input_size(), self.images());
+            const auto y = matrix_out<Scalar>(out, "out", x_in.num_rows(), self.output_size());
             const py::gil_scoped_release release;
             self.forward(theta_in.data, x_in, y);
           },

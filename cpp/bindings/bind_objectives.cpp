@@ -51,8 +51,8 @@ void bind_surrogate(py::module_& module) {
                        const py::object& theta, const py::object& x, const py::object& actions,
                        const py::object& advantages, double ent_coef, int n_threads) {
              const PolicyAt<Scalar> at(network, distribution, theta, x);
-             const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows, distribution.action_size());
-             const auto advantages_in = vector_in<double>(advantages, "advantages", at.x.rows).data;
+             const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.num_rows(), distribution.action_size());
+             const auto advantages_in = vector_in<double>(advantages, "advantages", at.x.num_rows()).data;
              at_least(ent_coef, 0.0, "ent_coef");
              checked_threads(n_threads);
              const py::gil_scoped_release release;
@@ -74,12 +74,12 @@ void bind_vine(py::module_& module) {
                        const py::object& q_values, const std::string& proposal, double ent_coef, int n_threads) {
              const PolicyAt<Scalar> at(network, distribution, theta, x);
              const Index size = distribution.action_size();
-             const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.rows, kAnySize);
+             const auto actions_in = matrix_in<Scalar>(actions, "actions", at.x.num_rows(), kAnySize);
              const Index n_actions = actions_in.cols / size;
              if (n_actions * size != actions_in.cols) {
-               refuse_array<Scalar>(actions, "actions", {at.x.rows, n_actions * size});
+               refuse_array<Scalar>(actions, "actions", {at.x.num_rows(), n_actions * size});
              }
-             const auto q_in = matrix_in<double>(q_values, "q_values", at.x.rows, n_actions);
+             const auto q_in = matrix_in<double>(q_values, "q_values", at.x.num_rows(), n_actions);
              const bool from_policy = is_from_policy(proposal);
              at_least(ent_coef, 0.0, "ent_coef");
              checked_threads(n_threads);

@@ -4,6 +4,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "core/solvers.hpp"
+#include "inputs_in.hpp"
 
 namespace trpo_fast::core {
 namespace {
@@ -28,9 +29,9 @@ void bind_value_fit(py::module_& module) {
                        const py::object& order, Index batch_size, double learning_rate, const py::object& theta,
                        const py::object& first_moment, const py::object& second_moment, std::int64_t n_steps) {
              expect_size("network", "output size", 1, network.output_size());
-             const auto x_in = matrix_in<Scalar>(x, "x", kAnySize, network.input_size());
-             const auto targets_in = vector_in<Scalar>(targets, "targets", x_in.rows).data;
-             const auto order_view = order_in(order, x_in.rows);
+             const auto x_in = inputs_in<Scalar>(x, "x", network);
+             const auto targets_in = vector_in<Scalar>(targets, "targets", x_in.num_rows()).data;
+             const auto order_view = order_in(order, x_in.num_rows());
              at_least<Index>(batch_size, 1, "batch_size");
              at_least(learning_rate, 0.0, "learning_rate");
              at_least<std::int64_t>(n_steps, 0, "n_steps");

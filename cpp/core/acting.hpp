@@ -52,9 +52,9 @@ class Actor {
         const Scalar* theta);  // (P,)
 
   // actions ~ pi(. | observations), or the most probable ones where noise has no data
-  void act(Matrix<const double> observations,  // (n, obs_size)
-           Matrix<const Scalar> noise,         // (n, A), or no data
-           Matrix<Scalar> actions);            // (n, A)
+  void act(const Inputs<double>& observations,  // n rows
+           Matrix<const Scalar> noise,          // (n, A), or no data
+           Matrix<Scalar> actions);             // (n, A)
 
  private:
   std::shared_ptr<trpo_fast::Actor<Scalar>> kernel_;

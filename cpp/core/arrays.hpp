@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
+#include "trpo_fast/images.hpp"
 #include "trpo_fast/index.hpp"
 
 namespace trpo_fast::core {
@@ -23,6 +26,16 @@ struct Matrix {
   Index cols;
 
   operator Matrix<const T>() const { return {data, rows, cols}; }
+};
+
+// What a network reads, N rows.
+template <class Scalar>
+struct Inputs {
+  Matrix<const Scalar> x;             // (N, input_size)
+  std::vector<Images> images;         // one for each image of the network
+  std::shared_ptr<const void> owner;  // of what the images are views of
+
+  Index num_rows() const { return x.rows; }
 };
 
 }  // namespace trpo_fast::core

@@ -61,10 +61,11 @@ Network<Scalar>::Network(const std::vector<LayerPointer>& layers, bool is_masked
 }
 
 template <class Scalar>
-Network<Scalar>::Network(const std::vector<std::pair<LayerPointer, Index>>& layers, bool is_masked) {
+Network<Scalar>::Network(const std::vector<std::pair<LayerPointer, std::vector<Index>>>& layers, bool is_masked,
+                         const std::vector<ImageInput>& images) {
   std::vector<Node<Scalar>> nodes;
-  for (const auto& [layer, input] : layers) nodes.push_back({layer->kernel(), input});
-  kernel_ = std::make_shared<const trpo_fast::Network<Scalar>>(std::move(nodes), is_masked);
+  for (const auto& [layer, buffers] : layers) nodes.push_back({layer->kernel(), buffers});
+  kernel_ = std::make_shared<const trpo_fast::Network<Scalar>>(nodes, is_masked, images);
 }
 
 template <class Scalar>
@@ -81,12 +82,17 @@ Index Network<Scalar>::num_params() const {
 }
 
 template <class Scalar>
-void Network<Scalar>::forward(const Scalar* theta, Matrix<const Scalar> x, Matrix<Scalar> out) const {
+const std::vector<ImageInput>& Network<Scalar>::images() const {
+  return kernel_->images();
+}
+
+template <class Scalar>
+void Network<Scalar>::forward(const Scalar* theta, const Inputs<Scalar>& x, Matrix<Scalar> out) const {
   trpo_fast::forward<Scalar>(*kernel_, theta, view(x), view(out), default_threads());
 }
 
 template <class Scalar>
-Linearization<Scalar>::Linearization(const Network<Scalar>& network, const Scalar* theta, Matrix<const Scalar> x)
+Linearization<Scalar>::Linearization(const Network<Scalar>& network, const Scalar* theta, const Inputs<Scalar>& x)
     : kernel_(std::make_shared<const trpo_fast::Linearization<Scalar>>(network.kernel(), theta, view(x),
                                                                        default_threads())) {}
 
@@ -106,21 +112,21 @@ Index Linearization<Scalar>::output_size() const {
 template <class Scalar>
 void Linearization<Scalar>::jvp(const Scalar* dtheta, Matrix<Scalar> out) const {
   const trpo_fast::Network<Scalar>& network = kernel_->network();
-  typename trpo_fast::Linearization<Scalar>::Workspace workspace(network, kBlockRows);
+  typename trpo_fast::Linearization<Scalar>::Workspace workspace(*kernel_);
   trpo_fast::Vector<Scalar> dpacked = trpo_fast::Vector<Scalar>::Zero(network.packed_size());
   network.pack(dtheta, dpacked.data());
   for_each_piece({0, num_rows()},
-                 [&](Rows rows) { block(view(out), rows) = kernel_->jvp(rows, dpacked.data(), workspace); });
+                 [&](Rows rows) { block(view(out), rows) = kernel_->load(rows, workspace).jvp(dpacked.data()); });
 }
 
 template <class Scalar>
 void Linearization<Scalar>::vjp(Matrix<const Scalar> phi_bar, Scalar* out) const {
   const trpo_fast::Network<Scalar>& network = kernel_->network();
-  typename trpo_fast::Linearization<Scalar>::Workspace workspace(network, kBlockRows);
+  typename trpo_fast::Linearization<Scalar>::Workspace workspace(*kernel_);
   PaddedMatrix<Scalar> copy(view(phi_bar));
   trpo_fast::Vector<Scalar> packed_bar = trpo_fast::Vector<Scalar>::Zero(network.packed_size());
   for_each_piece({0, num_rows()}, [&](Rows rows) {
-    kernel_->vjp(rows, copy.panel(rows.begin, rows.size()), packed_bar.data(), workspace);
+    kernel_->load(rows, workspace).vjp(copy.panel(rows.begin, rows.size()), packed_bar.data());
   });
   network.unpack(packed_bar.data(), out);
 }

@@ -78,16 +78,18 @@ class Network {
  public:
   using LayerPointer = std::shared_ptr<Layer<Scalar>>;
 
-  Network(const std::vector<LayerPointer>& layers, bool is_masked);                    // a chain
-  Network(const std::vector<std::pair<LayerPointer, Index>>& layers, bool is_masked);  // each with its input
+  Network(const std::vector<LayerPointer>& layers, bool is_masked);                // a chain
+  Network(const std::vector<std::pair<LayerPointer, std::vector<Index>>>& layers,  // each with the buffers it reads
+          bool is_masked, const std::vector<ImageInput>& images);
 
   Index input_size() const;
   Index output_size() const;
   Index num_params() const;  // P
+  const std::vector<ImageInput>& images() const;
 
   // out = f(x; theta)
   void forward(const Scalar* theta,        // (P,)
-               Matrix<const Scalar> x,     // (N, input_size)
+               const Inputs<Scalar>& x,    // N rows
                Matrix<Scalar> out) const;  // (N, output_size)
 
   const trpo_fast::Network<Scalar>& kernel() const { return *kernel_; }
@@ -101,8 +103,8 @@ template <class Scalar>
 class Linearization {
  public:
   Linearization(const Network<Scalar>& network,
-                const Scalar* theta,      // (P,)
-                Matrix<const Scalar> x);  // (N, input_size)
+                const Scalar* theta,       // (P,)
+                const Inputs<Scalar>& x);  // N rows
 
   Index num_rows() const;
   Index num_params() const;

@@ -23,16 +23,16 @@ ObjectiveValue PolicyObjective<Scalar>::evaluate(const Scalar* theta_new) const 
 
 template <class Scalar>
 SurrogateObjective<Scalar>::SurrogateObjective(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
-                                               const Scalar* theta, Matrix<const Scalar> x,
+                                               const Scalar* theta, const Inputs<Scalar>& x,
                                                Matrix<const Scalar> actions, const double* advantages, double ent_coef,
                                                int n_threads)
     : PolicyObjective<Scalar>(std::make_shared<const trpo_fast::SurrogateObjective<Scalar>>(
           network.kernel(), *distribution.kernel(), view(theta, network.num_params()), view(x), view(actions),
-          view(advantages, x.rows), ent_coef, n_threads)) {}
+          view(advantages, x.num_rows()), ent_coef, n_threads)) {}
 
 template <class Scalar>
 VineObjective<Scalar>::VineObjective(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
-                                     const Scalar* theta, Matrix<const Scalar> x, Matrix<const Scalar> actions,
+                                     const Scalar* theta, const Inputs<Scalar>& x, Matrix<const Scalar> actions,
                                      Matrix<const double> q_values, bool from_policy, double ent_coef, int n_threads)
     : PolicyObjective<Scalar>(std::make_shared<const trpo_fast::VineObjective<Scalar>>(
           network.kernel(), *distribution.kernel(), view(theta, network.num_params()), view(x), view(actions),

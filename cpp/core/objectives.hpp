@@ -43,7 +43,7 @@ class SurrogateObjective final : public PolicyObjective<Scalar> {
  public:
   SurrogateObjective(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                      const Scalar* theta,           // (P,)
-                     Matrix<const Scalar> x,        // (N, input_size)
+                     const Inputs<Scalar>& x,       // N rows
                      Matrix<const Scalar> actions,  // (N, A)
                      const double* advantages,      // (N,)
                      double ent_coef, int n_threads);
@@ -54,7 +54,7 @@ class VineObjective final : public PolicyObjective<Scalar> {
  public:
   VineObjective(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                 const Scalar* theta,            // (P,)
-                Matrix<const Scalar> x,         // (N, input_size)
+                const Inputs<Scalar>& x,        // N rows
                 Matrix<const Scalar> actions,   // (N, K A)
                 Matrix<const double> q_values,  // (N, K)
                 bool from_policy,               // the proposal of the actions: the policy at theta, or uniform

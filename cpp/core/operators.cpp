@@ -11,7 +11,7 @@ namespace trpo_fast::core {
 namespace {
 
 template <class Scalar>
-auto linearize(const Network<Scalar>& network, const Scalar* theta, Matrix<const Scalar> x, int n_threads) {
+auto linearize(const Network<Scalar>& network, const Scalar* theta, const Inputs<Scalar>& x, int n_threads) {
   return std::make_shared<const trpo_fast::Linearization<Scalar>>(network.kernel(), theta, view(x), n_threads);
 }
 
@@ -19,7 +19,7 @@ auto linearize(const Network<Scalar>& network, const Scalar* theta, Matrix<const
 
 template <class Scalar>
 FisherOperator<Scalar>::FisherOperator(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
-                                       const Scalar* theta, Matrix<const Scalar> x, double damping, int n_threads)
+                                       const Scalar* theta, const Inputs<Scalar>& x, double damping, int n_threads)
     : KernelOperator(std::make_unique<trpo_fast::FisherOperator<Scalar>>(
           *distribution.kernel(), linearize(network, theta, x, n_threads), damping, n_threads)) {}
 
@@ -31,14 +31,14 @@ FisherOperator<Scalar>::FisherOperator(const PolicyObjective<Scalar>& objective,
 template <class Scalar>
 EmpiricalFisherOperator<Scalar>::EmpiricalFisherOperator(const Network<Scalar>& network,
                                                          const Distribution<Scalar>& distribution, const Scalar* theta,
-                                                         Matrix<const Scalar> x, Matrix<const Scalar> actions,
+                                                         const Inputs<Scalar>& x, Matrix<const Scalar> actions,
                                                          double damping, int n_threads)
     : KernelOperator(std::make_unique<trpo_fast::EmpiricalFisherOperator<Scalar>>(
           *distribution.kernel(), linearize(network, theta, x, n_threads), view(actions), damping, n_threads)) {}
 
 template <class Scalar>
 KFACPreconditioner<Scalar>::KFACPreconditioner(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
-                                               const Scalar* theta, Matrix<const Scalar> x,
+                                               const Scalar* theta, const Inputs<Scalar>& x,
                                                Matrix<const Scalar> actions, double damping, int n_threads)
     : KernelOperator(std::make_unique<trpo_fast::KFACPreconditioner<Scalar>>(network.kernel(), *distribution.kernel(),
                                                                              view(theta, network.num_params()), view(x),

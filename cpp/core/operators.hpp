@@ -29,8 +29,8 @@ template <class Scalar>
 class FisherOperator final : public KernelOperator {
  public:
   FisherOperator(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
-                 const Scalar* theta,     // (P,)
-                 Matrix<const Scalar> x,  // (N, input_size)
+                 const Scalar* theta,      // (P,)
+                 const Inputs<Scalar>& x,  // N rows
                  double damping, int n_threads);
   FisherOperator(const PolicyObjective<Scalar>& objective, double damping, int n_threads);
 };
@@ -40,7 +40,7 @@ class EmpiricalFisherOperator final : public KernelOperator {
  public:
   EmpiricalFisherOperator(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                           const Scalar* theta,           // (P,)
-                          Matrix<const Scalar> x,        // (N, input_size)
+                          const Inputs<Scalar>& x,       // N rows
                           Matrix<const Scalar> actions,  // (N, A)
                           double damping, int n_threads);
 };
@@ -50,7 +50,7 @@ class KFACPreconditioner final : public KernelOperator {
  public:
   KFACPreconditioner(const Network<Scalar>& network, const Distribution<Scalar>& distribution,
                      const Scalar* theta,           // (P,)
-                     Matrix<const Scalar> x,        // (N, input_size)
+                     const Inputs<Scalar>& x,       // N rows
                      Matrix<const Scalar> actions,  // (N, A)
                      double damping, int n_threads);
 

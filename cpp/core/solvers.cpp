@@ -31,14 +31,14 @@ struct ValueFit<Scalar>::Task {
 };
 
 template <class Scalar>
-ValueFit<Scalar>::ValueFit(const Network<Scalar>& network, Matrix<const Scalar> x, const Scalar* targets,
+ValueFit<Scalar>::ValueFit(const Network<Scalar>& network, const Inputs<Scalar>& x, const Scalar* targets,
                            Matrix<const std::int64_t> order, Index batch_size, double learning_rate,
                            const Scalar* theta, const Scalar* first_moment, const Scalar* second_moment,
                            std::int64_t n_steps)
     : num_params_(network.num_params()) {
   const AdamState<Scalar> state{view(theta, num_params_), view(first_moment, num_params_),
                                 view(second_moment, num_params_), n_steps};
-  task_ = std::make_shared<Task>(network.kernel(), view(x), view(targets, x.rows), view(order), batch_size,
+  task_ = std::make_shared<Task>(network.kernel(), view(x), view(targets, x.num_rows()), view(order), batch_size,
                                  AdamOptions{learning_rate}, state);
 }
 

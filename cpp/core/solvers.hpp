@@ -29,7 +29,7 @@ template <class Scalar>
 class ValueFit {
  public:
   ValueFit(const Network<Scalar>& network,
-           Matrix<const Scalar> x,            // (N, input_size)
+           const Inputs<Scalar>& x,           // N rows
            const Scalar* targets,             // (N,)
            Matrix<const std::int64_t> order,  // (n_epochs, N)
            Index batch_size, double learning_rate,

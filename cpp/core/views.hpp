@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "arrays.hpp"
+#include "trpo_fast/network/inputs.hpp"
 #include "trpo_fast/types.hpp"
 
 namespace trpo_fast::core {
@@ -24,6 +25,10 @@ VectorViewOf<T> view(Vector<T> v) {
 template <class T>
 VectorViewOf<T> view(T* data, Index size) {
   return {data, size};
+}
+template <class Scalar>
+trpo_fast::Inputs<Scalar> view(const Inputs<Scalar>& inputs) {
+  return {view(inputs.x), inputs.images, inputs.owner};
 }
 template <class T>
 auto panel(Matrix<T> m) {

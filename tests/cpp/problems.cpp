@@ -38,11 +38,11 @@ Network<Scalar> make_network(const NetworkSpec& spec) {
 
 template <class Scalar>
 Network<Scalar> make_forked_network() {
-  return Network<Scalar>(std::vector<Node<Scalar>>{{make_dense<Scalar>(5, 7, Activation::tanh), 0},
-                                                   {make_dense<Scalar>(7, 3, Activation::silu), 1},
-                                                   {make_dense<Scalar>(5, 4, Activation::relu), 0},
-                                                   {make_dense<Scalar>(7, 2, Activation::identity), 1},
-                                                   {std::make_shared<AppendLogStd<Scalar>>(2), 4}});
+  return Network<Scalar>(std::vector<Node<Scalar>>{{make_dense<Scalar>(5, 7, Activation::tanh), {0}},
+                                                   {make_dense<Scalar>(7, 3, Activation::silu), {1}},
+                                                   {make_dense<Scalar>(5, 4, Activation::relu), {0}},
+                                                   {make_dense<Scalar>(7, 2, Activation::identity), {1}},
+                                                   {std::make_shared<AppendLogStd<Scalar>>(2), {4}}});
 }
 
 template <class Scalar>

@@ -328,14 +328,15 @@ TEST(derivatives_of_a_convolutional_network) {
       return y;
     };
     const Linearization<double> at(network, theta.data(), view(x), 2);
-    typename Linearization<double>::Workspace workspace(network, kBlockRows);
+    typename Linearization<double>::Workspace workspace(at);
     Vector<double> v_packed = Vector<double>::Zero(network.packed_size()), packed_bar(v_packed), bar(theta.size());
     network.pack(v.data(), v_packed.data());
     RowMatrix<double> dphi(rows, 3);
     PaddedMatrix<double> u_rows(view(u));
     for_each_piece({0, rows}, [&](Rows r) {
-      dphi.middleRows(r.begin, r.size()) = at.jvp(r, v_packed.data(), workspace);
-      at.vjp(r, u_rows.panel(r.begin, r.size()), packed_bar.data(), workspace);
+      const auto block = at.load(r, workspace);
+      dphi.middleRows(r.begin, r.size()) = block.jvp(v_packed.data());
+      block.vjp(u_rows.panel(r.begin, r.size()), packed_bar.data());
     });
     network.unpack(packed_bar.data(), bar.data());
     const double h = 1e-6;

@@ -32,7 +32,7 @@ TEST_BOTH(forward_jvp_and_vjp_agree_with_the_oracle) {
   for (const PolicySpec& policy : policy_specs()) {
     Problem<Scalar> p(policy, kBatchRows);
     const Linearization<Scalar> at(p.network, p.theta.data(), view(p.x), 1);
-    typename Linearization<Scalar>::Workspace workspace(p.network, kBlockRows);
+    typename Linearization<Scalar>::Workspace workspace(at);
     const Vector<Scalar> v = p.random.template vector<Scalar>(p.theta.size());
     Vector<Scalar> v_packed = Vector<Scalar>::Zero(p.network.packed_size());
     p.network.pack(v.data(), v_packed.data());
@@ -41,10 +41,11 @@ TEST_BOTH(forward_jvp_and_vjp_agree_with_the_oracle) {
     for_each_piece({0, kBatchRows}, [&](Rows rows) {
       Panel<Scalar> u = phi_bar.panel(0, rows.size());
       u = p.random.template matrix<Scalar>(rows.size(), u.cols());
-      const RowMatrix<Scalar> u_before = u, dphi = at.jvp(rows, v_packed.data(), workspace);
+      const auto block = at.load(rows, workspace);
+      const RowMatrix<Scalar> u_before = u, dphi = block.jvp(v_packed.data());
       Vector<Scalar> bar_packed = Vector<Scalar>::Zero(p.network.packed_size());
       Vector<Real> theta_bar = Vector<Real>::Zero(p.theta.size());
-      at.vjp(rows, u, bar_packed.data(), workspace);
+      block.vjp(u, bar_packed.data());
       Vector<Scalar> bar(p.theta.size());
       p.network.unpack(bar_packed.data(), bar.data());
       for (Index i = 0; i < rows.size(); ++i) {
@@ -74,17 +75,17 @@ struct Linearized {
   typename Linearization<Scalar>::Workspace workspace;
 
   Linearized(const Network<Scalar>& network_, const Vector<Scalar>& theta, const RowMatrix<Scalar>& x)
-      : network(network_), at(network, theta.data(), view(x), 1), workspace(network, x.rows()) {}
+      : network(network_), at(network, theta.data(), view(x), 1), workspace(at) {}
 
   RowMatrix<Scalar> jvp(const Vector<Scalar>& v) {
     Vector<Scalar> packed = Vector<Scalar>::Zero(network.packed_size());
     network.pack(v.data(), packed.data());
-    return at.jvp({0, at.num_rows()}, packed.data(), workspace);
+    return at.load({0, at.num_rows()}, workspace).jvp(packed.data());
   }
   Vector<Scalar> vjp(const RowMatrix<Scalar>& u) {
     PaddedMatrix<Scalar> phi_bar(view(u));
     Vector<Scalar> packed = Vector<Scalar>::Zero(network.packed_size()), bar(network.num_params());
-    at.vjp({0, at.num_rows()}, phi_bar.panel(0, u.rows()), packed.data(), workspace);
+    at.load({0, at.num_rows()}, workspace).vjp(phi_bar.panel(0, u.rows()), packed.data());
     network.unpack(packed.data(), bar.data());
     return bar;
   }
@@ -156,7 +157,7 @@ std::string refusal(Function&& make) {
 TEST(nodes_are_checked) {
   const auto network = [](Index first, Index second) {
     const auto layer = [](Index inputs) { return std::make_shared<ClampLogStd<float>>(inputs / 2); };
-    return [=] { Network<float>(std::vector<Node<float>>{{layer(4), first}, {layer(2), second}}); };
+    return [=] { Network<float>(std::vector<Node<float>>{{layer(4), {first}}, {layer(2), {second}}}); };
   };
   const std::string order = "layers: expected layer ", size = "layers: expected a layer with input size 4, got 2";
   CHECK(refusal(network(1, 1)) == order + "0 to read a buffer in 0..0, got 1", "got", refusal(network(1, 1)));
@@ -174,16 +175,17 @@ void check_clamp(const NetworkSpec& spec) {
   theta.tail(3) << Scalar(-25), Scalar(1), Scalar(7);
   const RowMatrix<Scalar> x = RowMatrix<Scalar>::Ones(5, 2);
   const Linearization<Scalar> at(network, theta.data(), view(x), 1);
-  typename Linearization<Scalar>::Workspace workspace(network, kBlockRows);
+  typename Linearization<Scalar>::Workspace workspace(at);
   Vector<Scalar> v = Vector<Scalar>::Zero(network.packed_size());
   Vector<Scalar> direction = Vector<Scalar>::Zero(theta.size());
   direction.tail(3).setOnes();
   network.pack(direction.data(), v.data());
-  const RowMatrix<Scalar> dphi = at.jvp({0, 5}, v.data(), workspace);
+  const auto block = at.load({0, 5}, workspace);
+  const RowMatrix<Scalar> dphi = block.jvp(v.data());
   PaddedMatrix<Scalar> phi_bar(5, 6);
   phi_bar.panel(0, 5).setOnes();
   Vector<Scalar> packed_bar = Vector<Scalar>::Zero(network.packed_size()), bar(theta.size());
-  at.vjp({0, 5}, phi_bar.panel(0, 5), packed_bar.data(), workspace);
+  block.vjp(phi_bar.panel(0, 5), packed_bar.data());
   network.unpack(packed_bar.data(), bar.data());
   const double expected[] = {-20.0, 1.0, 2.0}, slope[] = {0.0, 1.0, 0.0};
   for (Index j = 0; j < 3; ++j) {
@@ -223,12 +225,12 @@ TEST_BOTH(a_row_has_the_same_bits_in_every_block) {
       const PolicySpec policy{"", {sizes, activation, true}, {{Kind::gaussian, sizes.back()}}};
       Problem<Scalar> p(policy, kBlockRows);
       const Linearization<Scalar> at(p.network, p.theta.data(), view(p.x), 1);
-      typename Linearization<Scalar>::Workspace workspace(p.network, kBlockRows);
+      typename Linearization<Scalar>::Workspace workspace(at);
       Vector<Scalar> v = Vector<Scalar>::Zero(p.network.packed_size());
       p.network.pack(p.theta.data(), v.data());
       const Rows all{0, kBlockRows};
       const ConstPanel<Scalar> phi = at.output(all);
-      const RowMatrix<Scalar> dphi = at.jvp(all, v.data(), workspace);
+      const RowMatrix<Scalar> dphi = at.load(all, workspace).jvp(v.data());
 
       Evaluator<Scalar> evaluator(p.network);
       evaluator.set_theta(p.theta.data());
@@ -236,8 +238,8 @@ TEST_BOTH(a_row_has_the_same_bits_in_every_block) {
       for (Index count = 1; count <= 13; ++count) {
         for (Index begin = 0; begin + count <= kBlockRows; begin += count) {
           const Rows rows{begin, begin + count};
-          const ConstPanel<Scalar> y = evaluator.forward(panel(block(view(p.x), rows)), outputs);
-          const ConstPanel<Scalar> dy = view(at.jvp(rows, v.data(), workspace));
+          const ConstPanel<Scalar> y = evaluator.forward(p.inputs().block(rows), outputs);
+          const ConstPanel<Scalar> dy = view(at.load(rows, workspace).jvp(v.data()));
           for (Index i = 0; i < count; ++i) {
             CHECK(same_rows(row_of(y, i), row_of(phi, begin + i)), "rows", count, "row", begin + i);
             CHECK(same_rows(row_of(dy, i), row_of(panel(view(dphi)), begin + i)), "rows", count, "row", begin + i);

@@ -176,6 +176,7 @@ LEGAL = {
     ("Actor.act", "env_actions", "the other float"),  # that of a space is taken
     ("to_env", "out", "the other float"),
     ("Normalizer", "mean", "one column more"),  # inv_std is then the one that does not fit
+    ("Normalizer", "mean", "empty"),  # of a network without a vector input
     ("ActionRange", "low", "one column more"),
     ("dot", "x", "one column more"),  # y is then the one that does not fit
     ("norm", "x", "one column more"),  # any size is taken

@@ -31,11 +31,20 @@ class Actor {
            ConstMatrixView<Scalar> noise,         // (n, A), standard normal, or no data
            MatrixView<Scalar> actions             // (n, A)
   ) {
+    act(observations, nullptr, noise, actions);
+  }
+
+  // The same for a network with images
+  void act(ConstMatrixView<double> observations,  // (n, obs_size), raw
+           const Images* images,                  // one for each image of the network, of n rows
+           ConstMatrixView<Scalar> noise,         // (n, A), standard normal, or no data
+           MatrixView<Scalar> actions             // (n, A)
+  ) {
     const std::lock_guard<ForkSafeMutex> one_call_at_a_time(mutex_);
     for_each_piece({0, observations.rows()}, [&](Rows rows) {
       MatrixView<Scalar> x(x_.data(), rows.size(), x_.cols());
       normalizer_.apply(block(observations, rows), x);
-      const ConstPanel<Scalar> phi = evaluator_.forward({x.data(), x.rows(), x.cols(), Stride(x.cols())}, workspace_);
+      const ConstPanel<Scalar> phi = evaluator_.forward({panel(view(x)), images, rows.begin}, workspace_);
       if (noise.data() != nullptr) {
         distribution_.sample(phi, panel(block(noise, rows)), panel(block(actions, rows)));
       } else {
@@ -45,8 +54,6 @@ class Actor {
   }
 
  private:
-  using Stride = Eigen::OuterStride<>;
-
   const Distribution<Scalar>& distribution_;
   const Normalizer normalizer_;
   Evaluator<Scalar> evaluator_;

@@ -117,11 +117,28 @@ class Network:
     @typing.overload
     def __init__(
         self,
-        layers: collections.abc.Sequence[tuple[Layer, typing.SupportsInt | typing.SupportsIndex]],
+        layers: collections.abc.Sequence[
+            tuple[
+                Layer,
+                typing.SupportsInt
+                | typing.SupportsIndex
+                | collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+            ]
+        ],
         is_masked: bool = False,
+        images: collections.abc.Sequence[
+            tuple[
+                typing.SupportsInt | typing.SupportsIndex,
+                typing.SupportsInt | typing.SupportsIndex,
+                typing.SupportsInt | typing.SupportsIndex,
+                typing.SupportsFloat | typing.SupportsIndex,
+            ]
+        ] = [],
     ) -> None:
         """
-        Pairs of a layer and the buffer that it reads: 0 is x, 1 + j the output of layer j. The last output is the network's
+        Pairs of a layer and the buffer that it reads, or a tuple of several that it reads side by side. Buffer 0 is
+        the vector, 1..k are the k images (height, width, channels, scale), and 1 + k + j is the output of layer j.
+        The last output is the network's
         """
     def forward(self, theta: typing.Any, x: typing.Any, out: typing.Any) -> None:
         """

@@ -40,8 +40,7 @@ class GaussNewtonOperator : public LinearOperator {
         metric_(at_->num_rows(), at_->network().output_size()),
         v_packed_(Vector<Scalar>::Zero(at_->network().packed_size())),
         sum_(at_->network(), at_->blocks()) {
-    for (int thread = 0; thread < n_threads_; ++thread)
-      workspaces_.emplace_back(at_->network(), at_->blocks().block_rows());
+    for (int thread = 0; thread < n_threads_; ++thread) workspaces_.emplace_back(*at_);
   }
 
   // For the constructors of derived classes: fill(rows, phi, metric) writes what multiply_metric() reads of each row,
@@ -54,8 +53,8 @@ class GaussNewtonOperator : public LinearOperator {
 
  private:
   struct Workspace {
-    Workspace(const Network<Scalar>& network, Index max_rows)
-        : tangents(network, max_rows), phi_bar(max_rows, network.output_size()) {}
+    explicit Workspace(const Linearization<Scalar>& at)
+        : tangents(at), phi_bar(at.blocks().block_rows(), at.network().output_size()) {}
     typename Linearization<Scalar>::Workspace tangents;
     PaddedMatrix<Scalar> phi_bar;
   };
@@ -69,9 +68,10 @@ class GaussNewtonOperator : public LinearOperator {
   // packed_bar += J^T M J v over one block
   void add_block(Rows rows, Workspace& workspace, Scalar* packed_bar) {
     const Panel<Scalar> phi_bar = workspace.phi_bar.panel(0, rows.size());
-    const Panel<Scalar> dphi = at_->jvp(rows, v_packed_.data(), workspace.tangents);  // J v
-    multiply_metric(metric(rows), view(dphi), phi_bar);                               // M J v
-    at_->vjp(rows, phi_bar, packed_bar, workspace.tangents);                          // J^T M J v
+    const auto block = at_->load(rows, workspace.tangents);
+    const Panel<Scalar> dphi = block.jvp(v_packed_.data());  // J v
+    multiply_metric(metric(rows), view(dphi), phi_bar);      // M J v
+    block.vjp(phi_bar, packed_bar);                          // J^T M J v
   }
 
   ConstPanel<Scalar> metric(Rows rows) const { return metric_.panel(rows.begin, rows.size()); }

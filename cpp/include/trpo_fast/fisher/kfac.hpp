@@ -76,10 +76,10 @@ class KFACPreconditioner final : public LinearOperator {
 
   // Scratch of one thread
   struct Workspace {
-    Workspace(const Network<Scalar>& network, Index max_rows)
-        : cotangents(network, max_rows),
-          packed_bar(Vector<Scalar>::Zero(network.packed_size())),
-          patches(kBlockRows, largest_patch(network)) {}
+    explicit Workspace(const Linearization<Scalar>& at)
+        : cotangents(at),
+          packed_bar(Vector<Scalar>::Zero(at.network().packed_size())),
+          patches(kBlockRows, largest_patch(at.network())) {}
     typename Linearization<Scalar>::Workspace cotangents;
     Vector<Scalar> packed_bar;  // vjp writes it; not read here
     PaddedMatrix<Scalar> patches;
@@ -90,18 +90,17 @@ class KFACPreconditioner final : public LinearOperator {
                              ConstVectorView<Scalar> theta, const Inputs<Scalar>& inputs,
                              ConstMatrixView<Scalar> actions) const {
     const Linearization<Scalar> at(network, theta.data(), inputs, n_threads_);
-    const Index block_rows = at.blocks().block_rows();
-    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(network, block_rows));
-    const Vector<double> ones = Vector<double>::Ones(block_rows);
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at));
+    const Vector<double> ones = Vector<double>::Ones(at.blocks().block_rows());
     SlotSum<Scalar> sum(num_moments_, at.blocks());
     return sum.run(n_threads_, [&](Rows rows, int thread, Scalar* moments) {
       Workspace& workspace = workspaces[static_cast<std::size_t>(thread)];
       const Panel<Scalar> phi_bar = workspace.cotangents.phi(rows.size());
       distribution.log_prob_vjp(at.output(rows), panel(block(actions, rows)), {ones.data(), rows.size()}, phi_bar);
-      at.vjp(rows, phi_bar, workspace.packed_bar.data(), workspace.cotangents,
-             [&](Index j, ConstPanel<Scalar> input, ConstPanel<Scalar> y_bar) {
-               add_moments(network.layer(j), layers_[static_cast<std::size_t>(j)], input, y_bar, workspace, moments);
-             });
+      const auto add = [&](Index j, ConstPanel<Scalar> input, ConstPanel<Scalar> y_bar) {
+        add_moments(network.layer(j), layers_[static_cast<std::size_t>(j)], input, y_bar, workspace, moments);
+      };
+      at.load(rows, workspace.cotangents).vjp(phi_bar, workspace.packed_bar.data(), add);
     });
   }
 

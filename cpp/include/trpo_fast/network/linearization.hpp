@@ -1,55 +1,156 @@
-// Linearization: a network at (theta, X). It stores the activations of one forward pass for jvp and vjp, which work on
-// blocks of rows.
+// Linearization: a network at (theta, X), for jvp and vjp on blocks of rows.
+//
+// It stores the outputs of all nodes on the whole batch if they fit into the activation budget. Otherwise it stores
+// only phi, and load() computes a block's other outputs again, by the same operations: results have the same bits.
+// Pixels are never stored as floats.
 #pragma once
 
+#include <algorithm>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "../parallel/for_each_slot.hpp"
-#include "inputs.hpp"
-#include "network.hpp"
+#include "forward_workspace.hpp"
 
 namespace trpo_fast {
 
 template <class Scalar>
 class Linearization {
  public:
-  // Scratch of one thread: tangents, then cotangents, of each node's output on one block.
-  class Workspace {
+  // Scratch of one thread: what load() fills, and tangents, then cotangents, on one block.
+  class Workspace : public ForwardWorkspace<Scalar> {
    public:
-    Workspace(const Network<Scalar>& network, Index max_rows) {
-      for (Index j = 0; j < network.num_nodes(); ++j) outputs_.emplace_back(max_rows, network.layer(j).output_size());
-    }
-    Panel<Scalar> output(Index j, Index rows) { return outputs_[static_cast<std::size_t>(j)].panel(0, rows); }
+    explicit Workspace(const Linearization& at)
+        : ForwardWorkspace<Scalar>(at.make_forward_workspace()),
+          outputs_(at.network_,
+                   [&](Index, const Layer<Scalar>& layer) {
+                     return std::pair{at.blocks_.block_rows(), layer.output_size()};
+                   }),
+          inputs_(at.network_, [&](Index j, const Layer<Scalar>& layer) {
+            return std::pair{at.reads_nodes(j) && !at.is_only(j) ? at.blocks_.block_rows() : 0, layer.input_size()};
+          }) {}
+
     // Of the last node: the result of jvp, and memory for the cotangent that vjp starts from.
-    Panel<Scalar> phi(Index rows) { return outputs_.back().panel(0, rows); }
+    Panel<Scalar> phi(Index rows) { return outputs_.last(rows); }
 
    private:
-    std::vector<PaddedMatrix<Scalar>> outputs_;
+    friend class Linearization;
+    NodeMatrices<Scalar> outputs_;  // (co)tangents of each node's output
+    NodeMatrices<Scalar> inputs_;   // of what a node reads, where that is not just one output that no other node reads
   };
 
-  Linearization(const Network<Scalar>& network, const RowBlocks& blocks)
-      : network_(network),
-        blocks_(blocks),
-        packed_(Vector<Scalar>::Zero(network.packed_size())),
-        reverse_(Vector<Scalar>::Zero(network.reverse_size())),
-        x_(blocks.num_rows(), network.input_size()) {
-    for (Index j = 0; j < network.num_nodes(); ++j) {
-      activations_.emplace_back(blocks.num_rows(), network.layer(j).output_size());
-      caches_.emplace_back(blocks.num_rows(), network.layer(j).cache_size());
+  // The network on one block of rows, in a workspace that serves no other block meanwhile.
+  class Block {
+   public:
+    // dphi = J dtheta; it is in the workspace
+    Panel<Scalar> jvp(const Scalar* dpacked  // (packed_size,)
+    ) const {
+      const Network<Scalar>& network = at_.network_;
+      for (Index j = 0; j < network.num_nodes(); ++j) {
+        if (!network.leads_to_output(j)) continue;
+        network.layer(j).jvp(at_.layer_block(j, rows_, workspace_), dpacked + network.packed_offset(j),
+                             input_tangent(j), workspace_.outputs_.panel(j, {0, rows_.size()}));
+      }
+      return workspace_.phi(rows_.size());
     }
-  }
+
+    // packed_bar += J^T phi_bar; phi_bar is overwritten, and may be the workspace's phi
+    void vjp(Panel<Scalar> phi_bar,  // (B, K)
+             Scalar* packed_bar      // (packed_size,)
+    ) const {
+      vjp(phi_bar, packed_bar, [](Index, ConstPanel<Scalar>, ConstPanel<Scalar>) {});
+    }
+
+    // The same; observe(j, x, y_bar) is called with each node's input, and with y_bar as its layer's vjp left it.
+    template <class Observer>
+    void vjp(Panel<Scalar> phi_bar,  // (B, K)
+             Scalar* packed_bar,     // (packed_size,)
+             Observer&& observe) const {
+      const Network<Scalar>& network = at_.network_;
+      const Index last = network.num_nodes() - 1;
+      for (Index j = last; j >= 0; --j) {
+        if (!network.leads_to_output(j)) continue;
+        const LayerBlock<Scalar> block = at_.layer_block(j, rows_, workspace_);
+        const Panel<Scalar> y_bar = j == last ? phi_bar : workspace_.outputs_.panel(j, {0, rows_.size()});
+        network.layer(j).vjp(block, y_bar, input_cotangent(j), packed_bar + network.packed_offset(j));
+        add_to_outputs(j);
+        observe(j, block.x, view(y_bar));
+      }
+    }
+
+   private:
+    friend class Linearization;
+    Block(const Linearization& at, Rows rows, Workspace& workspace) : at_(at), rows_(rows), workspace_(workspace) {}
+
+    // The tangent of the network's inputs is 0.
+    ConstPanel<Scalar> input_tangent(Index j) const {
+      const std::vector<NodeInput>& inputs = at_.network_.inputs(j);
+      if (!at_.reads_nodes(j)) return view(no_data(j));
+      if (inputs.size() == 1) return view(output(inputs.front()));
+      const Panel<Scalar> dx = workspace_.inputs_.panel(j, {0, rows_.size()});
+      for (const NodeInput& input : inputs) {
+        Panel<Scalar> part = columns(dx, input.first_column, input.size);
+        if (is_node(input)) {
+          part = output(input);
+        } else {
+          part.setZero();
+        }
+      }
+      return view(dx);
+    }
+
+    // Where the layer's vjp writes x_bar. The cotangent of the network's inputs is not needed.
+    Panel<Scalar> input_cotangent(Index j) const {
+      if (!at_.reads_nodes(j)) return no_data(j);
+      return at_.is_only(j) ? output(at_.network_.inputs(j).front()) : workspace_.inputs_.panel(j, {0, rows_.size()});
+    }
+
+    // Of the nodes that read an output, the last writes its cotangent and earlier ones add to it.
+    void add_to_outputs(Index j) const {
+      if (!at_.reads_nodes(j) || at_.is_only(j)) return;
+      const Panel<Scalar> x_bar = workspace_.inputs_.panel(j, {0, rows_.size()});
+      for (const NodeInput& input : at_.network_.inputs(j)) {
+        if (!is_node(input)) continue;
+        const Panel<Scalar> part = columns(x_bar, input.first_column, input.size);
+        if (input.is_last_reader) {
+          output(input) = part;
+        } else {
+          output(input) += part;
+        }
+      }
+    }
+
+    bool is_node(const NodeInput& input) const { return at_.network_.node_of(input.buffer) >= 0; }
+    Panel<Scalar> output(const NodeInput& input) const {
+      return workspace_.outputs_.panel(at_.network_.node_of(input.buffer), {0, rows_.size()});
+    }
+    Panel<Scalar> no_data(Index j) const {
+      return {nullptr, rows_.size(), at_.network_.layer(j).input_size(), Eigen::OuterStride<>(0)};
+    }
+
+    const Linearization& at_;
+    Rows rows_;
+    Workspace& workspace_;
+  };
+
+  // All outputs are stored.
+  Linearization(const Network<Scalar>& network, const RowBlocks& blocks, std::vector<Images> images = {})
+      : Linearization(network, blocks, std::move(images), nullptr, true) {}
 
   Linearization(const Network<Scalar>& network,
                 const Scalar* theta,           // (P,)
                 const Inputs<Scalar>& inputs,  // N rows
                 int n_threads)
-      : Linearization(network, inputs.blocks) {
+      : Linearization(network, inputs.blocks, inputs.images, inputs.owner,
+                      stored_bytes(network, inputs.x.rows()) <= inputs.activation_budget) {
     network.pack(theta, packed_.data());
     pack_reverse();
-    for_each_slot(blocks_, 0, blocks_.num_slots(), n_threads, [&](Index /*slot*/, Rows slot_rows, int /*thread*/) {
+    std::vector<ForwardWorkspace<Scalar>> workspaces(static_cast<std::size_t>(n_threads), make_forward_workspace());
+    for_each_slot(blocks_, 0, blocks_.num_slots(), n_threads, [&](Index /*slot*/, Rows slot_rows, int thread) {
       blocks_.for_each_block(slot_rows, [&](Rows rows) {
         input(rows) = block(inputs.x, rows);
-        forward(rows);
+        forward(rows, workspaces[static_cast<std::size_t>(thread)]);
       });
     });
   }
@@ -58,94 +159,111 @@ class Linearization {
   Vector<Scalar>& packed() { return packed_; }                                  // (packed_size,)
   Panel<Scalar> input(Rows rows) { return x_.panel(rows.begin, rows.size()); }  // (B, input_size)
   void pack_reverse() { network_.pack_reverse(packed_.data(), reverse_.data()); }
+  Block forward(Rows rows, Workspace& workspace) {
+    forward(rows, static_cast<ForwardWorkspace<Scalar>&>(workspace));
+    return {*this, rows, workspace};
+  }
 
-  void forward(Rows rows) {
-    for (Index j = 0; j < network_.num_nodes(); ++j) {
-      if (!network_.leads_to_output(j)) continue;
-      LayerBlock<Scalar> block = layer_block(j, rows);
-      network_.layer(j).forward(block);
-    }
-    network_.mask(view(input(rows)), activations_.back().panel(rows.begin, rows.size()));
+  // Up to block_rows rows, for jvp and vjp
+  Block load(Rows rows, Workspace& workspace) const {
+    compute(rows, workspace, [&](Index j) { return !is_stored(j); });
+    return {*this, rows, workspace};
   }
 
   const Network<Scalar>& network() const { return network_; }
   const RowBlocks& blocks() const { return blocks_; }
   Index num_rows() const { return blocks_.num_rows(); }
-  const Vector<Scalar>& packed() const { return packed_; }                                 // (packed_size,)
-  ConstPanel<Scalar> input(Rows rows) const { return x_.panel(rows.begin, rows.size()); }  // (B, input_size)
+  const Vector<Scalar>& packed() const { return packed_; }  // (packed_size,)
+  // What the network reads on a block of rows
+  InputBlock<Scalar> inputs(Rows rows) const { return {x_.panel(rows.begin, rows.size()), images_.data(), rows.begin}; }
   // phi = f(theta, X), (B, K)
-  ConstPanel<Scalar> output(Rows rows) const { return activations_.back().panel(rows.begin, rows.size()); }
-
-  // dphi = J dtheta on a block of rows; dphi is in the workspace
-  Panel<Scalar> jvp(Rows rows,
-                    const Scalar* dpacked,  // (packed_size,)
-                    Workspace& workspace) const {
-    for (Index j = 0; j < network_.num_nodes(); ++j) {
-      if (!network_.leads_to_output(j)) continue;
-      network_.layer(j).jvp(layer_block(j, rows), dpacked + network_.packed_offset(j),
-                            view(tangent_of_input(j, rows, workspace)), workspace.output(j, rows.size()));
-    }
-    return workspace.phi(rows.size());
-  }
-
-  // packed_bar += J^T phi_bar on a block of rows; phi_bar is overwritten, and may be the workspace's phi
-  void vjp(Rows rows,
-           Panel<Scalar> phi_bar,  // (B, K)
-           Scalar* packed_bar,     // (packed_size,)
-           Workspace& workspace) const {
-    vjp(rows, phi_bar, packed_bar, workspace, [](Index, ConstPanel<Scalar>, ConstPanel<Scalar>) {});
-  }
-
-  // The same; observe(j, x, y_bar) is called with each node's input, and with y_bar as its layer's vjp left it.
-  //
-  // Every layer reads one buffer, so a single path leads to the output, and each cotangent comes from one reader. With
-  // a layer that joins several buffers, the last reader of a buffer writes its cotangent and earlier ones must add to
-  // it.
-  template <class Observer>
-  void vjp(Rows rows,
-           Panel<Scalar> phi_bar,  // (B, K)
-           Scalar* packed_bar,     // (packed_size,)
-           Workspace& workspace, Observer&& observe) const {
-    const Index last = network_.num_nodes() - 1;
-    for (Index j = last; j >= 0; --j) {
-      if (!network_.leads_to_output(j)) continue;
-      const LayerBlock<Scalar> block = layer_block(j, rows);
-      const Panel<Scalar> y_bar = j == last ? phi_bar : workspace.output(j, rows.size());
-      network_.layer(j).vjp(block, y_bar, tangent_of_input(j, rows, workspace), packed_bar + network_.packed_offset(j));
-      observe(j, block.x, view(y_bar));
-    }
-  }
+  ConstPanel<Scalar> output(Rows rows) const { return outputs_.panel(network_.num_nodes() - 1, rows); }
 
  private:
-  static std::size_t at(Index j) { return static_cast<std::size_t>(j); }
+  Linearization(const Network<Scalar>& network, const RowBlocks& blocks, std::vector<Images> images,
+                std::shared_ptr<const void> owner, bool stores_all)
+      : network_(network),
+        blocks_(blocks),
+        stores_all_(stores_all),
+        packed_(Vector<Scalar>::Zero(network.packed_size())),
+        reverse_(Vector<Scalar>::Zero(network.reverse_size())),
+        x_(blocks.num_rows(), network.input_size()),
+        images_(std::move(images)),
+        owner_(std::move(owner)),
+        outputs_(network,
+                 [&](Index j, const Layer<Scalar>& layer) {
+                   return std::pair{is_stored(j) ? num_rows() : 0, layer.output_size()};
+                 }),
+        caches_(network, [&](Index j, const Layer<Scalar>& layer) {
+          return std::pair{is_stored(j) ? num_rows() : 0, layer.cache_size()};
+        }) {}
 
-  // The tangent or cotangent of the buffer that node j reads; without data for the network's input, whose tangent is 0
-  // and whose cotangent is not computed.
-  Panel<Scalar> tangent_of_input(Index j, Rows rows, Workspace& workspace) const {
-    const Index input = network_.input(j);
-    if (input > 0) return workspace.output(input - 1, rows.size());
-    return {nullptr, rows.size(), network_.layer(j).input_size(), Eigen::OuterStride<>(0)};
+  static std::size_t stored_bytes(const Network<Scalar>& network, Index num_rows) {
+    Index columns = 0;
+    for (Index j = 0; j < network.num_nodes(); ++j) {
+      const Layer<Scalar>& layer = network.layer(j);
+      if (network.leads_to_output(j))
+        columns += padded<Scalar>(layer.output_size()) + padded<Scalar>(layer.cache_size());
+    }
+    return static_cast<std::size_t>(columns) * static_cast<std::size_t>(num_rows) * sizeof(Scalar);
   }
 
-  LayerBlock<Scalar> layer_block(Index j, Rows rows) {
-    const Index input = network_.input(j);
-    const PaddedMatrix<Scalar>& x = input == 0 ? x_ : activations_[at(input - 1)];
+  bool is_stored(Index j) const { return stores_all_ || j == network_.num_nodes() - 1; }
+  bool reads_nodes(Index j) const {
+    const std::vector<NodeInput>& inputs = network_.inputs(j);
+    return std::any_of(inputs.begin(), inputs.end(),
+                       [&](const NodeInput& input) { return network_.node_of(input.buffer) >= 0; });
+  }
+  // Whether node j reads one buffer, which no later node reads
+  bool is_only(Index j) const { return network_.inputs(j).size() == 1 && network_.inputs(j).front().is_last_reader; }
+
+  ForwardWorkspace<Scalar> make_forward_workspace() const {
+    return {network_, blocks_.block_rows(), [&](Index j) { return !is_stored(j); }};
+  }
+
+  // Forward passes of the nodes with is_computed(j), and what all nodes read
+  template <class IsComputed>
+  void compute(Rows rows, ForwardWorkspace<Scalar>& workspace, IsComputed&& is_computed) const {
+    const InputBlock<Scalar> block_inputs = inputs(rows);
+    workspace.gather(block_inputs);
+    for (Index j = 0; j < network_.num_nodes(); ++j) {
+      if (!network_.leads_to_output(j)) continue;
+      workspace.join(j, block_inputs, [&](Index i) { return view(node_output(i, rows, workspace)); });
+      if (!is_computed(j)) continue;
+      LayerBlock<Scalar> at = layer_block(j, rows, workspace);
+      network_.layer(j).forward(at);
+    }
+  }
+
+  void forward(Rows rows, ForwardWorkspace<Scalar>& workspace) {
+    compute(rows, workspace, [](Index) { return true; });
+    network_.mask(inputs(rows).x, outputs_.panel(network_.num_nodes() - 1, rows));
+  }
+
+  // Stored matrices are written in forward() alone.
+  Panel<Scalar> node_output(Index j, Rows rows, ForwardWorkspace<Scalar>& workspace) const {
+    return is_stored(j) ? const_cast<NodeMatrices<Scalar>&>(outputs_).panel(j, rows) : workspace.output(j, rows.size());
+  }
+  Panel<Scalar> node_cache(Index j, Rows rows, ForwardWorkspace<Scalar>& workspace) const {
+    return is_stored(j) ? const_cast<NodeMatrices<Scalar>&>(caches_).panel(j, rows) : workspace.cache(j, rows.size());
+  }
+
+  LayerBlock<Scalar> layer_block(Index j, Rows rows, ForwardWorkspace<Scalar>& workspace) const {
+    const auto output = [&](Index i) { return view(node_output(i, rows, workspace)); };
     return {packed_.data() + network_.packed_offset(j), reverse_.data() + network_.reverse_offset(j),
-            x.panel(rows.begin, rows.size()), activations_[at(j)].panel(rows.begin, rows.size()),
-            caches_[at(j)].panel(rows.begin, rows.size())};
-  }
-  // The same, read only
-  const LayerBlock<Scalar> layer_block(Index j, Rows rows) const {
-    return const_cast<Linearization*>(this)->layer_block(j, rows);
+            workspace.input(j, inputs(rows), output), node_output(j, rows, workspace), node_cache(j, rows, workspace)};
   }
 
   const Network<Scalar>& network_;
   RowBlocks blocks_;
+  bool stores_all_;
   Vector<Scalar> packed_;
   Vector<Scalar> reverse_;
   PaddedMatrix<Scalar> x_;
-  std::vector<PaddedMatrix<Scalar>> activations_;  // each node's output, (N, n_j)
-  std::vector<PaddedMatrix<Scalar>> caches_;       // what its layer stores as well, (N, c_j)
+  std::vector<Images> images_;
+  std::shared_ptr<const void> owner_;  // of what the images are views of
+  NodeMatrices<Scalar> outputs_;       // each stored node's output, (N, n_j)
+  NodeMatrices<Scalar> caches_;        // what its layer stores as well, (N, c_j)
 };
 
 }  // namespace trpo_fast

@@ -1,8 +1,8 @@
 // Network: layers over one flat theta, as a list of nodes. Const; parameters are an argument.
 //
-// Buffer 0 is the network's input x, and buffer 1 + j the output of node j. Each node reads one earlier buffer; in a
-// chain, node j reads buffer j. The last node's output is the network's. Nodes that do not lead to it are
-// skipped; theta still contains their parameters.
+// Buffer 0 is the vector input x, buffers 1..k are the image inputs, and buffer 1 + k + j is the output of node j. Each
+// node reads an earlier buffer, or several of them side by side; in a chain, node j reads buffer j. The last node's
+// output is the network's. Nodes that do not lead to it are skipped; theta still contains their parameters.
 //
 // After its features, a row x of a masked network has one column per output; a 0 there makes that output -Inf, for
 // every theta. (A logit of -Inf is an impossible choice: categorical.hpp.)
@@ -16,45 +16,61 @@
 #include <utility>
 #include <vector>
 
+#include "../images.hpp"
 #include "../padded_matrix.hpp"
 #include "layer.hpp"
 
 namespace trpo_fast {
 
-// A layer and the number of the buffer that it reads.
+// A layer and the numbers of the buffers that it reads.
 template <class Scalar>
 struct Node {
   std::shared_ptr<const Layer<Scalar>> layer;
-  Index input;
+  std::vector<Index> buffers;
+};
+
+// A buffer that a node reads, and the columns of the node's input that come from it.
+struct NodeInput {
+  Index buffer;
+  Index first_column;
+  Index size;
+  bool is_last_reader;  // no later node that leads to the output reads it
 };
 
 template <class Scalar>
 class Network {
  public:
-  explicit Network(std::vector<Node<Scalar>> nodes, bool is_masked = false)
-      : nodes_(std::move(nodes)), is_masked_(is_masked), leads_to_output_(nodes_.size(), false) {
-    if (nodes_.empty()) throw std::invalid_argument("layers: expected at least one layer, got none");
-    for (Index j = 0; j < num_nodes(); ++j) {
-      check_input(j);
-      append_packed_order(layer(j));
+  explicit Network(const std::vector<Node<Scalar>>& nodes, bool is_masked = false, std::vector<ImageInput> images = {})
+      : images_(std::move(images)), is_masked_(is_masked) {
+    if (nodes.empty()) throw std::invalid_argument("layers: expected at least one layer, got none");
+    for (const Node<Scalar>& node : nodes) {
+      layers_.push_back(node.layer);
+      inputs_.push_back(checked_inputs(node));
+      append_packed_order(*node.layer);
       reverse_offsets_.push_back(reverse_size_);
-      reverse_size_ += padded<Scalar>(layer(j).reverse_size());
+      reverse_size_ += padded<Scalar>(node.layer->reverse_size());
     }
-    for (Index buffer = num_nodes(); buffer > 0; buffer = input(buffer - 1)) leads_to_output_[at(buffer - 1)] = true;
+    find_readers();
   }
 
   // A chain
   explicit Network(const std::vector<std::shared_ptr<const Layer<Scalar>>>& layers, bool is_masked = false)
       : Network(chain(layers), is_masked) {}
 
-  Index input_size() const { return layer(0).input_size() + (is_masked_ ? output_size() : 0); }
-  Index output_size() const { return nodes_.back().layer->output_size(); }
+  Index vector_size() const { return (std::max)(vector_size_, Index(0)); }  // 0: no node reads the vector input
+  Index input_size() const { return vector_size() + (is_masked_ ? output_size() : 0); }  // with the mask
+  const std::vector<ImageInput>& images() const { return images_; }
+  Index output_size() const { return layers_.back()->output_size(); }
   Index num_params() const { return static_cast<Index>(packed_order_.size()); }  // P
 
-  Index num_nodes() const { return static_cast<Index>(nodes_.size()); }
-  const Layer<Scalar>& layer(Index j) const { return *nodes_[at(j)].layer; }
-  Index input(Index j) const { return nodes_[at(j)].input; }  // the buffer that node j reads
-  bool leads_to_output(Index j) const { return leads_to_output_[at(j)]; }
+  Index num_nodes() const { return static_cast<Index>(layers_.size()); }
+  const Layer<Scalar>& layer(Index j) const { return *layers_[at(j)]; }
+  const std::vector<NodeInput>& inputs(Index j) const { return inputs_[at(j)]; }  // what node j reads, side by side
+  bool leads_to_output(Index j) const { return leads_to_output_[at(num_inputs() + j)]; }
+  bool reads_image(Index i) const { return leads_to_output_[at(1 + i)]; }
+
+  // The node whose output a buffer is; negative for an input of the network.
+  Index node_of(Index buffer) const { return buffer - num_inputs(); }
 
   // Applies the mask, if the network is masked.
   void mask(ConstPanel<Scalar> x,  // (B, input_size)
@@ -105,19 +121,66 @@ class Network {
 
   static std::vector<Node<Scalar>> chain(const std::vector<std::shared_ptr<const Layer<Scalar>>>& layers) {
     std::vector<Node<Scalar>> nodes;
-    for (const auto& layer : layers) nodes.push_back({layer, static_cast<Index>(nodes.size())});
+    for (const auto& layer : layers) nodes.push_back({layer, {static_cast<Index>(nodes.size())}});
     return nodes;
   }
 
-  void check_input(Index j) const {
-    if (input(j) < 0 || input(j) > j) {
-      throw std::invalid_argument("layers: expected layer " + std::to_string(j) + " to read a buffer in 0.." +
-                                  std::to_string(j) + ", got " + std::to_string(input(j)));
+  Index num_inputs() const { return 1 + static_cast<Index>(images_.size()); }
+
+  // Columns of a buffer; -1 for the vector input before a node has read it.
+  Index buffer_size(Index buffer) const {
+    if (buffer == 0) return vector_size_;
+    if (buffer < num_inputs()) return images_[at(buffer - 1)].size();
+    return layer(node_of(buffer)).output_size();
+  }
+
+  // What the next node reads. The first node that reads the vector input decides its size.
+  std::vector<NodeInput> checked_inputs(const Node<Scalar>& node) {
+    const Index j = static_cast<Index>(inputs_.size()), size = node.layer->input_size();
+    if (node.buffers.empty()) {
+      throw std::invalid_argument("layers: expected layer " + std::to_string(j) + " to read a buffer, got none");
     }
-    const Index size = input(j) == 0 ? layer(0).input_size() : layer(input(j) - 1).output_size();
-    if (layer(j).input_size() != size) {
-      throw std::invalid_argument("layers: expected a layer with input size " + std::to_string(size) + ", got " +
-                                  std::to_string(layer(j).input_size()));
+    Index expected = 0;
+    bool decides = false;
+    for (auto buffer = node.buffers.begin(); buffer != node.buffers.end(); ++buffer) {
+      const Index last = num_inputs() + j - 1;
+      if (*buffer < 0 || *buffer > last) {
+        throw std::invalid_argument("layers: expected layer " + std::to_string(j) + " to read a buffer in 0.." +
+                                    std::to_string(last) + ", got " + std::to_string(*buffer));
+      }
+      if (std::find(node.buffers.begin(), buffer, *buffer) != buffer) {
+        throw std::invalid_argument("layers: expected layer " + std::to_string(j) + " to read buffer " +
+                                    std::to_string(*buffer) + " once, got it twice");
+      }
+      if (*buffer == 0 && vector_size_ < 0) {
+        decides = true;
+      } else {
+        expected += buffer_size(*buffer);
+      }
+    }
+    if (decides) expected += vector_size_ = (std::max)(size - expected, Index(1));
+    if (size != expected) {
+      throw std::invalid_argument("layers: expected a layer with input size " + std::to_string(expected) +
+                                  (decides ? " or more, got " : ", got ") + std::to_string(size));
+    }
+    std::vector<NodeInput> inputs;
+    Index column = 0;
+    for (const Index buffer : node.buffers) {
+      inputs.push_back({buffer, column, buffer_size(buffer), false});
+      column += buffer_size(buffer);
+    }
+    return inputs;
+  }
+
+  void find_readers() {
+    leads_to_output_.assign(at(num_inputs() + num_nodes()), false);
+    leads_to_output_.back() = true;
+    for (Index j = num_nodes() - 1; j >= 0; --j) {
+      if (!leads_to_output(j)) continue;
+      for (NodeInput& input : inputs_[at(j)]) {
+        input.is_last_reader = !leads_to_output_[at(input.buffer)];
+        leads_to_output_[at(input.buffer)] = true;
+      }
     }
   }
 
@@ -132,9 +195,12 @@ class Network {
     packed_size_ += padded<Scalar>(layer.packed_size());
   }
 
-  std::vector<Node<Scalar>> nodes_;
+  std::vector<std::shared_ptr<const Layer<Scalar>>> layers_;  // of the nodes
+  std::vector<std::vector<NodeInput>> inputs_;                // of the nodes
+  std::vector<ImageInput> images_;
   bool is_masked_;
-  std::vector<bool> leads_to_output_;
+  Index vector_size_ = -1;                  // -1: no node has read the vector input yet
+  std::vector<bool> leads_to_output_;       // of the buffers
   std::vector<std::int32_t> packed_order_;  // for each parameter of theta, its place in the packed order
   std::vector<Index> packed_offsets_;
   std::vector<Index> reverse_offsets_;

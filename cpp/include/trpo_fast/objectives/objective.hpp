@@ -45,8 +45,7 @@ class PolicyObjective {
   // out = grad L at theta' = theta
   void gradient(double* out) const {  // (P,)
     using Workspace = typename Linearization<Scalar>::Workspace;
-    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_),
-                                      Workspace(at_->network(), at_->blocks().block_rows()));
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(*at_));
     GradientSum<Scalar> sum(at_->network(), at_->blocks());
     sum.run(n_threads_, out, [&](Rows rows, int thread, Scalar* packed_bar) {
       Workspace& workspace = workspaces[static_cast<std::size_t>(thread)];
@@ -55,7 +54,7 @@ class PolicyObjective {
         rows_vjp(piece, at_->output(piece), row_range(phi_bar, piece.begin - rows.begin, piece.size()));
       });
       if (ent_coef_ != 0.0) distribution_.entropy_vjp(at_->output(rows), ent_coef_ / double(num_rows()), phi_bar);
-      at_->vjp(rows, phi_bar, packed_bar, workspace);
+      at_->load(rows, workspace).vjp(phi_bar, packed_bar);
     });
   }
 
@@ -70,7 +69,7 @@ class PolicyObjective {
     std::vector<Sums> sums(static_cast<std::size_t>(blocks.num_slots()));
     for_each_slot(blocks, 0, blocks.num_slots(), n_threads_, [&](Index slot, Rows slot_rows, int thread) {
       blocks.for_each_block(slot_rows, [&](Rows rows) {
-        const ConstPanel<Scalar> q = evaluator.forward(at_->input(rows), workspaces[static_cast<std::size_t>(thread)]);
+        const ConstPanel<Scalar> q = evaluator.forward(at_->inputs(rows), workspaces[static_cast<std::size_t>(thread)]);
         for_each_piece(rows, [&](Rows piece) {
           add_rows(piece, at_->output(piece), row_range(q, piece.begin - rows.begin, piece.size()),
                    sums[static_cast<std::size_t>(slot)]);

@@ -25,19 +25,22 @@ class ValueFit {
   // order holds n_epochs * N row numbers, drawn by the caller. Each batch_size consecutive ones of an epoch are a
   // minibatch.
   ValueFit(const Network<Scalar>& network,
-           ConstMatrixView<Scalar> x,            // (N, input_size), normalised observations
+           const Inputs<Scalar>& inputs,         // N rows of normalised observations
            ConstVectorView<Scalar> targets,      // (N,)
            ConstMatrixView<std::int64_t> order,  // (n_epochs, N)
            Index batch_size, const AdamOptions& options, const AdamState<Scalar>& state)
       : network_(network),
-        x_(x),
+        x_(inputs.x),
+        images_(inputs.images),
+        owner_(inputs.owner),
         targets_(targets),
         order_(order),
-        batch_size_((std::min)(batch_size, x.rows())),
+        batch_size_((std::min)(batch_size, inputs.x.rows())),
         options_(options),
         n_steps_(state.n_steps),
-        at_(network, RowBlocks(kBlockRows)),
-        workspace_(network, kBlockRows),
+        picked_(pick_planes(images_)),
+        at_(network, RowBlocks(kBlockRows), views_of(picked_, images_)),
+        workspace_(at_),
         gradient_(network.packed_size()),
         first_moment_(Vector<Scalar>::Zero(network.packed_size())),
         second_moment_(Vector<Scalar>::Zero(network.packed_size())) {
@@ -73,6 +76,23 @@ class ValueFit {
   }
 
  private:
+  using PlaneNumbers = std::vector<std::int32_t>;
+
+  // Memory for the plane numbers of a block of a minibatch, (kBlockRows, channels) for each image
+  static std::vector<PlaneNumbers> pick_planes(const std::vector<Images>& images) {
+    std::vector<PlaneNumbers> picked;
+    for (const Images& of : images) picked.emplace_back(static_cast<std::size_t>(kBlockRows * of.channels), kZeroPlane);
+    return picked;
+  }
+  // The same images with these plane numbers
+  static std::vector<Images> views_of(const std::vector<PlaneNumbers>& picked, std::vector<Images> images) {
+    for (std::size_t k = 0; k < images.size(); ++k) {
+      images[k].index = picked[k].data();
+      images[k].num_rows = kBlockRows;
+    }
+    return images;
+  }
+
   // One minibatch, block by block: forward, error, backward; then Adam.
   void step(const std::int64_t* rows, Index count) {
     at_.pack_reverse();
@@ -84,25 +104,32 @@ class ValueFit {
       for (Index i = 0; i < block.end; ++i) {
         const Index row = rows[batch_rows.begin + i];
         at_.input({i, i + 1}) = x_.row(row);
+        for (std::size_t k = 0; k < images_.size(); ++k) {
+          const Index channels = images_[k].channels;
+          std::copy_n(images_[k].index + row * channels, channels, picked_[k].data() + i * channels);
+        }
         targets[i] = targets_[row];
       }
-      at_.forward(block);
+      const auto loaded = at_.forward(block, workspace_);
       const Panel<Scalar> value_bar = workspace_.phi(block.size());
       loss_ += squared_error<Scalar>(at_.output(block), targets, scale, value_bar);
-      at_.vjp(block, value_bar, gradient_.data(), workspace_);
+      loaded.vjp(value_bar, gradient_.data());
     });
     adam_step(options_, ++n_steps_, gradient_, first_moment_, second_moment_, at_.packed());
   }
 
   const Network<Scalar>& network_;
   RowMatrix<Scalar> x_;  // copies: the fit may outlive the call that started it
+  std::vector<Images> images_;
+  std::shared_ptr<const void> owner_;  // of what the images are views of
   Vector<Scalar> targets_;
   RowMatrix<std::int64_t> order_;
   Index batch_size_;
   AdamOptions options_;
   std::int64_t n_steps_;
   double loss_ = 0.0;
-  Linearization<Scalar> at_;  // of one block of a minibatch
+  std::vector<PlaneNumbers> picked_;  // what at_ reads
+  Linearization<Scalar> at_;          // of one block of a minibatch
   typename Linearization<Scalar>::Workspace workspace_;
   Vector<Scalar> gradient_;  // these three vectors are in packed order, as at_.packed()
   Vector<Scalar> first_moment_;
