@@ -3,14 +3,17 @@
 import copy
 import json
 import pickle
+from contextlib import closing
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from cases import relative_error
+from cases import relative_error, tolerance
+from envs import Catch
 
-from trpo_fast import TRPO, InvalidArgumentError, Policy, PolicyFileError, load_policy, nets, save_policy
-from trpo_fast.nets import Dense, Flatten, NatureCNN, PaperCNN, Parallel, Sequential
+from trpo_fast import TRPO, InvalidArgumentError, Policy, PolicyFileError, evaluate, load_policy, nets, save_policy
+from trpo_fast.nets import Conv2d, Dense, Flatten, NatureCNN, PaperCNN, Parallel, Sequential
 from trpo_fast.policies.factory import plain_kwargs, plan_options
 from trpo_fast.storage.policy_file import load_policy_file, save_policy_file
 
@@ -173,6 +176,86 @@ def test_a_model_learns_and_resumes_with_an_extractor(tmp_path):
         other.learn(64, reset_num_timesteps=False)
     np.testing.assert_array_equal(resumed.theta, model.theta)
     np.testing.assert_array_equal(resumed._training.model.critic.theta, model._training.model.critic.theta)
+
+
+def test_renormalized_networks_with_branches_are_the_same_functions():
+    """Statistics of a part belong to the first layer that reads it, wherever that is."""
+    net = Parallel({"a": Dense(4), "b": Parallel({"d": Sequential(Dense(3), Dense(2))})})
+    policy = Policy(PARTS, CHOICE, features_extractor=net, net_arch=[6], dtype="float64")
+    rng = np.random.default_rng(0)
+    theta = rng.standard_normal(policy.num_params)
+    size = policy.observation_codec.size
+    old = policy.normalizer.updated(rng.normal(1.0, 2.0, (50, size)))
+    new = old.updated(rng.normal(-1.0, 0.3, (400, size)))
+    observations = rng.standard_normal((30, size))
+    policy, updated = policy.with_normalizer(old), policy.with_normalizer(new)
+    before = policy.dist_params(theta, observations)
+    after = updated.dist_params(policy.renormalized(theta, new), observations)
+    np.testing.assert_allclose(after, before, atol=1e-12)
+    assert np.abs(updated.dist_params(theta, observations) - before).max() > 1e-3
+
+
+ACTIVATIONS = {"relu": lambda z: np.maximum(z, 0.0), "tanh": np.tanh, "identity": lambda z: z}
+
+
+def convolved(x, weight, bias, stride):
+    """Convolution of images (N, C, H, W), written as windows."""
+    windows = np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
+    return np.einsum("nchwij,ocij->nohw", windows, weight) + bias[:, None, None]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_network_on_images_and_numbers_computes_what_its_layers_say(dtype):
+    camera = Sequential(Conv2d(5, (3, 4), stride=2, activation_fn="tanh"), Conv2d(3, 2, padding=1))
+    options = {"features_extractor": Parallel({"camera": camera}), "net_arch": [4], "dtype": dtype}
+    policy = Policy(MIXED, CHOICE, normalize_observations=False, **options)
+    rng = np.random.default_rng(0)
+    theta = (0.1 * rng.standard_normal(policy.num_params)).astype(dtype)
+    batch = {"a": rng.standard_normal((7, 5)), "camera": rng.integers(0, 256, (7, 36, 40, 3), np.uint8)}
+    batch["z"] = rng.integers(0, 3, 7)
+    records, _ = policy.rows(batch)
+    p = {name: value.astype(np.float64) for name, value in policy.unflatten(theta).items()}
+    x = batch["camera"].transpose(0, 3, 1, 2) / 255.0
+    x = np.tanh(convolved(x, p["features.camera.0.weight"], p["features.camera.0.bias"], 2))
+    x = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    x = np.maximum(convolved(x, p["features.camera.1.weight"], p["features.camera.1.bias"], 1), 0.0)
+    x = np.hstack([batch["a"], x.reshape(7, -1), np.eye(3)[batch["z"]]])
+    x = np.tanh(x @ p["layers.0.weight"].T + p["layers.0.bias"]) @ p["layers.1.weight"].T + p["layers.1.bias"]
+    assert relative_error(policy.dist_params(theta, records), x) < tolerance(dtype, 1e-13, 1e-5)
+
+
+def catch_model(**options):
+    net = Sequential(Conv2d(4, 3, stride=3), Flatten(), Dense(8))
+    settings = {"n_steps": 24, "n_critic_updates": 2, "batch_size": 16, "policy_kwargs": {"features_extractor": net}}
+    return TRPO("CnnPolicy", [partial(Catch, 4)] * 2, seed=3, **settings, **options)
+
+
+def test_training_on_images_resumes_bit_identically_with_any_workers(tmp_path):
+    model = catch_model().learn(96)
+    model.save(tmp_path / "model")
+    model.learn(96, reset_num_timesteps=False)
+    assert 0.0 < model.metrics["train/kl_divergence_loss"] < 0.02
+    resumed = TRPO.load(tmp_path / "model", env=[partial(Catch, 4)] * 2)
+    parallel = catch_model(n_workers=2)
+    with closing(parallel.env):
+        parallel.learn(192)
+    resumed.learn(96, reset_num_timesteps=False)
+    for other in (resumed, parallel):
+        for part, named in model.get_parameters().items():
+            for name, value in named.items():
+                np.testing.assert_array_equal(other.get_parameters()[part][name], value)
+    observation, _ = Catch(4).reset(seed=0)
+    loaded = load_policy(tmp_path / "model")
+    loaded.predict(observation, deterministic=True)
+    assert loaded.policy.plan == model.policy.plan
+
+
+@pytest.mark.slow
+def test_catch_is_learned_from_pixels():
+    net = Sequential(Conv2d(8, 3, stride=3), Conv2d(16, 4, stride=2), Flatten(), Dense(32))
+    model = TRPO("CnnPolicy", [Catch] * 8, policy_kwargs={"features_extractor": net}, n_steps=128, seed=0)
+    model.learn(120_000)
+    assert evaluate(model, [Catch] * 8, 400, seed=1).mean >= 0.97
 
 
 def test_an_extractor_that_is_not_that_of_the_tensors_is_refused_even_if_signed(tmp_path):

@@ -11,7 +11,8 @@ from trpo_fast._core.modules import kernels
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.normalization import EPSILON, ObservationNormalizer
 from trpo_fast.policies.plan import Plan, PlannedNode
-from trpo_fast.validation import check_flag, describe, float_dtype
+from trpo_fast.spaces.observations import NetworkInputs
+from trpo_fast.validation import check_flag, describe, float_array, float_dtype
 
 
 class Assembly:
@@ -53,7 +54,7 @@ class Assembly:
         self.shapes = plan.shapes
         core = kernels(self.dtype)
         nodes: list[Any] = [(_layer(core, node), _buffers(node)) for node in plan.nodes]
-        self.network = core.Network(nodes, is_masked)
+        self.network = core.Network(nodes, is_masked, plan.images)
         self.num_inputs = int(self.network.input_size)
 
     @property
@@ -125,9 +126,27 @@ class Assembly:
             parameters[f"{node.name}.bias"][:] += moved.astype(self.dtype)
         return theta
 
-    def forward(self, theta: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Outputs, shape (N, K), for network inputs, shape (N, num_inputs), of this dtype."""
-        out = np.empty((len(inputs), self.network.output_size), dtype=self.dtype)
+    def check_inputs(self, inputs: NetworkInputs) -> tuple[NetworkInputs, int]:
+        """Network inputs in this dtype, and their number N.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If they are not an array (N, num_inputs), or with images a tuple of one and the ``Images`` of the core.
+        """
+        size = (None, self.num_inputs)
+        if not self.plan.images:
+            rows = float_array("inputs", inputs, size, self.dtype)
+            return rows, len(rows)
+        if not isinstance(inputs, tuple) or len(inputs) != len(self.plan.images) + 1:
+            raise InvalidArgumentError("inputs", "network inputs with images, from Policy.normalize", describe(inputs))
+        rows = float_array("inputs", inputs[0], size, self.dtype)
+        return (rows, *inputs[1:]), len(rows)
+
+    def forward(self, theta: npt.NDArray[Any], inputs: NetworkInputs) -> npt.NDArray[Any]:
+        """Outputs, shape (N, K), for network inputs; errors are those of ``check_inputs``."""
+        inputs, n = self.check_inputs(inputs)
+        out = np.empty((n, self.network.output_size), dtype=self.dtype)
         self.network.forward(theta, inputs, out)
         return out
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from trpo_fast import nets
 from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.modules import kernels
-from trpo_fast.errors import InvalidArgumentError, UnsupportedSpaceError
+from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.assembly import Assembly
 from trpo_fast.policies.network_options import network_options
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
@@ -111,7 +111,7 @@ class Policy:
     ortho_init : bool
         Orthogonal initialisation, the last layer scaled by 0.01; otherwise uniform in +-1/sqrt(fan_in).
     normalize_observations : bool
-        Normalise observations, except choices, by the running statistics in ``normalizer``.
+        Normalise observations, except choices and images, by the running statistics in ``normalizer``.
     frame_stack : int
         Frames that observations are stacks of, which makes no difference here: for those who make environments.
     dtype : {"float32", "float64"}
@@ -180,8 +180,6 @@ class Policy:
             normalize_images=normalize_images,
         )
         self.plan = options.policy_plan(action_space, state_dependent_std)
-        if self.observation_codec.images:
-            raise UnsupportedSpaceError(f"observation space: expected no images, got {observation_space}")
         self._assembly = Assembly(
             self.plan,
             ortho_init=ortho_init,
@@ -198,7 +196,7 @@ class Policy:
         }
         self._normalizer = ObservationNormalizer(
             RunningMeanStd.initial(self.observation_codec.size),
-            enabled=check_flag("normalize_observations", normalize_observations),
+            enabled=check_flag("normalize_observations", normalize_observations) and self.plan.num_features > 0,
             columns=self.observation_codec.is_continuous,
         )
         self.network = self._assembly.network
@@ -475,7 +473,6 @@ class Policy:
 
     def forward(self, theta: npt.NDArray[Any], inputs: NetworkInputs) -> npt.NDArray[Any]:
         """Distribution parameters phi, shape (N, K), at network inputs, shape (N, obs_dim), from ``normalize``."""
-        inputs = float_array("inputs", inputs, (None, self._assembly.num_inputs), self.dtype)
         return self._assembly.forward(self.check_theta(theta), inputs)
 
     @ignores_float_errors

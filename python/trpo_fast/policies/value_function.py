@@ -141,7 +141,6 @@ class ValueFunction:
         InvalidArgumentError
             If ``inputs`` or ``state`` does not fit the network.
         """
-        inputs = float_array("inputs", inputs, (None, self._assembly.num_inputs), self.dtype)
         values = self._assembly.forward(self._assembly.check_theta(state.theta), inputs)[:, 0].astype(np.float64)
         if self.normalize_returns:
             values = values * state.target_statistics.std[0] + state.target_statistics.mean[0]
@@ -205,11 +204,11 @@ class ValueFunction:
         """
         check_integer("batch_size", batch_size, at_least=1)
         check_real("learning_rate", learning_rate, above=0.0)
-        inputs = float_array("inputs", inputs, (None, self._assembly.num_inputs), self.dtype)
-        returns = float_array("returns", returns, (len(inputs),), np.float64)
+        inputs, n = self._assembly.check_inputs(inputs)
+        returns = float_array("returns", returns, (n,), np.float64)
         is_order = isinstance(order, np.ndarray) and order.dtype == np.int64 and order.ndim == 2 and order.size > 0
-        if not is_order or order.shape[1] != len(inputs):
-            expected = f"an int64 array of shape (n_critic_updates, {len(inputs)})"
+        if not is_order or order.shape[1] != n:
+            expected = f"an int64 array of shape (n_critic_updates, {n})"
             raise InvalidArgumentError("order", expected, describe(order))
         order = np.require(order, requirements=["C", "ALIGNED"])
         if not (np.abs(returns) <= core.MAX_MAGNITUDE).all():

@@ -76,7 +76,8 @@ def run_iteration(
         normalizer_kl = acting_kl = 0.0
         n_outliers = 0 if batch.reward_normalizer is state.reward_normalizer else batch.reward_normalizer.n_outliers
         if not is_refused:
-            normalizer_kl, acting_kl = normalizer.shift, normalizer.acting_kl(theta)
+            normalizer_kl = normalizer.shift
+            acting_kl = normalizer.acting_kl(theta) if normalizer.has_statistics else report.mean_kl
             policy, theta = normalizer.next_policy, normalizer.next_theta(theta)
             n_outliers += policy.normalizer.n_outliers
     with clock.phase("critic"):

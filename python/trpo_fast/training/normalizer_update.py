@@ -21,7 +21,7 @@ class NormalizerUpdate:
     The first statistics have no predecessor, and a column that was constant so far has no scale. If they move the
     policy by more than the quarter, this shift is not limited, and the step is judged relative to the policy after it.
     If the policy does not normalise, an observation is not finite or the statistics would overflow, nothing changes.
-    Images have no statistics.
+    Images have no statistics; without others, there is no KL divergence to be asked for.
 
     Parameters
     ----------
@@ -49,10 +49,12 @@ class NormalizerUpdate:
         self._policy = policy
         self._renormalizes = False
         self._observations = observations.uncached()
+        self.has_statistics = policy.plan.num_features > 0
+        if not self.has_statistics:
+            return
         self._reference = self._acted = policy.dist_params(theta, observations)
         self._latest: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
-        self.has_statistics = observations.size > 0
-        if not (policy.normalizer.enabled and observations.is_finite and self.has_statistics):
+        if not (policy.normalizer.enabled and observations.is_finite):
             return
         normalizer = policy.normalizer.updated(observations)
         if not normalizer.statistics.is_possible:
