@@ -15,6 +15,19 @@ from typing import Any, TypeAlias
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.validation import check_choice, check_integer, describe
 
+__all__ = [
+    "Conv2d",
+    "Dense",
+    "Flatten",
+    "NatureCNN",
+    "PaperCNN",
+    "Parallel",
+    "Sequential",
+    "check",
+    "from_json",
+    "to_json",
+]
+
 ACTIVATIONS = ("tanh", "relu", "elu", "silu", "identity")
 
 MAX_WIDTH = (1 << 31) - 1  # of the kernels

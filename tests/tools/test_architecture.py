@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT
 
 import trpo_fast
+from trpo_fast import nets
 
 PACKAGE = ROOT / "python" / "trpo_fast"
 # A room or module may import those of the lines above its own, itself, and nothing else.
@@ -123,9 +124,9 @@ def test_no_assert_statement_guards_anything(path):
     assert not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(path.read_text())))
 
 
-@pytest.mark.parametrize("name", trpo_fast.__all__)
-def test_every_public_name_is_documented(name):
-    thing = getattr(trpo_fast, name)
+@pytest.mark.parametrize(("module", "name"), [(m, n) for m in (trpo_fast, nets) for n in m.__all__])
+def test_every_public_name_is_documented(module, name):
+    thing = getattr(module, name)
     if name.startswith("__"):
         return
     assert inspect.getdoc(thing)
