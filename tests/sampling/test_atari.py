@@ -10,6 +10,7 @@ import pytest
 from trpo_fast import TRPO, InvalidArgumentError, SnapshotError, evaluate
 from trpo_fast.atari.games import GAMES, env_id_of
 from trpo_fast.environments import snapshots
+from trpo_fast.nets import Conv2d, Dense, Flatten, Sequential
 from trpo_fast.storage.plain_values import from_json, to_json
 
 ale_py = pytest.importorskip("ale_py")
@@ -249,6 +250,39 @@ def test_scores_are_of_whole_games(n_workers):
     evaluation = evaluate(model, [Lives], 3, seed=0)
     assert evaluation.returns.tolist() == [120.0] * 3
     assert evaluation.lengths.tolist() == [12] * 3
+
+
+NETWORK = Sequential(Conv2d(3, 8, 4), Flatten(), Dense(5, "relu"))
+
+
+def test_training_resumes_bit_identically_and_scores_are_of_whole_games(tmp_path):
+    env_id, changes = "trpo_fast/Breakout-v0", {"noop_max": 5, "screen_size": (42, 40), "max_num_frames": 320}
+    settings = {"n_steps": 64, "n_critic_updates": 1, "policy_kwargs": {"features_extractor": NETWORK}}
+    model = TRPO("auto", env_id, env_kwargs=changes, seed=0, **settings).learn(64)
+    model.save(tmp_path / "model")
+    model.learn(64, reset_num_timesteps=False)
+    resumed = TRPO.load(tmp_path / "model", env=env_id, env_kwargs=changes, n_workers=1)
+    resumed.learn(64, reset_num_timesteps=False)
+    assert resumed.theta.tobytes() == model.theta.tobytes()
+    assert resumed.ep_info_buffer == model.ep_info_buffer
+    assert {episode["l"] for episode in model.ep_info_buffer} < set(range(40, 81))  # a life has about ten steps
+    assert model.metrics["train/update_status"] == "committed"
+
+
+def test_the_vine_restores_games():
+    model = TRPO(
+        "CnnPolicy", "trpo_fast/Breakout-v0", env_kwargs={"protocol": "paper"}, seed=0, method="vine",
+        vine_trunk_steps=24, vine_states=4, vine_horizon=4, policy_kwargs={"features_extractor": NETWORK},
+    )  # fmt: skip
+    branches = model.sample_rollout().branches
+    tails = np.asarray(branches.tails)["image"].reshape(4, 4, -1)
+    same = np.all(branches.actions[0, :, :, None] == branches.actions[0, :, None], axis=-1)  # (4, 4, 4)
+    equal = np.all(tails[:, :, None] == tails[:, None], axis=-1)
+    assert same.sum() > 16  # some of the branches of a state have the same first action
+    assert equal[same].all()  # and therefore the same end
+    assert not equal.all()
+    model.learn(100)
+    assert model.metrics["train/update_status"] == "committed"
 
 
 def test_frames_are_capped():
