@@ -25,7 +25,7 @@ def vjp(case, lin, u):
     return out.astype(np.float64)
 
 
-@all_cases()
+@all_cases(images=True)
 def test_forward_agrees_with_the_oracle(spec):
     case = make_case(**spec)
     phi = case.policy.dist_params(case.theta, case.observations)
@@ -35,7 +35,7 @@ def test_forward_agrees_with_the_oracle(spec):
     assert relative_error(phi[possible], expected[possible]) < tolerance(spec["dtype"], 1e-13, 1e-5)
 
 
-@all_cases()
+@all_cases(images=True)
 def test_vjp_is_the_transpose_of_jvp(spec):
     case = make_case(**spec)
     lin = linearize(case)
@@ -46,7 +46,7 @@ def test_vjp_is_the_transpose_of_jvp(spec):
     assert abs(left - right) < tolerance(spec["dtype"], 1e-13, 2e-6) * scale
 
 
-@all_cases(dtype="float64")
+@all_cases(images=True, dtype="float64")
 def test_jvp_is_the_directional_derivative(spec):
     case = make_case(**spec)
     v, h = case.vector(), 1e-6

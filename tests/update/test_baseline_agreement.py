@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import numpy_trpo as oracle
 import pytest
-from cases import ACTION_SPACES, make_case, relative_error
+from cases import ACTION_SPACES, IMAGE_NETWORKS, make_case, relative_error
 
 from trpo_fast import Batch, TRPOConfig, ValueFunction, trpo_update
 
@@ -17,11 +17,15 @@ SETTINGS = {
 }
 
 
-def both_updates(space, dtype, settings, seed):
-    case = make_case(space, network=((16, 8), "tanh"), dtype=dtype, n=700, seed=seed, scale=0.4)
+MLP = (16, 8), "tanh"
+WITH_IMAGES = [("Gaussian", IMAGE_NETWORKS[0], {}), ("CategoricalMasked", IMAGE_NETWORKS[1], SETTINGS["thinned"])]
+
+
+def both_updates(space, dtype, settings, seed, network=MLP):
+    case = make_case(space, network=network, dtype=dtype, n=700, seed=seed, scale=0.4)
     # advantages that the policy can follow: a linear function of observation and action, plus noise
     actions = case.actions.reshape(len(case.actions), -1).astype(np.float64)
-    signal = actions @ case.rng.standard_normal(actions.shape[1]) * (1.0 + 0.5 * case.observations[:, 0])
+    signal = actions @ case.rng.standard_normal(actions.shape[1]) * (1.0 + 0.5 * case.inputs[:, 0])
     advantages = signal + case.advantages
     config = TRPOConfig(cg_max_steps=10, **settings)
     batch = Batch(case.observations, case.actions, advantages, advantages)
@@ -45,10 +49,11 @@ def both_updates(space, dtype, settings, seed):
     return case, (theta, report), (expected_theta, expected)
 
 
-@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
-@pytest.mark.parametrize("space", ACTION_SPACES)
-def test_float64_update_agrees_throughout(space, settings):
-    _, (theta, report), (expected_theta, expected) = both_updates(space, "float64", settings, seed=1)
+@pytest.mark.parametrize(
+    ("space", "network", "settings"), [*((s, MLP, o) for s in ACTION_SPACES for o in SETTINGS.values()), *WITH_IMAGES]
+)
+def test_float64_update_agrees_throughout(space, network, settings):
+    _, (theta, report), (expected_theta, expected) = both_updates(space, "float64", settings, 1, network)
     assert report.committed
     assert expected["status"] == "accepted"
     assert relative_error(report.cg.x, expected["cg"]["x"]) < 1e-9

@@ -11,7 +11,7 @@ def operator(case, damping=0.0, **kwargs):
     return FisherOperator(case.policy, case.theta, case.observations, damping, **kwargs)
 
 
-@all_cases()
+@all_cases(images=True)
 def test_product_agrees_with_the_oracle(spec):
     case = make_case(**spec)
     v = case.vector()
@@ -19,7 +19,7 @@ def test_product_agrees_with_the_oracle(spec):
     assert relative_error(operator(case, 0.1) @ v, expected) < tolerance(spec["dtype"], 1e-12, 1e-5)
 
 
-@all_cases()
+@all_cases(images=True)
 def test_symmetric_positive_semidefinite_and_linear(spec):
     case = make_case(**spec)
     F, u, v = operator(case), case.vector(), case.vector()
@@ -32,7 +32,7 @@ def test_symmetric_positive_semidefinite_and_linear(spec):
     assert relative_error(F @ (2.0 * u - 3.0 * v), 2.0 * Fu - 3.0 * Fv) < tol
 
 
-@all_cases(dtype="float64")
+@all_cases(images=True, dtype="float64")
 def test_hessian_of_the_mean_kl(spec):
     """uᵀFv against the mixed second difference of KL(theta || theta'), which is 0 with zero gradient at theta."""
     case = make_case(**spec, n=40)

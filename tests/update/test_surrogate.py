@@ -13,7 +13,7 @@ def objective(case, ent_coef=0.0):
     return SurrogateObjective(case.policy, case.theta, *batch, ent_coef=ent_coef)
 
 
-@all_cases(dtype="float64")
+@all_cases(images=True, dtype="float64")
 @pytest.mark.parametrize("ent_coef", [0.0, 0.3])
 def test_gradient_is_the_derivative(spec, ent_coef):
     case = make_case(**spec, n=60)
@@ -23,14 +23,14 @@ def test_gradient_is_the_derivative(spec, ent_coef):
     assert abs(g @ v - (plus - minus) / (2 * h)) < 1e-7 * np.linalg.norm(g) * np.linalg.norm(v)
 
 
-@all_cases()
+@all_cases(images=True)
 def test_gradient_agrees_with_the_oracle(spec):
     case = make_case(**spec)
     expected = case.oracle.surrogate_gradient(case.oracle_theta, case.inputs, case.actions, case.advantages)
     assert relative_error(objective(case).gradient(), expected) < tolerance(spec["dtype"], 1e-11, 1e-4)
 
 
-@all_cases()
+@all_cases(images=True)
 @pytest.mark.parametrize("distance", [1e-3, 0.1])
 def test_evaluation_agrees_with_the_oracle(spec, distance):
     case = make_case(**spec)
@@ -44,7 +44,7 @@ def test_evaluation_agrees_with_the_oracle(spec, distance):
     assert value.surrogate == pytest.approx(expected[0], abs=tol * np.abs(case.advantages).mean())
 
 
-@all_cases()
+@all_cases(images=True)
 def test_an_entropy_bonus_adds_the_mean_entropy(spec):
     case = make_case(**spec)
     theta_new = (case.theta + 0.1 * case.vector()).astype(spec["dtype"])

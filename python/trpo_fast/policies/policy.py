@@ -454,7 +454,7 @@ class Policy:
         ----------
         theta : ndarray, shape (P,)
         observations : ndarray of float64, shape (n, obs_dim)
-            Raw observations.
+            Raw observations; with images records, as ``rows`` returns them.
         noise : ndarray of the policy's dtype, shape (n, A), or None
             Standard normal noise; None for the most probable action.
         out : ndarray of the policy's dtype, shape (n, A)
@@ -465,7 +465,8 @@ class Policy:
         InvalidArgumentError, TypeError, ValueError
             If an array has another type, dtype, shape or layout.
         """
-        self.actor(theta).act(observations, noise, out)
+        inputs = as_network_inputs(observations) if isinstance(observations, np.ndarray) else observations
+        self.actor(theta).act(inputs, noise, out)
 
     def dist_params(self, theta: npt.NDArray[Any], observations: Any) -> npt.NDArray[Any]:
         """Distribution parameters phi, shape (N, K), at raw observations: [mean, log_std] for a Box, else logits."""
