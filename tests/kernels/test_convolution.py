@@ -1,82 +1,12 @@
 """Convolutions in networks, Fisher products, gradients and K-FAC, against the oracle's explicit patches."""
 
-from typing import Any, NamedTuple
-
 import numpy as np
 import numpy_trpo as oracle
 import pytest
 from cases import DTYPES, relative_error, tolerance
+from convolutions import CONVOLUTIONS, DAMPING, N, make_case
 
 from trpo_fast._core.modules import kernels
-
-N = 65  # one row over a block
-DAMPING = 0.1
-# height, width, channels of x, then filters, kernel_size, stride, padding and activation of each convolution
-CONVOLUTIONS = {
-    "one": ((5, 4, 1), [(3, (2, 3), 1, 0, "tanh")]),
-    "does not divide": ((9, 8, 3), [(5, (3, 2), 2, 0, "relu"), (4, (2, 2), 1, 0, "elu")]),
-    "padded": ((6, 7, 4), [(20, (3, 3), 2, 1, "silu"), (7, (2, 3), 1, 2, "tanh")]),
-    "stride beyond the kernel": ((8, 10, 2), [(16, (2, 2), 3, 0, "tanh"), (8, (1, 2), 1, 1, "identity")]),
-    "covers the image": ((4, 3, 2), [(9, (4, 3), 1, 0, "tanh")]),
-}
-
-
-class Case(NamedTuple):
-    """A network of convolutions, Flatten and a dense layer, with a batch, and its oracle."""
-
-    core: Any
-    network: Any
-    distribution: Any
-    theta: np.ndarray
-    x: np.ndarray
-    actions: np.ndarray
-    advantages: np.ndarray
-    oracle: oracle.Policy
-    rng: np.random.Generator
-
-    @property
-    def oracle_batch(self):
-        """Theta and x in float64."""
-        return self.theta.astype(np.float64), self.x.astype(np.float64)
-
-    @property
-    def choices(self):
-        return self.actions[:, 0].astype(np.int64)
-
-    def vector(self):
-        return self.rng.standard_normal(self.network.num_params)
-
-    def product(self, operator, v):
-        out = np.empty(self.network.num_params)
-        operator.multiply(v, out)
-        return out
-
-    def kfac(self, n_threads=2):
-        batch = self.theta, self.x, self.actions, DAMPING, n_threads
-        return self.core.KFACPreconditioner(self.network, self.distribution, *batch)
-
-
-def make_case(name, dtype="float64", n=N):
-    """A policy of 4 choices. In front of the convolutions, ``Columns`` drops a column at each end."""
-    rng, core = np.random.default_rng(0), kernels(dtype)
-    (height, width, channels), convolutions = CONVOLUTIONS[name]
-    size = height * width * channels
-    layers, nodes = [core.Columns(size + 2, 1, size)], [oracle.columns(size + 2, 1, size)]
-    for filters, kernel_size, stride, padding, activation in convolutions:
-        arguments = height, width, channels, filters, kernel_size, stride, padding, activation
-        layers.append(core.Conv2d(*arguments))
-        nodes.append(oracle.Conv2d(*arguments))
-        height, width = ((a + 2 * padding - k) // stride + 1 for a, k in zip((height, width), kernel_size, strict=True))
-        channels = filters
-    layers += [core.Flatten(height, width, channels), core.Dense(height * width * channels, 4, "identity")]
-    nodes += [oracle.flatten(height, width, channels), oracle.Dense(height * width * channels, 4)]
-    network = core.Network(layers)
-    theta = (0.5 * rng.standard_normal(network.num_params)).astype(dtype)
-    x = rng.standard_normal((n, size + 2)).astype(dtype)
-    actions = rng.integers(4, size=(n, 1)).astype(dtype)
-    graph = oracle.Graph([(node, (i,)) for i, node in enumerate(nodes)])
-    policy = oracle.Policy(size + 2, oracle.Categorical([4]), network=graph)
-    return Case(core, network, core.Categorical(4), theta, x, actions, rng.standard_normal(n), policy, rng)
 
 
 def all_cases(function):
@@ -89,12 +19,11 @@ def test_network_agrees_with_the_oracle(name, dtype):
     case, bound = make_case(name, dtype), tolerance(dtype, 1e-13, 3e-6)
     phi, jvp, vjp = case.oracle.linearize(*case.oracle_batch)
     v, u = case.vector().astype(dtype), case.rng.standard_normal(phi.shape).astype(dtype)
-    y, dphi, theta_bar = np.empty_like(u), np.empty_like(u), np.empty_like(v)
-    case.network.forward(case.theta, case.x, y)
+    dphi, theta_bar = np.empty_like(u), np.empty_like(v)
     at = case.core.Linearization(case.network, case.theta, case.x)
     at.jvp(v, dphi)
     at.vjp(u, theta_bar)
-    assert relative_error(y, phi) < bound
+    assert relative_error(case.forward(case.x), phi) < bound
     assert relative_error(dphi, jvp(v.astype(np.float64))) < bound
     assert relative_error(theta_bar, vjp(u.astype(np.float64))) < bound
 
@@ -102,14 +31,11 @@ def test_network_agrees_with_the_oracle(name, dtype):
 @all_cases
 def test_update_agrees_with_the_oracle(name, dtype):
     case, bound = make_case(name, dtype), tolerance(dtype, 1e-12, 1e-5)
-    v, gradient = case.vector(), np.empty(case.network.num_params)
-    batch = case.theta, case.x, case.actions, case.advantages, 0.0, 2
-    objective = case.core.SurrogateObjective(case.network, case.distribution, *batch)
-    objective.gradient(gradient)
-    fisher = case.core.FisherOperator(case.network, case.distribution, case.theta, case.x, DAMPING, 2)
-    theta, x = case.oracle_batch
-    assert relative_error(gradient, case.oracle.surrogate_gradient(theta, x, case.choices, case.advantages)) < bound
-    assert relative_error(case.product(fisher, v), case.oracle.fisher_vector_product(theta, x, v, DAMPING)) < bound
+    v, (theta, x) = case.vector(), case.oracle_batch
+    gradient = case.oracle.surrogate_gradient(theta, x, case.choices, case.advantages)
+    assert relative_error(case.gradient(), gradient) < bound
+    product = case.oracle.fisher_vector_product(theta, x, v, DAMPING)
+    assert relative_error(case.product(case.fisher(), v), product) < bound
 
 
 def layers_with_cotangents(case):
@@ -181,8 +107,7 @@ def test_any_number_of_threads_gives_the_same_bits(n, dtype):
     case = make_case("does not divide", dtype, n)
     v, results = case.vector(), []
     for n_threads in (1, 2, 3):
-        batch = case.network, case.distribution, case.theta, case.x
-        operators = case.core.FisherOperator(*batch, DAMPING, n_threads), case.kfac(n_threads)
+        operators = case.fisher(n_threads), case.kfac(n_threads)
         results.append([case.product(operator, v).tobytes() for operator in operators])
     assert results[0] == results[1] == results[2]
 
@@ -191,9 +116,6 @@ def test_any_number_of_threads_gives_the_same_bits(n, dtype):
 def test_a_row_has_the_same_bits_in_any_batch(dtype):
     for name in CONVOLUTIONS:
         case = make_case(name, dtype)
-        whole = np.empty((N, 4), dtype)
-        case.network.forward(case.theta, case.x, whole)
+        whole = case.forward(case.x)
         for n in (1, 63, 64):
-            part = np.empty((n, 4), dtype)
-            case.network.forward(case.theta, case.x[N - n :], part)
-            assert part.tobytes() == whole[N - n :].tobytes()
+            assert case.forward(case.x[N - n :]).tobytes() == whole[N - n :].tobytes()

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from cases import DTYPES, make_case
 from conftest import script_environment  # also the oracle's path, for the script
+from convolutions import CONVOLUTIONS
+from convolutions import make_case as make_convolution
 
 from trpo_fast import TRPO, FisherOperator, KFACPreconditioner, SurrogateObjective, ValueFunction, conjugate_gradient
 from trpo_fast._core.loader import available_isas
@@ -41,6 +43,17 @@ def update_results(space, network, dtype):
     }
 
 
+def convolution_results(name, dtype):
+    case = make_convolution(name, dtype)
+    v = case.vector()
+    return {
+        "phi": case.forward(case.x),
+        "gradient": case.gradient(),
+        "product": case.product(case.fisher(), v),
+        "kfac": case.product(case.kfac(), v),
+    }
+
+
 def results():
     computed = {
         f"{space}-{network[1]}-{dtype}-{name}": value
@@ -48,6 +61,12 @@ def results():
         for network in NETWORKS
         for dtype in DTYPES
         for name, value in update_results(space, network, dtype).items()
+    }
+    computed |= {
+        f"{convolution}-{dtype}-{name}": value
+        for convolution in CONVOLUTIONS
+        for dtype in DTYPES
+        for name, value in convolution_results(convolution, dtype).items()
     }
     x, y = np.random.default_rng(0).standard_normal((2, 12_345))
     computed |= {"dot": np.array(core.dot(x, y)), "norm": np.array(core.norm(x))}
