@@ -42,7 +42,7 @@ void add_moments(ConstPanel<Scalar> x,  // (B, m)
   add_outer_products(x.rows(), x.data(), x.outerStride(), x.cols(), x.data(), x.outerStride(), x.cols(), moments);
 }
 
-constexpr Index kMaxFactor = 2048;  // inverting a larger factor takes longer than it saves
+constexpr Index kMaxFactor = 2048;  // the time of an inversion grows with the cube of this
 
 class KroneckerBlock {
   using Matrix = Eigen::MatrixXd;
