@@ -29,8 +29,8 @@ ODD = Sequential(
 )
 # name -> observation space, action space, policy's options
 IMAGE_CASES = {
-    "nature": (image(36, 37, 3), gym.spaces.Discrete(4), {}),
-    "paper": (image(4, 26, 20), gym.spaces.Box(-1.0, 1.0, (2,)), {"features_extractor": PaperCNN("tanh")}),
+    "nature": (image(36, 37, 3), gym.spaces.Box(-1.0, 1.0, (2,)), {"ortho_init": False}),
+    "paper": (image(4, 26, 20), gym.spaces.Discrete(4), {"features_extractor": PaperCNN("tanh")}),
     "odd": (
         image(13, 9, 3),
         gym.spaces.Box(np.float32([-1.0, 0.0]), np.float32([1.0, 3.0])),

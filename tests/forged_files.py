@@ -10,6 +10,7 @@ import numpy as np
 from hostile_files import changed, with_header
 
 from trpo_fast import Policy, save_policy
+from trpo_fast.nets import Conv2d, Dense, Parallel
 from trpo_fast.storage.policy_file import load_policy_file, to_bytes
 
 BOX = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
@@ -194,14 +195,18 @@ def forged_metadata(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 PAIR = gym.spaces.MultiDiscrete([2, 3], start=[1, -1])
-FORMS = {  # what the forms below are of
-    "box": (BOX, {}),
-    "squash": (BOX, {"squash": True}),
-    "std output": (BOX, {"state_dependent_std": True}),
-    "float64": (BOX, {"dtype": "float64"}),
-    "choices": (PAIR, {}),
-    "masked": (PAIR, {"use_masking": True}),
-    "bits": (gym.spaces.MultiBinary(4), {}),
+ONE = gym.spaces.Box(-1.0, 1.0, (1,))
+IMAGES = gym.spaces.Dict(a=ONE, b=gym.spaces.Box(0, 255, (1, 3, 4), np.uint8), c=ONE)
+BRANCHES = Parallel({"a": Dense(2), "b": Conv2d(3, (3, 2), padding=1)})
+FORMS = {  # what the forms below are of: observations, actions, options
+    "box": (BOX, BOX, {}),
+    "squash": (BOX, BOX, {"squash": True}),
+    "std output": (BOX, BOX, {"state_dependent_std": True}),
+    "float64": (BOX, BOX, {"dtype": "float64"}),
+    "choices": (BOX, PAIR, {}),
+    "masked": (BOX, PAIR, {"use_masking": True}),
+    "bits": (BOX, gym.spaces.MultiBinary(4), {}),
+    "images": (IMAGES, BOX, {"features_extractor": BRANCHES}),
 }
 LEAST, MOST = -(2**63), 2**63 - 1
 NAN, INF = float("nan"), float("inf")
@@ -264,6 +269,7 @@ POSSIBLE = [  # (form, tensor, value): it can act, but as another policy than th
     ("choices", "acting.is_masked", np.int64(1)),
     ("masked", "acting.is_masked", np.int64(0)),
     ("box", "acting.more", np.float32([1.0])),
+    *(("images", "acting.scales", np.float32([value])) for value in (1e-45, 1.0, 3e38)),
 ]
 CONTRADICTORY = [  # with the other tensors of the form
     ("squash", "acting.low", np.float32([-INF, -1.0])),
@@ -275,6 +281,42 @@ CONTRADICTORY = [  # with the other tensors of the form
 ]
 
 
+def impossible_nodes(name: str, tensor: Any) -> Iterator[Any]:
+    """What a tensor of a table of nodes, of the form "images", cannot be."""
+    numbers: dict[tuple[int, ...], list[int]] = {}
+    if name == "acting.nodes":
+        for i, (kind, _, _, *sizes) in enumerate(tensor.tolist()):
+            numbers[i, 0] = [-1, 4, MOST, *{0, 1, 2, 3} - {kind}]
+            numbers[i, 1] = [-1, 5, 2**32, MOST, *([1, 2] if kind > 1 else [])]
+            numbers[i, 2] = [-1, 0, 4, 2**32 + 1, MOST]
+            for j, size in enumerate(sizes):
+                may_be_another = kind == 3 and j == 0  # where columns begin
+                numbers[i, 3 + j] = [-1, *([LEAST, MOST, 2**32 + size, 2**30] if kind == 1 else [])]
+                numbers[i, 3 + j] += [] if may_be_another else [size + 1, *([0] if size else [])]
+        yield tensor[:-1]
+        yield np.vstack([tensor, tensor[-1:]])
+        yield tensor[:, :-1]
+    elif name == "acting.buffers":
+        numbers |= {(i,): [-1, len(tensor), MOST] for i in range(len(tensor))}
+        yield tensor[:-1]
+        yield np.append(tensor, 0)
+    elif name == "acting.images":
+        numbers |= {(0, j): [-1, 0, size + 1, 2**32 + size, MOST] for j, size in enumerate(tensor[0].tolist())}
+        yield np.vstack([tensor, tensor])
+        yield tensor[:0]
+    elif name == "acting.scales":
+        yield from (np.float32([value]) for value in (0.0, -0.0, -1.0, NAN, INF, -INF))
+    elif name == "acting.names":
+        text = tensor.tobytes()
+        others = [text[:-1], text[1:], text + b"\nlayers.1", b"\n" + text, text.replace(b"\n", b"\n\n", 1)]
+        yield from (np.frombuffer(other, np.uint8) for other in others)
+    for index, values in numbers.items():
+        for value in values:
+            edited = tensor.copy()
+            edited[index] = value
+            yield edited
+
+
 def forged_forms(folder: Path) -> Iterator[tuple[str, bytes, bool]]:
     """(what is forged, file, whether the C++ runtime can act by it): the tensors that it acts by.
 
@@ -282,8 +324,8 @@ def forged_forms(folder: Path) -> Iterator[tuple[str, bytes, bool]]:
     """
     path = folder / "form.safetensors"
     files = {}
-    for form, (action_space, options) in FORMS.items():
-        policy = Policy(BOX, action_space, net_arch=[2], **options)
+    for form, (observation_space, action_space, options) in FORMS.items():
+        policy = Policy(observation_space, action_space, net_arch=[2], **options)
         save_policy(path, policy, policy.initial_parameters(0))
         files[form] = load_policy_file(path)
 
@@ -299,6 +341,7 @@ def forged_forms(folder: Path) -> Iterator[tuple[str, bytes, bool]]:
             tensor = tensors[name]
             kinds = {np.dtype(kind) for kind in (np.int32, np.int64, np.uint64, np.float16, np.float32, np.float64)}
             others = [tensor.astype(kind) for kind in kinds - {tensor.dtype}]
-            for value in [*IMPOSSIBLE.get(name, []), *others, tensor[None], np.zeros(0, tensor.dtype)]:
+            wrong = [*IMPOSSIBLE.get(name, []), *impossible_nodes(name, tensor)]
+            for value in [*wrong, *others, tensor[None], np.zeros(0, tensor.dtype)]:
                 yield f"{form}: {name} {value.dtype} {value}", edited(form, name, value), False
             yield f"{form}: no {name}", to_bytes({k: v for k, v in tensors.items() if k != name}, metadata), False

@@ -11,6 +11,7 @@ from hostile_files import with_header
 from runtime import LOAD_STATUS, building, load, python_verdict, run
 
 from trpo_fast import Policy, save_policy
+from trpo_fast.nets import Flatten
 from trpo_fast.storage.policy_file import MAX_HEADER, load_policy_file, to_bytes
 
 pytestmark = pytest.mark.compiler
@@ -155,6 +156,59 @@ def test_a_header_that_is_longer_than_the_file_is_refused(loaded, tmp_path):
 def test_an_action_has_a_finite_value(bound, loaded, tmp_path):
     only = {name: np.full(2, bound, np.float32) for name in ("low", "high")}
     assert loaded(policy_of(tmp_path, BOX, [2, 2], **only)) == "unfit"
+
+
+def nodes_of(folder, image, filters, kernel, padding=0):
+    """The file of a policy that is one convolution of an image, in the acting form alone."""
+    policy = Policy(gym.spaces.Box(0, 255, (3, 4, 4), np.uint8), BOX, features_extractor=Flatten(), net_arch=[])
+    save_policy(folder / "form", policy, policy.initial_parameters(0))
+    tensors, metadata = load_policy_file(folder / "form.safetensors")
+    height, width, channels = image
+    conv2d = [1, 0, 1, height, width, channels, filters, *kernel, 1, padding]
+    tensors["acting.images"] = np.array([image])
+    tensors["acting.nodes"] = np.array([conv2d])
+    tensors["acting.buffers"] = np.array([1])
+    tensors["acting.names"] = np.frombuffer(b"c", np.uint8)
+    tensors["policy.c.weight"] = np.zeros((filters, channels, *kernel), np.float32)
+    tensors["policy.c.bias"] = np.zeros(filters, np.float32)
+    return to_bytes(tensors, metadata)
+
+
+@pytest.mark.parametrize(
+    ("image", "filters", "kernel", "padding", "status"),
+    [
+        ((1, 2, 1), 1, (1, 1), 0, "ok"),
+        ((300, 400, 1), 2, (300, 400), 0, "ok"),
+        ((1000, 1200, 1), 2, (1000, 1200), 0, "unsupported"),  # padded to 16 filters
+        ((1 << 15, 1 << 14, 1), 1, (1, 1), 0, "unsupported"),
+        ((1 << 15, 1 << 15, 1), 1, (1, 1), 0, "unfit"),
+        ((1, 1, 1), 1, (2, 2), 1 << 12, "unsupported"),
+        ((1, 1, 1), 1, (2, 2), 1 << 62, "unfit"),
+        ((1 << 40, 1 << 40, 1), 1, (1, 1), 0, "unfit"),
+        ((1, 2, 1), 2, (1, 3), 0, "unfit"),
+        ((1, 1, 1), 1 << 20, (1, 1), 0, "unfit"),  # outputs that are no action
+    ],
+    ids=str,
+)
+def test_images_and_convolutions_take_little_more_than_their_file(
+    image, filters, kernel, padding, status, loaded, tmp_path
+):
+    assert loaded(nodes_of(tmp_path, image, filters, kernel, padding)) == status
+
+
+def test_a_table_has_up_to_4096_nodes(loaded, tmp_path):
+    tensors, metadata = load_policy_file(written(tmp_path, nodes_of(tmp_path, (1, 1, 2), 2, (1, 1))))
+    flatten = [2, 0, 1, 1, 1, 2, 0, 0, 0, 0, 0]
+    for n, status in ((4095, "ok"), (4096, "unsupported")):
+        tensors["acting.nodes"] = np.array([*tensors["acting.nodes"][:1].tolist(), *[flatten] * n])
+        tensors["acting.buffers"] = np.arange(1, n + 2)
+        assert loaded(to_bytes(tensors, metadata)) == status
+
+
+def written(folder, content):
+    path = folder / "written.safetensors"
+    path.write_bytes(content)
+    return path
 
 
 def test_sizes_that_make_no_policy_are_unfit(loaded, tmp_path):

@@ -21,6 +21,10 @@ ACTION_SPACES = {
     "multidiscrete": gym.spaces.MultiDiscrete([3, 2]),
     "multibinary": gym.spaces.MultiBinary(3),
 }
+IMAGE = gym.spaces.Box(0, 255, (36, 37, 1), np.uint8)
+PARTS = gym.spaces.Dict(
+    state=OBSERVATION_SPACE, camera=gym.spaces.Box(0, 255, (2, 36, 36), np.uint8), bits=gym.spaces.MultiBinary(2)
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +53,34 @@ def test_a_model_of_theirs_acts_the_same(algorithm, space, answers):
     assert (actions != actions[0]).any()
     inputs = ours.policy.normalize(observations.astype(np.float64))
     assert_close(ours.value_function.predict(ours._training.model.critic, inputs), answers[f"{name} values"])
+
+
+@pytest.mark.parametrize(
+    ("name", "observation_space", "space"),
+    [("ppo_cnn", IMAGE, "discrete"), ("a2c_cnn", IMAGE, "box"), ("trpo_multi", PARTS, "multidiscrete")],
+    ids=["shared", "not shared", "several inputs"],
+)
+def test_a_network_of_theirs_for_images_has_the_same_outputs(name, observation_space, space, answers):
+    ours = sb3.load_model(FILES / f"{name}.zip", (observation_space, ACTION_SPACES[space]))
+    observations = answers["one"]
+    if observation_space is PARTS:
+        observations = {key: answers[f"parts {key}"] for key in PARTS}
+    encoded, _ = ours.policy.rows(observations)
+    phi = ours.policy.dist_params(ours.theta, encoded)
+    theirs = answers[f"{name} logits"]
+    assert_close(phi[:, : theirs.shape[1]], theirs)
+    assert np.ptp(theirs, axis=0).min() > 0.01
+    critic = ours._training.model.critic
+    assert_close(ours.value_function.predict(critic, ours.policy.critic_inputs(encoded)), answers[f"{name} values"])
+
+
+def test_what_is_no_features_extractor_of_theirs_is_refused_by_name():
+    with pytest.raises(PolicyFileError, match=r"NatureCNN or CombinedExtractor, got 'pi_features_extractor\.scale"):
+        sb3.load_model(FILES / "mean_cnn.zip", (IMAGE, ACTION_SPACES["discrete"]))
+    with pytest.raises(PolicyFileError, match="fit the environment"):
+        sb3.load_model(FILES / "ppo_cnn.zip", (OBSERVATION_SPACE, ACTION_SPACES["discrete"]))
+    with pytest.raises(PolicyFileError, match="fit the environment"):
+        sb3.load_model(FILES / "trpo_multi.zip", (IMAGE, ACTION_SPACES["multidiscrete"]))
 
 
 def test_a_model_of_theirs_learns_on():
@@ -155,6 +187,17 @@ def tensor(shape, strides, offset=0, dtype="FloatStorage", key="0"):
     return text.encode()
 
 
+def weights_with(name):
+    """The pickle of the weights, with the log standard deviation under another name."""
+    with zipfile.ZipFile(FILES / "trpo_box.zip") as archive:
+        weights = io.BytesIO(archive.read("policy.pth"))
+    with zipfile.ZipFile(weights) as archive:
+        (member,) = (member for member in archive.namelist() if member.endswith("/data.pkl"))
+        pickled = archive.read(member)
+    assert pickled.count(b"X\x07\x00\x00\x00log_std") == 1
+    return pickled.replace(b"X\x07\x00\x00\x00log_std", b"X" + len(name).to_bytes(4, "little") + name.encode())
+
+
 def test_forged_weights_are_refused(tmp_path, capsys):
     for pickled in (
         pickle.dumps(Evil()),
@@ -179,6 +222,8 @@ def test_forged_weights_are_refused(tmp_path, capsys):
     assert "executed" not in capsys.readouterr().out
     with pytest.raises(PolicyFileError, match="expected the weights of an MlpPolicy"):
         load(forged_weights(tmp_path, tensor([1], [1])))  # in order, but not all of them
+    with pytest.raises(PolicyFileError, match="of an MLP or of a CNN, got 'mlp_extractor.shared_net.0.bias'"):
+        load(forged_weights(tmp_path, weights_with("mlp_extractor.shared_net.0.bias")))
     with pytest.raises(PolicyFileError, match="not little-endian"):
         load(forged_weights(tmp_path, b"big", member="byteorder"))
 
