@@ -108,8 +108,8 @@ BARS = [
         for case in ("pong 84x84", "breakout 84x84", "pong 52x40")
     ),
     *(
-        Bar("atari", f"{case}: 2 workers over 2 threads", f"{case} envs=8", "AtariVectorEnv", "ratio", 0.95, threads=2)
-        for case in ("pong 84x84", "breakout 84x84", "pong 52x40")
+        Bar("atari", f"{case}: 2 threads over 2 workers", case, "AtariVectorEnv", "ratio", 0.95, threads=2)
+        for case in ("pong 84x84 envs=8", "pong 84x84 envs=8 alone", "breakout 84x84 envs=8 alone", "pong 52x40 envs=8")
     ),
     Bar("latency", "act() with AVX-512, ns", "17-64-64-6", POLICY, "p50 with AVX-512", 250.0, at_most=True),
     Bar("latency", "ONNX Runtime over act()", "17-64-64-6", "ONNX Runtime", "ratio", 10.0),

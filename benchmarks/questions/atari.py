@@ -1,8 +1,8 @@
 """Steps of Atari games: AtariEnv, ale-py's vector environment, and Gymnasium's wrappers with OpenCV.
 
 On one core: CPU time of a step of one environment with random actions. On two: time of a step of 8 environments, in
-two workers with the policy of the paper, and in two threads of the vector environment with random actions. Frames and
-rewards must agree first. All without sticky actions and no-ops, in 84 by 84 and in 52 by 40 pixels.
+two workers or on two threads of the vector environment: in rollouts of a small policy, and alone, without the policy.
+Frames and rewards must agree first. All without sticky actions, in 84 by 84 and in 52 by 40 pixels.
 """
 
 import argparse
@@ -18,9 +18,8 @@ import numpy as np
 from benchmarks.harness.machine import Others, Setting
 from benchmarks.harness.options import SECONDS
 from benchmarks.harness.rows import OURS, DisagreementError, NotMeasuredError, Row, spread
-from trpo_fast import TRPO
+from trpo_fast import TRPO, nets
 from trpo_fast.atari import AtariEnv
-from trpo_fast.nets import PaperCNN
 
 SETTINGS = (Setting(1), Setting(2))
 OPTIONS = SECONDS
@@ -37,47 +36,65 @@ def measure(setting: Setting, options: argparse.Namespace) -> Iterator[Row]:
         check_agreement(game, size)
         case = f"{game} {size[0]}x{size[1]}"
         if setting.threads == 1:
-            yield from compare(case, dict(single_steppers(game, size)), time.process_time, options.seconds)
+            yield from compare(case, dict(single_environments(game, size)), options.seconds)
         else:
-            yield from compare(f"{case} envs={N_ENVS}", dict(steppers(game, size)), time.perf_counter, options.seconds)
+            yield from on_two_cores(game, size, f"{case} envs={N_ENVS}", options.seconds)
 
 
-def compare(
-    case: str, steppers: dict[str, Callable[[], int]], clock: Callable[[], float], seconds: float
-) -> Iterator[Row]:
-    """Seconds of a step of each contender, in turns; a stepper returns the number of its steps."""
-    times: dict[str, list[float]] = {name: [] for name in steppers}
+def on_two_cores(game: str, size: tuple[int, int], case: str, seconds: float) -> Iterator[Row]:
+    """Rollouts, and steps alone."""
+    ours, theirs = models(game, size)
+    yield from compare(
+        case, {OURS: lambda: rollout_seconds(ours)[0], VECTOR: lambda: rollout_seconds(theirs)[0]}, seconds
+    )
+    alone = partial(vector_seconds, vector(game, size, N_ENVS, 2), np.random.default_rng(SEED), time.perf_counter)
+    yield from compare(f"{case} alone", {OURS: lambda: rollout_seconds(ours)[1], VECTOR: alone}, seconds)
+    ours.env.close()
+
+
+def compare(case: str, contenders: dict[str, Callable[[], float]], seconds: float) -> Iterator[Row]:
+    """Rows of the contenders, which run in turns and return the seconds of a step."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
     others = Others()
-    end = time.perf_counter() + seconds * len(steppers)
+    end = time.perf_counter() + seconds * len(contenders)
     while time.perf_counter() < end or len(times[OURS]) < MIN_TURNS:
-        for name, step in steppers.items():
-            start = clock()
-            n_steps = step()
-            times[name].append((clock() - start) / n_steps)
+        for name, run in contenders.items():
+            times[name].append(run())
     quiet = others.row()
     for name, t in times.items():
         ratio = {} if name == OURS else spread("ratio", np.array(t) / np.array(times[OURS]))
         yield {"case": case, "contender": name, "turns": len(t), **spread("seconds", np.array(t)), **ratio, **quiet}
 
 
-def single_steppers(game: str, size: tuple[int, int]) -> Iterator[tuple[str, Callable[[], int]]]:
-    """One environment each."""
-    yield OURS, partial(play, ready(AtariEnv(game, screen_size=size, **PLAIN)), np.random.default_rng(SEED))
-    yield VECTOR, partial(play_vector, vector(game, size, 1, 1), np.random.default_rng(SEED))
+def single_environments(game: str, size: tuple[int, int]) -> Iterator[tuple[str, Callable[[], float]]]:
+    """One environment each, with random actions."""
+    env: gym.Env[Any, Any] = AtariEnv(game, screen_size=size, **PLAIN)
+    yield OURS, partial(seconds_of, ready(env), np.random.default_rng(SEED))
+    yield VECTOR, partial(vector_seconds, vector(game, size, 1, 1), np.random.default_rng(SEED), time.process_time)
     if util.find_spec("cv2"):
-        env: Any = gym.make(f"ALE/{game.title()}-v5", frameskip=1, repeat_action_probability=0.0)
+        env = gym.make(f"ALE/{game.title()}-v5", frameskip=1, repeat_action_probability=0.0)
         env = gym.wrappers.AtariPreprocessing(env, noop_max=0, screen_size=size[::-1])
         env = gym.wrappers.FrameStackObservation(env, 4, padding_type="zero")
-        yield "Gymnasium's wrappers", partial(play, ready(env), np.random.default_rng(SEED))
+        yield "Gymnasium's wrappers", partial(seconds_of, ready(env), np.random.default_rng(SEED))
 
 
-def steppers(game: str, size: tuple[int, int]) -> Iterator[tuple[str, Callable[[], int]]]:
-    """Eight environments each, on two cores."""
+def models(game: str, size: tuple[int, int]) -> tuple[TRPO, TRPO]:
+    """A small policy that plays AtariEnv in two workers, and ale-py's vector environment on two threads."""
     factories = [partial(AtariEnv, game, screen_size=size, **PLAIN)] * N_ENVS
-    network = {"features_extractor": PaperCNN()}
-    model = TRPO("CnnPolicy", factories, n_steps=N_STEPS, n_workers=2, seed=SEED, policy_kwargs=network)
-    yield OURS, lambda: model.sample_rollout().num_transitions
-    yield VECTOR, partial(play_vector, vector(game, size, N_ENVS, 2), np.random.default_rng(SEED))
+    network = nets.Sequential(nets.Conv2d(4, 8, 8), nets.Flatten())
+    settings = {"n_steps": N_STEPS, "seed": SEED, "policy_kwargs": {"features_extractor": network}}
+    return (
+        TRPO("CnnPolicy", factories, n_workers=2, **settings),
+        TRPO("CnnPolicy", vector(game, size, N_ENVS, 2), **settings),
+    )
+
+
+def rollout_seconds(model: TRPO) -> tuple[float, float]:
+    """Seconds of a step of a rollout, and of the part of it that is not the policy's."""
+    start = time.perf_counter()
+    rollout = model.sample_rollout()
+    elapsed = time.perf_counter() - start
+    return elapsed / (N_STEPS * N_ENVS), rollout.seconds.environments / (N_STEPS * N_ENVS)
 
 
 def vector(game: str, size: tuple[int, int], n_envs: int, n_threads: int) -> Any:
@@ -98,20 +115,24 @@ def ready(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     return env
 
 
-def play(env: gym.Env[Any, Any], rng: np.random.Generator) -> int:
-    """Take N_STEPS steps with random actions."""
-    for action in rng.integers(env.action_space.n, size=N_STEPS).tolist():  # type: ignore[attr-defined]
+def seconds_of(env: gym.Env[Any, Any], rng: np.random.Generator) -> float:
+    """CPU time of a step of an environment with random actions."""
+    actions = rng.integers(env.action_space.n, size=N_STEPS).tolist()  # type: ignore[attr-defined]
+    start = time.process_time()
+    for action in actions:
         _, _, terminated, truncated, _ = env.step(action)
         if terminated or truncated:
             env.reset()
-    return N_STEPS
+    return (time.process_time() - start) / N_STEPS
 
 
-def play_vector(env: Any, rng: np.random.Generator) -> int:
-    """Take N_STEPS steps of every environment with random actions."""
-    for actions in rng.integers(env.single_action_space.n, size=(N_STEPS, env.num_envs)):
+def vector_seconds(env: Any, rng: np.random.Generator, clock: Callable[[], float]) -> float:
+    """Time of a step of each of a vector environment's environments with random actions."""
+    rows = rng.integers(env.single_action_space.n, size=(N_STEPS, env.num_envs))
+    start = clock()
+    for actions in rows:
         env.step(actions)
-    return N_STEPS * env.num_envs
+    return (clock() - start) / (N_STEPS * env.num_envs)
 
 
 def check_agreement(game: str, size: tuple[int, int]) -> None:
