@@ -117,10 +117,13 @@ def test_onnx_of_every_activation_acts_as_python_does(name, tmp_path):
 
 def test_names_of_images_do_not_collide_with_those_of_a_graph(tmp_path):
     space = gym.spaces.Dict(obs=image(2, 4, 4), state=gym.spaces.Box(-1.0, 1.0, (2,)), value_0=image(2, 4, 4))
-    policy = Policy(space, gym.spaces.Box(-1.0, 1.0, (1,)), features_extractor=nets.Flatten(), net_arch=[])
+    options = {"features_extractor": nets.Flatten(), "net_arch": [], "frame_stack": 2}
+    policy = Policy(space, gym.spaces.Box(-1.0, 1.0, (1,)), **options)
     export_policy((policy, policy.initial_parameters(0)), tmp_path / "policy.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "policy.onnx", providers=["CPUExecutionProvider"])
     assert [value.name for value in session.get_inputs()] == ["obs", "image_obs", "image_value_0"]
+    described = session.get_modelmeta().custom_metadata_map
+    assert (described["image_names"], described["frame_stack"]) == ("obs,value_0", "2")
 
 
 ASK = """

@@ -18,7 +18,7 @@ class Export:
     """A policy or checkpoint file, the folder of a run, or the name of either."""
 
     format: Literal["onnx", "c", "cpp", "json"] = "onnx"
-    """onnx needs the extra export; c needs nothing; cpp needs trpo_fast's headers (--includedir)."""
+    """onnx needs the extra export; c needs nothing; cpp needs trpo_fast's headers (--includedir), and has no images."""
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Output file; by default in the folder of the model. Its stem is the policy's name in C and C++."""

@@ -36,10 +36,12 @@ def export_policy(
         Where to; its stem is the name in C and C++. Beside the file ``model``, with the format's suffix, if not given.
         Its folder is created if missing.
     format : {"onnx", "c", "cpp", "json"}
-        ONNX (input ``obs``, output ``actions``; needs the ``export`` extra); C99 that needs ``tanhf`` and ``expf``
-        alone; constants for ``trpo_fast/fixed_policy.hpp``; the numbers as JSON.
+        ONNX (input ``obs`` and one of uint8 for each image, output ``actions``; needs the ``export`` extra); C99 that
+        needs ``tanhf`` and ``expf`` alone; constants for ``trpo_fast/fixed_policy.hpp``, of a policy without images and
+        features extractor; the numbers as JSON.
     observation_names, action_names : sequence of str, optional
-        One for each number of an observation (with a mask) and of an action, for the metadata of ONNX and JSON.
+        One for each number of an observation (with a mask, without images) and of an action, for the metadata of ONNX
+        and JSON.
 
     Returns
     -------
@@ -51,8 +53,8 @@ def export_policy(
     PolicyFileError, FileNotFoundError
         As ``load_policy``.
     InvalidArgumentError
-        If the format is unknown, there are more or fewer names than numbers, float32 cannot hold the policy, or
-        ``path`` is needed, since ``model`` is no file.
+        If the format is unknown or cannot hold the policy, there are more or fewer names than numbers, float32 cannot
+        hold the policy, or ``path`` is needed, since ``model`` is no file.
     MissingExtraError
         For ONNX without the ``export`` extra.
     OSError

@@ -116,14 +116,16 @@ class Deployment:
     def description(self) -> dict[str, Any]:
         """Metadata, as plain JSON values."""
         normalizer = self.policy.normalizer
-        images = {"image_names": [image.name for image in self.images]} if self.images else {}
+        more: dict[str, Any] = {"image_names": [image.name for image in self.images]} if self.images else {}
+        if self.policy.frame_stack > 1:
+            more["frame_stack"] = self.policy.frame_stack
         return {
             "trpo_fast": __version__,
             "observation_space": self.metadata["observation_space"],
             "action_space": self.metadata["action_space"],
             "observation_names": self.observation_names,
             "action_names": self.action_names,
-            **images,
+            **more,
             "mask_size": self.form.mask_size,
             "normalize_observations": normalizer.enabled,
             "normalizer_mean": normalizer.statistics.mean.tolist(),
