@@ -5,6 +5,7 @@ solve(p, b, n_iterations)     conjugate gradients for F x = b, from theta and X
 fit_critic(c)                 all minibatch Adam steps of a fit: the new parameters
 update(p, c, config)          the policy's step and the critic's fit: (step, new parameters of the critic)
 act(p)                        the most probable action at the first observation
+image_forward(p), image_gradient(p), image_product(p, v)    the same of a policy on images, in one of the *_images
 gemm(dtype)                   a product of two square matrices
 """
 
@@ -15,16 +16,19 @@ from benchmarks.harness.measuring import Contender
 NEEDS = {
     "numpy_peer": (),
     "torch_peer": ("torch",),
+    "torch_images": ("torch",),
     "sb3_peer": ("sb3_contrib",),
     "tianshou_peer": ("tianshou",),
     "jax_peer": ("jax",),
+    "jax_images": ("jax",),
     "onnx_peer": ("onnx", "onnxruntime"),
 }
 
 
 def missing() -> list[str]:
     """Packages of opponents that are not installed."""
-    return [package for packages in NEEDS.values() for package in packages if util.find_spec(package) is None]
+    needed = dict.fromkeys(package for packages in NEEDS.values() for package in packages)
+    return [package for package in needed if util.find_spec(package) is None]
 
 
 def contenders(function: str, *args: object, only: str = "") -> list[Contender]:
