@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from benchmarks.baselines import numpy_trpo
 from benchmarks.harness.image_problems import ImageProblem
 from benchmarks.harness.measuring import Contender
 from benchmarks.harness.rows import OURS

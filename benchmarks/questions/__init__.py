@@ -5,6 +5,6 @@ A question has ``SETTINGS``, the processes to measure in; ``OPTIONS``, those of 
 """
 
 QUESTIONS = (
-    "fvp", "images", "cg", "critic", "update", "act", "rollout", "workers", "atari", "training", "kfac", "vine", "latency",
-    "interrupt", "package", "reliability",
+    "fvp", "images", "cg", "critic", "update", "act", "rollout", "workers", "atari", "training", "kfac", "vine",
+    "latency", "interrupt", "package", "reliability",
 )  # fmt: skip
