@@ -38,8 +38,34 @@ def _fvp() -> list[Bar]:
     return bars
 
 
+def _images() -> list[Bar]:
+    bars = []
+    limits = (
+        ("paper 4x52x40 N=1024", (1.3, 1.6, 4.0, 4.0, 0.5)),
+        ("NatureCNN 4x84x84 N=1024", (1.3, 1.5, 3.0, 3.0, 0.7)),
+    )
+    for case, (forward, gradient, product, jax, fraction) in limits:
+        over = (
+            ("forward", "torch", forward),
+            ("gradient", "torch", gradient),
+            ("product", "torch", product),
+            ("product", "torch.func", 2.5),
+            ("product", "jax", jax),
+        )
+        for what, opponent, limit in over:
+            bars.append(Bar("images", f"{case} {what}: over {opponent}", f"{case} {what}", opponent, "ratio", limit))
+        bars.append(Bar("images", f"{case} product: of sgemm", f"{case} product", OURS, "fraction", fraction))
+        for what in ("gradient", "product"):
+            text, one = f"{case} {what}: 2 threads over 1", f"{OURS}, 1 thread"
+            bars.append(Bar("images", text, f"{case} {what}", one, "ratio", 1.8, threads=2))
+    update = "NatureCNN 4x84x84 N=512 update"
+    bars.append(Bar("images", f"{update}: over sb3-contrib", update, "sb3-contrib", "ratio", 2.5))
+    return bars
+
+
 BARS = [
     *_fvp(),
+    *_images(),
     Bar("fvp", f"{WIDE}: of sgemm", f"{WIDE} float32", OURS, "fraction", 0.85),
     Bar("fvp", f"{WIDE}, AVX2: of sgemm", f"{WIDE} float32", OURS, "fraction", 0.85, avx2=True),
     Bar("fvp", f"{WIDE}: of dgemm", f"{WIDE} float64", OURS, "fraction", 0.75),

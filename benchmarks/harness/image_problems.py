@@ -6,7 +6,8 @@ import gymnasium as gym
 import numpy as np
 
 from benchmarks.baselines import numpy_trpo
-from trpo_fast import Policy, nets
+from benchmarks.harness.problems import sb3_order
+from trpo_fast import CriticState, Policy, TRPOConfig, ValueFunction, nets
 from trpo_fast.spaces.observations import Observations
 
 PAPER = "paper 4x52x40", (4, 52, 40), nets.PaperCNN(), 8
@@ -49,6 +50,28 @@ class ImageProblem(NamedTuple):
         w, w2 = self.weights
         n = len(self.pixels)
         return {"forward": n * 2 * w, "gradient": n * (4 * w + 2 * w2), "product": n * (4 * w + 4 * w2)}
+
+
+class ImageCriticProblem(NamedTuple):
+    """A critic of the same network, its regression targets, and the order of the rows in minibatches."""
+
+    value_function: ValueFunction
+    state: CriticState
+    inputs: Any  # of the network
+    targets: np.ndarray  # (N,)
+    order: np.ndarray  # (n_epochs, N)
+    batch_size: int
+    learning_rate: float
+
+
+def image_critic_problem(p: ImageProblem, config: TRPOConfig, seed: int = 7) -> ImageCriticProblem:
+    """The critic of a problem; its order is what sb3-contrib's train() draws."""
+    network = {name: p.policy.policy_kwargs[name] for name in ("features_extractor", "net_arch")}
+    value_function = ValueFunction(p.policy.observation_space, normalize_returns=False, **network)
+    targets = np.random.default_rng(seed).standard_normal(len(p.pixels))
+    order = sb3_order(len(p.pixels), config.n_critic_updates, seed)
+    state, inputs = value_function.initial_state(seed), p.policy.critic_inputs(p.observations)
+    return ImageCriticProblem(value_function, state, inputs, targets, order, config.batch_size, config.learning_rate)
 
 
 def image_problem(case: Case, n: int, damping: float = 0.1, seed: int = 7) -> ImageProblem:

@@ -94,17 +94,25 @@ def policy_problem(sizes: tuple[int, ...], n: int, dtype: str, damping: float = 
 
 
 def critic_problem(inputs: np.ndarray, n_epochs: int = 10, seed: int = 7) -> CriticProblem:
-    """A 64-64 critic on ``inputs`` (N, obs_dim), which also give the dtype.
-
-    The order is what sb3-contrib's train() draws after ``numpy.random.seed(seed)``: one permutation for the policy's
-    batch, which it does not need, and one an epoch.
-    """
+    """A 64-64 critic on ``inputs`` (N, obs_dim), which also give the dtype."""
     n, obs_dim = inputs.shape
-    stream = np.random.RandomState(seed)
-    order = np.stack([stream.permutation(n) for _ in range(n_epochs + 1)])[1:]
     space = gym.spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
     value_function = ValueFunction(space, normalize_returns=False, dtype=inputs.dtype)
     targets = np.random.default_rng(seed).standard_normal(n)
     return CriticProblem(
-        (obs_dim, 64, 64, 1), value_function, value_function.initial_state(seed), inputs, targets, order
+        (obs_dim, 64, 64, 1),
+        value_function,
+        value_function.initial_state(seed),
+        inputs,
+        targets,
+        sb3_order(n, n_epochs, seed),
     )
+
+
+def sb3_order(n: int, n_epochs: int, seed: int) -> np.ndarray:
+    """What sb3-contrib's train() draws after ``numpy.random.seed(seed)``, (n_epochs, n).
+
+    It draws one permutation for the policy's batch, which needs none, and one an epoch.
+    """
+    stream = np.random.RandomState(seed)
+    return np.stack([stream.permutation(n) for _ in range(n_epochs + 1)])[1:]

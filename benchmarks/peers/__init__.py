@@ -5,7 +5,7 @@ solve(p, b, n_iterations)     conjugate gradients for F x = b, from theta and X
 fit_critic(c)                 all minibatch Adam steps of a fit: the new parameters
 update(p, c, config)          the policy's step and the critic's fit: (step, new parameters of the critic)
 act(p)                        the most probable action at the first observation
-image_forward(p), image_gradient(p), image_product(p, v)    the same of a policy on images, in one of the *_images
+image_forward(p), image_gradient(p), image_product(p, v), image_update(p, c, config)    for policies on images
 gemm(dtype)                   a product of two square matrices
 """
 
@@ -18,6 +18,7 @@ NEEDS = {
     "torch_peer": ("torch",),
     "torch_images": ("torch",),
     "sb3_peer": ("sb3_contrib",),
+    "sb3_images": ("sb3_contrib",),
     "tianshou_peer": ("tianshou",),
     "jax_peer": ("jax",),
     "jax_images": ("jax",),

@@ -2,6 +2,7 @@
 
 import copy
 import time
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -105,42 +106,53 @@ def solve(p: PolicyProblem, b: np.ndarray, n_iterations: int) -> list[Contender]
 
 
 def update(p: PolicyProblem, c: CriticProblem, config: TRPOConfig) -> list[Contender]:
-    """Its train(); parameters and Adam are put back before every call, well within the thousandth part of it."""
-    model = make_model(
-        p,
-        learning_rate=config.learning_rate,
-        batch_size=config.batch_size,
-        n_critic_updates=config.n_critic_updates,
-        target_kl=config.target_kl,
-        cg_max_steps=config.cg_max_steps,
-        cg_damping=config.cg_damping,
-        line_search_max_iter=config.line_search_max_iter,
-        line_search_shrinking_factor=config.line_search_shrinking_factor,
-    )
-    actor, critic = actor_parameters(model), critic_parameters(model)
-    fill(model, p, c)
+    """Its train()."""
+    model = make_model(p, **settings_of(config))
+    fill(model, p.inputs, p.actions, p.advantages, c.targets)
+    return train_contenders(model, actor_parameters(model), critic_parameters(model), p.theta, c.state.theta)
+
+
+def settings_of(config: TRPOConfig) -> dict[str, Any]:
+    """The settings of its update."""
+    names = (
+        "learning_rate", "batch_size", "n_critic_updates", "target_kl", "cg_max_steps", "cg_damping",
+        "line_search_max_iter", "line_search_shrinking_factor",
+    )  # fmt: skip
+    return {name: getattr(config, name) for name in names}
+
+
+def train_contenders(
+    model: TRPO,
+    actor: list[torch.nn.Parameter],
+    critic: list[torch.nn.Parameter],
+    theta: np.ndarray,
+    critic_theta: np.ndarray,
+) -> list[Contender]:
+    """``model.train()``; parameters and Adam are put back before every call, well within the thousandth part of it."""
 
     def call(threads: int) -> tuple[np.ndarray, np.ndarray]:
         torch.set_num_threads(threads)
-        assign(actor, p.theta)
-        assign(critic, c.state.theta)
+        assign(actor, theta)
+        assign(critic, critic_theta)
         model.policy.optimizer.state.clear()
         np.random.seed(ORDER_SEED)
         model.train()
-        return flat(actor) - p.theta, flat(critic)
+        return flat(actor) - theta, flat(critic)
 
     counts = sorted({1, torch.get_num_threads()})
     return [Contender("sb3-contrib", f"train(), torch threads: {n}", lambda n=n: call(n)) for n in counts]
 
 
-def fill(model: TRPO, p: PolicyProblem, c: CriticProblem) -> None:
+def fill(
+    model: TRPO, observations: np.ndarray, actions: np.ndarray, advantages: np.ndarray, returns: np.ndarray
+) -> None:
     """Put a batch into the model's rollout buffer, as its collect_rollouts would have left it."""
     buffer = model.rollout_buffer
-    buffer.observations[:, 0], buffer.actions[:, 0] = p.inputs, p.actions
-    buffer.advantages[:, 0], buffer.returns[:, 0] = p.advantages, c.targets
+    buffer.observations[:, 0], buffer.actions[:, 0] = observations, actions.reshape(len(actions), -1)
+    buffer.advantages[:, 0], buffer.returns[:, 0] = advantages, returns
     with torch.no_grad():
-        distribution = model.policy.get_distribution(torch.from_numpy(p.inputs))
-        buffer.log_probs[:, 0] = distribution.log_prob(torch.from_numpy(p.actions)).numpy()
+        distribution = model.policy.get_distribution(torch.from_numpy(observations))
+        buffer.log_probs[:, 0] = distribution.log_prob(torch.from_numpy(actions)).numpy()
     buffer.pos, buffer.full = buffer.buffer_size, True
 
 

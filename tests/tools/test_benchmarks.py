@@ -7,6 +7,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -18,9 +19,10 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import __main__ as program
 from benchmarks import peers
 from benchmarks.harness import bars, machine, measuring, options, problems, provenance, records, report, worker
+from benchmarks.harness.image_problems import NATURE, PAPER, image_critic_problem, image_problem
 from benchmarks.harness.measuring import Contender
 from benchmarks.harness.rows import OURS, DisagreementError
-from benchmarks.peers import ours
+from benchmarks.peers import image_ours, ours
 from benchmarks.questions import QUESTIONS, training
 from benchmarks.questions.act import model_problem
 from benchmarks.questions.critic import expected_fit
@@ -313,6 +315,7 @@ def test_committed_studies_are_whole():
 
 
 EVERYTHING = ("fisher_product", "solve", "fit_critic", "update", "act")
+ON_IMAGES = ("image_forward", "image_gradient", "image_product", "image_update")
 OFFERED = {
     "numpy_peer": EVERYTHING,
     "torch_peer": ("fisher_product", "solve", "fit_critic", "act"),
@@ -320,6 +323,9 @@ OFFERED = {
     "tianshou_peer": ("fisher_product", "solve"),
     "jax_peer": ("fisher_product", "solve", "fit_critic", "update"),
     "onnx_peer": ("act",),
+    "torch_images": ON_IMAGES[:3],
+    "sb3_images": ON_IMAGES[3:],
+    "jax_images": ON_IMAGES[:3],
 }
 
 
@@ -334,10 +340,11 @@ def test_opponents_agree(peer):
 def agreement(peer):
     """The errors of everything the peer offers."""
     module, errors = importlib.import_module(f"benchmarks.peers.{peer}"), {}
-    for function in EVERYTHING:
+    for function in (*EVERYTHING, *ON_IMAGES):
         if hasattr(module, function):
-            args, tolerance = arguments(function)
-            expected = next(c.call() for c in getattr(ours, function)(*args) if c.name == OURS)
+            args, tolerance = image_arguments(function) if function in ON_IMAGES else arguments(function)
+            of_ours = getattr(image_ours if function in ON_IMAGES else ours, function)
+            expected = next(c.call() for c in of_ours(*args) if c.name == OURS)
             errors[function] = measuring.check_agreement(getattr(module, function)(*args), expected, tolerance)
     return errors
 
@@ -356,6 +363,23 @@ def arguments(function):
     }[function]
 
 
+def image_arguments(function):
+    """Of a few images, and the tolerance of float32."""
+    p = image_problem(NATURE, 16)
+    v = np.random.default_rng(0).standard_normal(len(p.theta))
+    config = replace(CONFIG, n_critic_updates=1)
+    c = image_critic_problem(p, config)
+    return {"image_product": ((p, v), 1e-5), "image_update": ((p, c, config), 1e-2)}.get(function, ((p,), 1e-5))
+
+
+def test_we_agree_with_the_oracle_on_images():
+    p = image_problem(PAPER, 8)
+    v = np.random.default_rng(0).standard_normal(len(p.theta))
+    for what, args in (("forward", ()), ("gradient", ()), ("product", (v,))):
+        contenders = getattr(image_ours, f"image_{what}")(p, *args)
+        measuring.check_agreement(contenders, image_ours.expected(what, p, *args), 1e-5)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_we_agree_with_the_oracle(dtype):
     p = problems.policy_problem((5, 16, 8, 3), 256, dtype)
@@ -370,6 +394,7 @@ def test_flops_are_the_nominal_ones():
     p = problems.policy_problem((17, 64, 64, 6), 10, "float32")
     assert p.product_flops == 10 * 40_192
     c = problems.critic_problem(p.inputs)
+    assert image_problem(PAPER, 1).flops == {"forward": 1_750_336, "gradient": 4_278_208, "product": 5_055_744}
     assert c.step_flops == 128 * (4 * (17 * 64 + 64 * 64 + 64) + 2 * (64 * 64 + 64))
 
 
