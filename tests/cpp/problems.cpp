@@ -55,6 +55,18 @@ Network<Scalar> make_convolutional_network() {
 }
 
 template <class Scalar>
+Network<Scalar> make_image_network() {
+  return Network<Scalar>({{make_conv2d<Scalar>({7, 6, 3, 5, 3, 2, 2, 1}, Activation::silu), {1}},
+                          {std::make_shared<Flatten<Scalar>>(4, 4, 5), {3}},
+                          {make_dense<Scalar>(80, 9, Activation::tanh), {4}},
+                          {make_dense<Scalar>(9, 6, Activation::relu), {5}},
+                          {make_dense<Scalar>(12, 3, Activation::tanh), {2}},
+                          {make_dense<Scalar>(13, 7, Activation::silu), {0, 5}},
+                          {make_dense<Scalar>(22, 5, Activation::identity), {5, 8, 6}}},
+                         false, {{7, 6, 3, 1.0 / 255.0}, {2, 3, 2, 1.0}});
+}
+
+template <class Scalar>
 std::shared_ptr<const Distribution<Scalar>> make_distribution(const Factors& factors) {
   std::vector<std::shared_ptr<const Distribution<Scalar>>> parts;
   for (const Factor& f : factors) {
@@ -75,6 +87,8 @@ template Network<float> make_forked_network();
 template Network<double> make_forked_network();
 template Network<float> make_convolutional_network();
 template Network<double> make_convolutional_network();
+template Network<float> make_image_network();
+template Network<double> make_image_network();
 template std::shared_ptr<const Distribution<float>> make_distribution(const Factors&);
 template std::shared_ptr<const Distribution<double>> make_distribution(const Factors&);
 

@@ -80,6 +80,10 @@ constexpr bool kForkedLeadsToOutput[kForkedNodes] = {true, false, false, true, t
 template <class Scalar>
 Network<Scalar> make_convolutional_network();
 constexpr Index kConvolutionalInputs = 130;
+// Reads an image (7, 6, 3) and a vector of 4: a convolution, and dense layers of which one is read by three others,
+// alone and beside the vector; 5 outputs. A second image, (2, 3, 2), is read by a node that does not lead to them.
+template <class Scalar>
+Network<Scalar> make_image_network();
 template <class Scalar>
 std::shared_ptr<const Distribution<Scalar>> make_distribution(const Factors& factors);
 

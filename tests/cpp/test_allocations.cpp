@@ -10,16 +10,6 @@
 namespace trpo_fast::tests {
 namespace {
 
-// Allocations of f()
-template <class Function>
-long allocations(Function&& f) {
-  const long before = count_of_new();
-  Eigen::internal::set_is_malloc_allowed(false);
-  f();
-  Eigen::internal::set_is_malloc_allowed(true);
-  return count_of_new() - before;
-}
-
 const PolicySpec kPolicy{"", {{17, 64, 64, 6}, Activation::tanh, true}, {{Kind::gaussian, 6}}};
 
 TEST(allocations_are_counted) {

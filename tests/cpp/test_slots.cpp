@@ -54,8 +54,8 @@ TEST_BOTH(slots_are_added_in_the_fixed_tree) {
       for (Index begin = 0; begin < n_rows; begin += kSlotRows) {
         for (Index i = 0; i < size; ++i) slots[std::size_t(i)].push_back(static_cast<Scalar>(value(begin, i)));
       }
-      SlotSum<Scalar> sum(size, RowBlocks(n_rows));
       for (const int n_threads : {1, 2, 3, 7}) {
+        SlotSum<Scalar> sum(size, RowBlocks(n_rows), n_threads == 3 ? kGroupSlots : n_threads);
         const Vector<double>& got = sum.run(n_threads, [&](Rows rows, int, Scalar* partial) {
           if (rows.begin % kSlotRows != 0) return;
           for (Index i = 0; i < size; ++i) partial[i] += static_cast<Scalar>(value(rows.begin, i));

@@ -39,7 +39,7 @@ class GaussNewtonOperator : public LinearOperator {
         n_threads_(n_threads),
         metric_(at_->num_rows(), at_->network().output_size()),
         v_packed_(Vector<Scalar>::Zero(at_->network().packed_size())),
-        sum_(at_->network(), at_->blocks()) {
+        sum_(at_->network(), at_->blocks(), n_threads) {
     for (int thread = 0; thread < n_threads_; ++thread) workspaces_.emplace_back(*at_);
   }
 

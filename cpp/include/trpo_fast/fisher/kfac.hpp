@@ -92,7 +92,7 @@ class KFACPreconditioner final : public LinearOperator {
     const Linearization<Scalar> at(network, theta.data(), inputs, n_threads_);
     std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(at));
     const Vector<double> ones = Vector<double>::Ones(at.blocks().block_rows());
-    SlotSum<Scalar> sum(num_moments_, at.blocks());
+    SlotSum<Scalar> sum(num_moments_, at.blocks(), num_partials(num_moments_, n_threads_));
     return sum.run(n_threads_, [&](Rows rows, int thread, Scalar* moments) {
       Workspace& workspace = workspaces[static_cast<std::size_t>(thread)];
       const Panel<Scalar> phi_bar = workspace.cotangents.phi(rows.size());

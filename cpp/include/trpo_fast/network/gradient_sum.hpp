@@ -9,8 +9,8 @@ namespace trpo_fast {
 template <class Scalar>
 class GradientSum {
  public:
-  GradientSum(const Network<Scalar>& network, const RowBlocks& blocks)
-      : network_(network), sum_(network.packed_size(), blocks) {}
+  GradientSum(const Network<Scalar>& network, const RowBlocks& blocks, int n_threads)
+      : network_(network), sum_(network.packed_size(), blocks, num_partials(network.packed_size(), n_threads)) {}
 
   // theta_bar = the sum of what add(Rows, thread, packed_bar) adds to packed_bar, block by block
   template <class Function>

@@ -173,6 +173,7 @@ class Linearization {
   const Network<Scalar>& network() const { return network_; }
   const RowBlocks& blocks() const { return blocks_; }
   Index num_rows() const { return blocks_.num_rows(); }
+  bool stores_all() const { return stores_all_; }           // or phi alone
   const Vector<Scalar>& packed() const { return packed_; }  // (packed_size,)
   // What the network reads on a block of rows
   InputBlock<Scalar> inputs(Rows rows) const { return {x_.panel(rows.begin, rows.size()), images_.data(), rows.begin}; }

@@ -46,7 +46,7 @@ class PolicyObjective {
   void gradient(double* out) const {  // (P,)
     using Workspace = typename Linearization<Scalar>::Workspace;
     std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads_), Workspace(*at_));
-    GradientSum<Scalar> sum(at_->network(), at_->blocks());
+    GradientSum<Scalar> sum(at_->network(), at_->blocks(), n_threads_);
     sum.run(n_threads_, out, [&](Rows rows, int thread, Scalar* packed_bar) {
       Workspace& workspace = workspaces[static_cast<std::size_t>(thread)];
       const Panel<Scalar> phi_bar = workspace.phi(rows.size());
