@@ -585,6 +585,32 @@ def test_forks_and_signals_disturb_no_worker(tmp_path):
     assert not children()
 
 
+class ForkingLate(CountingEnv):
+    """In step 3 it forks; the copy comes back, with a reward of its own, while the worker is in the last step."""
+
+    n_steps = 0
+
+    def step(self, action):
+        self.n_steps += 1
+        if self.n_steps == 3:
+            go, self.went = os.pipe()
+            self.child = os.fork()
+            if self.child == 0:
+                os.read(go, 1)
+                return *super().step(action)[:1], 1e6, False, False, {}
+        if self.n_steps == 40 and self.child:
+            os.write(self.went, b"!")
+            os.waitpid(self.child, 0)
+        return super().step(action)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_copy_of_a_worker_writes_nothing():
+    model = TRPO("MlpPolicy", [ForkingLate], n_workers=1, **FAST).learn(40)
+    assert model.theta.tobytes() == TRPO("MlpPolicy", CountingEnv(), **FAST).learn(40).theta.tobytes()
+    model.env.close()
+
+
 # --- what counts as a hang
 
 

@@ -1,6 +1,6 @@
 """Separate environments, stepped one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -30,6 +30,8 @@ class SingleEnvironments:
         Index of the first one, if they are a worker's share of the environments.
     position : memoryview of int64, optional
         Receives the step and the index of the environment that is being called, so that a parent process can name it.
+    on_return : callable () -> None, optional
+        Is called when a step or reset of an environment has returned, before anything of it is written.
 
     Raises
     ------
@@ -38,7 +40,11 @@ class SingleEnvironments:
     """
 
     def __init__(
-        self, envs: Sequence[gym.Env[Any, Any]], first_index: int = 0, position: "memoryview[int] | None" = None
+        self,
+        envs: Sequence[gym.Env[Any, Any]],
+        first_index: int = 0,
+        position: "memoryview[int] | None" = None,
+        on_return: Callable[[], None] | None = None,
     ) -> None:
         first = envs[0]
         for i, env in enumerate(envs):
@@ -49,6 +55,7 @@ class SingleEnvironments:
         self._envs = list(envs)
         self._first_index = first_index
         self._position = memoryview(bytearray(16)).cast("q") if position is None else position
+        self._on_return = on_return
         self._steps = 0
         self.num_envs = len(envs)
         self.observation_space = first.observation_space
@@ -62,7 +69,7 @@ class SingleEnvironments:
         if all(is_stacked):
             return self
         envs = [FrameStack(env, frame_stack) for env in self._envs]
-        return SingleEnvironments(envs, self._first_index, self._position)
+        return SingleEnvironments(envs, self._first_index, self._position, self._on_return)
 
     def use_masks(self) -> None:
         self._masks = ActionMasks(self.action_space)
@@ -85,6 +92,8 @@ class SingleEnvironments:
                 observation, reward, terminated, truncated, info = env.step(actions[i])
             except Exception as error:
                 raise EnvironmentFaultError(number, step, "step", "five values", describe_error(error)) from error
+            if self._on_return is not None:
+                self._on_return()
             terminated = check_flag(terminated, number, step, "terminated")
             truncated = check_flag(truncated, number, step, "truncated")
             field = "final observation" if terminated or truncated else "observation"
@@ -121,7 +130,7 @@ class SingleEnvironments:
 
     def single(self, i: int, ago: int) -> "SingleEnvironments":
         """The i-th environment alone, the same object, with its step count reduced by ``ago``."""
-        single = SingleEnvironments(self._envs[i : i + 1], self._first_index + i, self._position)
+        single = SingleEnvironments(self._envs[i : i + 1], self._first_index + i, self._position, self._on_return)
         if self._masks is not None:
             single.use_masks()
         single._steps = self._steps - ago
@@ -163,6 +172,8 @@ class SingleEnvironments:
         except Exception as error:
             expected = "an observation and an info"
             raise EnvironmentFaultError(number, self._steps, "reset", expected, describe_error(error)) from error
+        if self._on_return is not None:
+            self._on_return()
         take_observation(self._codec, observation, out, number, self._steps, "reset observation")
         if self._masks is not None:
             self._masks.take_from(self._envs[i], info, self._codec.mask_in(out), number, self._steps)

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -62,7 +63,8 @@ class Worker:
         self._layout, self._shared = setup.layout, arrays
         self._arrays = {name: arrays[name][:, share] for name in setup.layout.by_environment}
         position = memoryview(arrays["positions"][setup.worker])
-        self._environments = SingleEnvironments(make_from_factories(setup.factories), setup.first_index, position)
+        envs = make_from_factories(setup.factories)
+        self._environments = SingleEnvironments(envs, setup.first_index, position, partial(_end_copy, os.getpid()))
         self._policy, _ = setup.make_networks()
         if self._policy.action_masks is not None:
             self._environments.use_masks()
@@ -176,10 +178,15 @@ def main(parent: int) -> None:
             message = pickle.dumps((request, *answer, ""))
         except BaseException as error:  # SystemExit of an environment too
             message = pickle.dumps((request, *_described(error), traceback.format_exc()))
-        if os.getpid() != worker:  # an environment forked, and both processes came back
-            os._exit(1)
+        _end_copy(worker)
         answers.write(message)
         answers.flush()
+
+
+def _end_copy(worker: int) -> None:
+    """End this process if it is not ``worker``: an environment forked, and both processes came back."""
+    if os.getpid() != worker:
+        os._exit(1)
 
 
 def _described(error: BaseException) -> tuple[str, Any]:
