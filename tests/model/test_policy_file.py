@@ -16,7 +16,7 @@ import safetensors.numpy
 from conftest import ROOT
 from envs import CountingEnv
 
-from trpo_fast import TRPO, InvalidArgumentError, Policy, PolicyFileError, save_policy
+from trpo_fast import TRPO, InvalidArgumentError, Policy, PolicyFileError, nets, save_policy
 from trpo_fast.spaces.as_json import space_from_json, space_to_json
 from trpo_fast.storage.policy_file import load_policy_file, save_policy_file
 
@@ -329,8 +329,12 @@ def test_the_docs_list_the_tensors_of_the_acting_form(tmp_path):
     page = (ROOT / "docs" / "robotics.md").read_text()
     listed = set(re.findall(r"`(acting\.\w+)`", "".join(line for line in page.splitlines() if line.startswith("|"))))
     stored = set()
-    for space in (ACTION_SPACES["Box"], ACTION_SPACES["Discrete"], ACTION_SPACES["MultiBinary"]):
-        policy = Policy(VECTOR, space, net_arch=[2])
+    image = gym.spaces.Box(0, 255, (1, 4, 4), np.uint8)
+    policies = [
+        *(Policy(VECTOR, ACTION_SPACES[name], net_arch=[2]) for name in ("Box", "Discrete", "MultiBinary")),
+        Policy(image, ACTION_SPACES["Discrete"], net_arch=[2], features_extractor=nets.Conv2d(1, 2)),
+    ]
+    for policy in policies:
         save_policy(tmp_path / "policy", policy, policy.initial_parameters(0))
         stored |= {name for name in load_policy_file(tmp_path / "policy.safetensors")[0] if name.startswith("acting.")}
     assert listed == stored

@@ -245,7 +245,6 @@ def test_the_row_of_a_batch_that_is_wrong_is_named(kind):
     [
         S.Text(3), S.Dict({"a": S.Text(3)}), S.Sequence(S.Discrete(2)), S.Graph(BOX, None), S.Dict({}),
         S.Box(0, 1, ()),
-        S.Dict({"camera": S.Box(0, 255, (8, 8, 3), np.uint8)}), S.Box(0, 255, (8, 8, 3), np.uint8),
     ],
     ids=str,
 )  # fmt: skip
