@@ -157,7 +157,7 @@ class NetworkReader : protected TensorReader {
     if (activation < 0 || activation > static_cast<std::int64_t>(Activation::silu)) {
       return unfit("acting.nodes of an activation in 0..4");
     }
-    if (num_buffers < 1 || num_buffers > left) return unfit("acting.nodes with one or more acting.buffers");
+    if (num_buffers > left) return unfit("acting.nodes with acting.buffers");
     std::int64_t num_inputs = 0;
     const std::size_t first = form_.buffers.size();
     for (std::int64_t i = 0; i < num_buffers; ++i) {
