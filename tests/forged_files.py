@@ -292,7 +292,7 @@ def impossible_nodes(name: str, tensor: Any) -> Iterator[Any]:
             for j, size in enumerate(sizes):
                 may_be_another = kind == 3 and j == 0  # where columns begin
                 numbers[i, 3 + j] = [-1, *([LEAST, MOST, 2**32 + size, 2**30] if kind == 1 else [])]
-                numbers[i, 3 + j] += [] if may_be_another else [size + 1, *([0] if size else [])]
+                numbers[i, 3 + j] += [2] if may_be_another else [size + 1, *([0] if size else [])]
         yield tensor[:-1]
         yield np.vstack([tensor, tensor[-1:]])
         yield tensor[:, :-1]

@@ -158,13 +158,13 @@ def test_an_action_has_a_finite_value(bound, loaded, tmp_path):
     assert loaded(policy_of(tmp_path, BOX, [2, 2], **only)) == "unfit"
 
 
-def nodes_of(folder, image, filters, kernel, padding=0):
+def nodes_of(folder, image, filters, kernel, padding=0, stride=1):
     """The file of a policy that is one convolution of an image, in the acting form alone."""
     policy = Policy(gym.spaces.Box(0, 255, (3, 4, 4), np.uint8), BOX, features_extractor=Flatten(), net_arch=[])
     save_policy(folder / "form", policy, policy.initial_parameters(0))
     tensors, metadata = load_policy_file(folder / "form.safetensors")
     height, width, channels = image
-    conv2d = [1, 0, 1, height, width, channels, filters, *kernel, 1, padding]
+    conv2d = [1, 0, 1, height, width, channels, filters, *kernel, stride, padding]
     tensors["acting.images"] = np.array([image])
     tensors["acting.nodes"] = np.array([conv2d])
     tensors["acting.buffers"] = np.array([1])
@@ -194,6 +194,12 @@ def test_images_and_convolutions_take_little_more_than_their_file(
     image, filters, kernel, padding, status, loaded, tmp_path
 ):
     assert loaded(nodes_of(tmp_path, image, filters, kernel, padding)) == status
+
+
+def test_a_border_counts_as_memory(loaded, tmp_path):
+    few = nodes_of(tmp_path, (1, 1, 1), 2, (1, 1), padding=1 << 7, stride=1 << 20)
+    many = nodes_of(tmp_path, (1, 1, 1), 2, (1, 1), padding=1 << 12, stride=1 << 20)
+    assert (loaded(few), loaded(many)) == ("ok", "unsupported")
 
 
 def test_a_table_has_up_to_4096_nodes(loaded, tmp_path):
