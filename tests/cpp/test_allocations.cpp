@@ -1,6 +1,6 @@
 // No memory is allocated in products, in an iteration of conjugate gradient, nor in a step of an actor: operator new is
 // counted, and Eigen's own allocations stop the program (EIGEN_RUNTIME_NO_MALLOC).
-#include "counted_new.hpp"
+#include "allocations.hpp"
 #include "problems.hpp"
 #include "trpo_fast/actor.hpp"
 #include "trpo_fast/fisher/fisher_operator.hpp"

@@ -3,7 +3,7 @@
 #include <limits>
 #include <vector>
 
-#include "counted_new.hpp"
+#include "allocations.hpp"
 #include "problems.hpp"
 #include "trpo_fast/actor.hpp"
 #include "trpo_fast/fisher/fisher_operator.hpp"
