@@ -1,6 +1,7 @@
 """Networks that read images: with the bits of a network that reads the same pixels as floats."""
 
 import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -241,12 +242,26 @@ def test_images_that_make_no_sense_are_refused(bad):
 
 
 @both_dtypes
-def test_objects_keep_their_images_alive(dtype):
+def test_objects_keep_their_images_alive_and_no_longer(dtype):
     p = Problem(dtype)
-    expected = fisher(p, p.of_images, p.inputs)[0]
-    copies = core.Images(p.images.planes.copy(), p.images.index)
-    operator = p.k.FisherOperator(p.of_images, p.distribution, p.theta, (p.inputs[0], copies), 0.1, 2)
-    del copies
-    gc.collect()
-    np.random.default_rng(0).bytes(1 << 16)
-    assert product(operator)[0].tobytes() == expected.tobytes()
+    array, theta, actions = p.inputs[0], p.theta, p.actions
+    critic = p.k.Network([(p.k.Dense(H * W * 4, 1, "identity"), 1)], images=[(H, W, 4, SCALE)])
+    targets, order, weights = np.zeros(N, dtype), np.arange(N)[None], p.scalars(critic.num_params)
+    both = p.of_images, p.distribution
+    for make in (
+        lambda x: p.k.Linearization(p.of_images, theta, x),
+        lambda x: p.k.SurrogateObjective(*both, theta, x, actions, np.ones(N), 0.0, 1),
+        lambda x: p.k.VineObjective(*both, theta, x, actions, np.ones((N, 1)), "policy", 0.0, 1),
+        lambda x: p.k.FisherOperator(*both, theta, x, 0.1, 1),
+        lambda x: p.k.EmpiricalFisherOperator(*both, theta, x, actions, 0.1, 1),
+        lambda x: p.k.ValueFit(critic, x, targets, order, 50, 0.01, weights, weights, np.abs(weights), 0),
+    ):
+        planes = p.images.planes.copy()
+        alive = weakref.ref(planes)
+        made = make((array, core.Images(planes, p.images.index)))
+        del planes
+        gc.collect()
+        assert alive() is not None
+        del made
+        gc.collect()
+        assert alive() is None
