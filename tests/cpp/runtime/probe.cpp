@@ -48,7 +48,8 @@ int peak_memory() {
   return peak;
 }
 
-// The images of an observation, in memory that is read() or laid out in one of the ways that a view knows.
+// The images of an observation, in memory that is filled from the input or laid out in one of the ways that a view
+// knows.
 class Images {
  public:
   explicit Images(const Policy& policy) {
@@ -60,9 +61,9 @@ class Images {
     others_ = pixels_;
   }
 
-  bool read() {
+  bool fill() {
     for (auto& pixels : pixels_) {
-      if (!::read(pixels.data(), pixels.size())) return false;
+      if (!read(pixels.data(), pixels.size())) return false;
     }
     return true;
   }
@@ -172,7 +173,7 @@ int main(int argc, char** argv) {
       for (std::size_t i = 0; i < num_observations; ++i) {
         float* observation = observations.data() + i * observation_size;
         float* action = actions.data() + i * action_size;
-        if (!read(observation, observation_size) || !read(noise.data(), action_size) || !images.read()) return 1;
+        if (!read(observation, observation_size) || !read(noise.data(), action_size) || !images.fill()) return 1;
         const std::vector<ImageView> views = images.as_planar(),
                                      others[] = {images.as_interleaved(), images.as_frames()};
         const ActStatus acted = loaded.policy->act(observation, views.data(), views.size(), action);
