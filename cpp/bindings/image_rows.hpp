@@ -23,24 +23,24 @@ class ImageRows {
  public:
   ImageRows(const py::object& planes, const py::object& index)
       : planes_(checked_array<std::uint8_t>(planes, "planes", {kAnySize, kAnySize, kAnySize})) {
+    // A copy of our own: a number that changes after it was checked would be an address outside the planes.
     const auto given = checked_array<std::int32_t>(index, "index", {kAnySize, kAnySize});
-    check_planes(given, "index", planes_.shape(0));
-    // A copy, read-only: a number that changes after it was checked would be an address outside the planes.
     index_ = py::array(given.dtype(), {given.shape(0), given.shape(1)}, given.data());
-    index_.attr("setflags")(false);
+    check_planes(index_, "index", planes_.shape(0));
+    view_ = {static_cast<const std::uint8_t*>(planes_.data()), planes_.shape(1), planes_.shape(2),
+             static_cast<const std::int32_t*>(index_.data()),  index_.shape(0),  index_.shape(1)};
   }
 
   const py::array& planes() const { return planes_; }
-  const py::array& index() const { return index_; }
+  py::array index() const { return py::array(index_.dtype(), {index_.shape(0), index_.shape(1)}, index_.data()); }
 
-  Images view() const {
-    return {static_cast<const std::uint8_t*>(planes_.data()), planes_.shape(1), planes_.shape(2),
-            static_cast<const std::int32_t*>(index_.data()),  index_.shape(0),  index_.shape(1)};
-  }
+  // Of the arrays as they were when they were checked: their shapes can be changed in Python.
+  const Images& view() const { return view_; }
 
  private:
   py::array planes_;
   py::array index_;
+  Images view_{};
 };
 
 }  // namespace trpo_fast::core

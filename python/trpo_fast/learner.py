@@ -76,7 +76,7 @@ class TRPO(StepwiseTraining):
     frame_stack : int
         Latest frames that an observation is made of, with zeros before the first one of an episode. 1 leaves
         observations as they are. The environments are wrapped for it, also in evaluations; ``predict`` and spaces that
-        are passed instead of environments are about stacks. Vector environments have to stack frames themselves.
+        are passed instead of environments take stacks, not frames. Vector environments have to stack frames themselves.
     normalize_observations : bool
         Normalise observations by running statistics, which are part of the policy.
     use_masking : bool

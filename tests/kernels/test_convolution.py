@@ -119,3 +119,22 @@ def test_a_row_has_the_same_bits_in_any_batch(dtype):
         whole = case.forward(case.x)
         for n in (1, 63, 64):
             assert case.forward(case.x[N - n :]).tobytes() == whole[N - n :].tobytes()
+
+
+def test_a_stride_beyond_the_image_is_as_one_of_its_size():
+    results, core, rng = [], kernels("float64"), np.random.default_rng(0)
+    x, u = rng.standard_normal((3, 30)), rng.standard_normal((3, 2))
+    for stride in (5, 7, 2**31 - 1):
+        inner, outer = core.Dense(30, 30, "tanh"), core.Conv2d(5, 3, 2, 2, (4, 3), stride, 0, "tanh")
+        network = core.Network([inner, outer])
+        theta = np.random.default_rng(1).standard_normal(network.num_params)
+        theta_bar = np.empty_like(theta)
+        core.Linearization(network, theta, x).vjp(u, theta_bar)
+        results.append(theta_bar.tobytes())
+    assert results[0] == results[1] == results[2]
+
+
+def test_a_network_of_too_many_parameters_is_refused():
+    core = kernels("float32")
+    with pytest.raises(ValueError, match=r"layers: expected fewer than 2\^31 parameters with padding, got 4900"):
+        core.Network([core.Dense(70_000, 70_000, "identity")])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trpo_fast._core.modules import core
+from trpo_fast._core.modules import core, kernels
 
 N_ENVS, H, W = 3, 5, 7
 none = np.full((N_ENVS, 4), -1, np.int32)
@@ -127,5 +127,14 @@ def test_images_hold_their_planes_and_a_copy_of_the_index():
     index[0, 0] = 99
     assert images.index.tolist() == [[0, -1], [1, 0]]
     assert images.index.dtype == np.int32
-    with pytest.raises(ValueError, match="read-only"):
-        images.index[0, 0] = 99
+    images.index[0, 0] = 99
+    assert images.index[0, 0] == 0
+
+
+def test_images_keep_the_shapes_that_were_checked():
+    planes = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)
+    images, out = core.Images(planes, np.array([[3]], np.int32)), np.empty((1, 4))
+    network = kernels("float64").Network([(kernels("float64").Dense(4, 4, "identity"), 1)], images=[(2, 2, 1, 1.0)])
+    planes.shape = (1, 4, 4)
+    network.forward(np.append(np.eye(4), np.zeros(4)), (np.empty((1, 0)), images), out)
+    assert out.tolist() == [[12.0, 13.0, 14.0, 15.0]]

@@ -107,6 +107,14 @@ def test_a_stack_is_captured_and_restored(wrap):
     np.testing.assert_array_equal(*runs)
 
 
+def test_a_stack_with_a_frame_outside_its_space_is_restored():
+    env = FrameStack(Sampling(S.Dict({"a": S.Box(0.0, 1.0, (2,))})), 2)
+    env.set_state({"stack": {"a": np.float32([[0.5, 0.5], [1.5, -0.25]])}})
+    assert env.get_state()["stack"]["a"][1, 0] == 1.5
+    with pytest.raises(ValueError, match="expected an observation"):
+        env.set_state({"stack": {"a": np.zeros((2, 2))}})
+
+
 def test_a_state_of_another_stack_is_refused():
     small, large = (FrameStack(gym.make("CartPole-v1"), n) for n in (2, 3))
     large.reset(seed=0)

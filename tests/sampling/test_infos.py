@@ -101,6 +101,8 @@ def test_statistics_of_gymnasium_are_taken_too():
         ({"episode": {"r": "much", "l": None}, "is_success": 1}, Outcome(None, None, 1.0)),
         ({"episode": 3, "is_success": np.array(False)}, Outcome(None, None, 0.0)),
         ({"episode": {"r": np.nan, "l": 2}}, Outcome(None, 2)),
+        ({"episode_continues": np.array([False, True])[1]}, Outcome(continues=True)),
+        ({"episode_continues": "yes"}, Outcome()),
         ({}, None),
         (None, None),
     ],

@@ -26,6 +26,7 @@ from envs import CountingEnv, counting_factories
 from trpo_fast import TRPO, EnvironmentFaultError, InvalidArgumentError, ResumeWarning
 from trpo_fast.sampling.workers import process, watch
 from trpo_fast.sampling.workers.parent import ParentState
+from trpo_fast.sampling.workers.shared_arrays import SharedFile, map_arrays
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 FAST = {"n_steps": 40, "n_critic_updates": 2, "policy_kwargs": {"net_arch": (8,)}, "seed": 3}
@@ -609,6 +610,20 @@ def test_a_forked_copy_of_a_worker_writes_nothing():
     model = TRPO("MlpPolicy", [ForkingLate], n_workers=1, **FAST).learn(40)
     assert model.theta.tobytes() == TRPO("MlpPolicy", CountingEnv(), **FAST).learn(40).theta.tobytes()
     model.env.close()
+
+
+def test_arrays_are_not_mapped_in_a_file_of_another_size(tmp_path):
+    shapes = {"a": ((3, 5), "float64"), "b": ((0, 2), "int32")}
+    file = SharedFile(shapes)
+    map_arrays(file.path, shapes)["a"][2, 4] = 7.0
+    assert map_arrays(file.path, shapes)["a"].sum() == 7.0
+    log = tmp_path / "log.csv"  # the number of a closed file goes to the next one that is opened
+    log.write_text("a user's")
+    file.close()
+    for path in (file.path, log):
+        with pytest.raises(FileNotFoundError):
+            map_arrays(path, shapes)
+    assert log.read_text() == "a user's"
 
 
 # --- what counts as a hang

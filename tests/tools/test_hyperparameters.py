@@ -250,7 +250,7 @@ def test_nothing_is_evaluated(text, capfd):
         ("Other: {}", "conf"),
         ("Pendulum-v1: {net_arch: 3}", "net_arch"), ("Pendulum-v1: {gamma: 3}", "gamma"),
         ("!!python/object:os.system {}", "conf"),
-        ("Pendulum-v1: {frame_stack: 4}", "frame_stack"), ("Pendulum-v1: {gama: 0.9}", "did you mean gamma?"),
+        ("Pendulum-v1: {frame_stack: 0}", "frame_stack"), ("Pendulum-v1: {gama: 0.9}", "did you mean gamma?"),
         ("Pendulum-v1: {n_epochs: 10}", "n_epochs: expected a setting of trpo-fast train; TRPO has n_critic_updates"),
         ("Pendulum-v1: {env_kwargs: 3}", "env_kwargs"), ("Pendulum-v0: {}", "did you mean Pendulum-v0?"),
         ("Pendulum-v1: {activation_fn: nn.GELU}", "activation_fn"), ("3", "conf"),

@@ -136,9 +136,7 @@ def _setting(name: str, value: Any) -> dict[str, Any]:
     """One entry of a section as settings, or a warning and no settings."""
     if isinstance(value, str) and (name not in LEFT_OUT or name == "use_sde"):
         value = parse_value(name, value)
-    if name == "frame_stack" and value not in (None, 1):
-        raise InvalidArgumentError(name, "no stacked frames (trpo_fast cannot stack them yet)", describe(value))
-    if value is None or name in ("frame_stack", "sde_sample_freq") or (name == "use_sde" and value is False):
+    if value is None or name == "sde_sample_freq" or (name == "use_sde" and value is False):
         return {}
     if name in LEFT_OUT and not (name == "policy" and value in POLICIES):
         return _left_out(name, value, LEFT_OUT[name])

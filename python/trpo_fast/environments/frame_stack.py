@@ -56,7 +56,7 @@ class FrameStack(gym.Wrapper[Any, Any, Any, Any]):
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what ``get_state`` returned."""
         stack = state["stack"]
-        if stack is not None and not self.observation_space.contains(stack):
+        if stack is not None and not _is_like(stack, create_zero_array(self.observation_space)):
             raise ValueError(f"expected an observation of {self.observation_space}, got {describe(stack)}")
         self._stack = stack
 
@@ -79,6 +79,16 @@ def stacked_space(space: gym.Space[Any], frame_stack: int) -> gym.Space[Any]:
         expected = "images with more pixels to a side than channels in all frames"
         raise UnsupportedSpaceError(f"frame_stack: expected {expected}, got {frame_stack} frames of {space}")
     return stacked
+
+
+def _is_like(value: Any, stack: Any) -> bool:
+    """Whether ``value`` has the parts, shapes and dtypes of ``stack``; a frame may be somewhat outside of its space."""
+    if isinstance(stack, dict):
+        is_dict = isinstance(value, dict) and value.keys() == stack.keys()
+        return is_dict and all(_is_like(value[key], stack[key]) for key in stack)
+    if isinstance(stack, tuple):
+        return isinstance(value, tuple) and len(value) == len(stack) and all(map(_is_like, value, stack))
+    return isinstance(value, np.ndarray) and (value.shape, value.dtype) == (stack.shape, stack.dtype)
 
 
 def _pushed(stack: Any, frame: Any) -> Any:

@@ -22,8 +22,8 @@ class Outcome(NamedTuple):
     is_success : float or None
         1 or 0, from ``info["is_success"]``.
     continues : bool
-        The episode ended for the learner only, and goes on after the reset, from ``info["episode_continues"]``: a game
-        of Atari in which a life was lost.
+        The episode ended for the learner only, and goes on after the reset, from ``info["episode_continues"]``:
+        for example after a lost life in an Atari game.
     """
 
     episode_return: float | None = None
@@ -39,7 +39,8 @@ class Outcome(NamedTuple):
         episode = info.get("episode")
         counted = episode if isinstance(episode, dict) else {}
         episode_return, length = _number(counted.get("r")), _number(counted.get("l"))
-        continues = info.get("episode_continues") is True
+        flag = info.get("episode_continues")
+        continues = isinstance(flag, bool | np.bool_) and bool(flag)
         return cls(episode_return, None if length is None else int(length), _number(info.get("is_success")), continues)
 
 

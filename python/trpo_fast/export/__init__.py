@@ -54,7 +54,7 @@ def export_policy(
         As ``load_policy``.
     InvalidArgumentError
         If the format is unknown or cannot hold the policy, there are more or fewer names than numbers, float32 cannot
-        hold the policy, or ``path`` is needed, since ``model`` is no file.
+        hold the policy, or ``path`` is needed, because ``model`` is not a file.
     MissingExtraError
         For ONNX without the ``export`` extra.
     OSError

@@ -39,6 +39,9 @@ def check_policy(policy: str, observation_space: gym.Space[Any]) -> None:
         raise InvalidArgumentError("policy", f"{names[0]} for {kind}", describe(policy))
 
 
+OPTIONAL = ("net_arch", "features_extractor")  # None: the default for the space
+
+
 def plain_kwargs(policy_kwargs: Any) -> dict[str, Any]:
     """``policy_kwargs`` as plain values of a model's own, which a file can hold and nobody else can change.
 
@@ -58,7 +61,7 @@ def plain_kwargs(policy_kwargs: Any) -> dict[str, Any]:
     """
     if not isinstance(policy_kwargs, Mapping | None):
         raise InvalidArgumentError("policy_kwargs", "a dict", describe(policy_kwargs))
-    kwargs = dict(policy_kwargs or {})
+    kwargs = {k: value for k, value in dict(policy_kwargs or {}).items() if value is not None or k not in OPTIONAL}
     return {check_choice("policy_kwargs", name, POLICY_KWARGS): _PLAIN[name](kwargs[name]) for name in kwargs}
 
 

@@ -113,7 +113,7 @@ class Policy:
     normalize_observations : bool
         Normalise observations, except choices and images, by the running statistics in ``normalizer``.
     frame_stack : int
-        Frames that observations are stacks of, which makes no difference here: for those who make environments.
+        Frames in an observation. The policy does not use this number; code that makes environments for it does.
     dtype : {"float32", "float64"}
         Dtype of theta and of the kernels.
 

@@ -89,11 +89,6 @@ def parts_of(space: gym.Space[Any]) -> Iterator[Leaf | ImageLeaf]:
             begin += size
 
 
-def leaves_of(space: gym.Space[Any]) -> Iterator[Leaf]:
-    """Iterate over the leaves of a space that are not images; errors are those of ``parts_of``."""
-    return (part for part in parts_of(space) if isinstance(part, Leaf))
-
-
 def images_of(space: gym.Space[Any]) -> tuple[ImageLeaf, ...]:
     """The images of a space, in its order; errors are those of ``parts_of``."""
     return tuple(part for part in parts_of(space) if isinstance(part, ImageLeaf))

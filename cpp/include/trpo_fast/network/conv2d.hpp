@@ -16,6 +16,7 @@
 // phases' kernels, (kh kw O, C), phase after phase, each with rows in the order of (i, j, o).
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "../kernels/convolution.hpp"
@@ -54,7 +55,7 @@ class Conv2d final : public Layer<Scalar> {
  public:
   // The kernel must not be larger than the image with its padding.
   Conv2d(const Conv2dShape& shape, Activation activation)
-      : shape_(shape), rows_(shape.rows()), columns_(shape.columns()), activation_(activation) {}
+      : shape_(with_least_stride(shape)), rows_(shape_.rows()), columns_(shape_.columns()), activation_(activation) {}
 
   Index input_size() const override { return shape_.input_size(); }
   Index output_size() const override { return shape_.locations() * shape_.filters; }
@@ -149,6 +150,12 @@ class Conv2d final : public Layer<Scalar> {
   // what phi' is computed from
   ConstPanel<Scalar> kept(const LayerBlock<Scalar>& at) const {
     return view(keeps_derivative(activation_) ? at.cache : at.y);
+  }
+
+  // A stride beyond the image gives one output, as a stride as large as the image does, and has more phases.
+  static Conv2dShape with_least_stride(Conv2dShape shape) {
+    shape.stride = std::min(shape.stride, std::max(shape.height, shape.width) + 2 * shape.padding);
+    return shape;
   }
 
   // The first pixel u with (u + p) mod s = phase

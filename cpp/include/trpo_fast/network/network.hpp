@@ -185,6 +185,11 @@ class Network {
   }
 
   void append_packed_order(const Layer<Scalar>& layer) {
+    const Index size = packed_size_ + padded<Scalar>(layer.packed_size());
+    if (size > std::numeric_limits<std::int32_t>::max()) {
+      throw std::invalid_argument("layers: expected fewer than 2^31 parameters with padding, got " +
+                                  std::to_string(size));
+    }
     const std::size_t begin = packed_order_.size();
     packed_order_.resize(begin + static_cast<std::size_t>(layer.num_params()));
     layer.packed_order(packed_order_.data() + begin);
@@ -192,7 +197,7 @@ class Network {
     std::for_each(packed_order_.begin() + static_cast<std::ptrdiff_t>(begin), packed_order_.end(),
                   [&](std::int32_t& to) { to += offset; });
     packed_offsets_.push_back(packed_size_);
-    packed_size_ += padded<Scalar>(layer.packed_size());
+    packed_size_ = size;
   }
 
   std::vector<std::shared_ptr<const Layer<Scalar>>> layers_;  // of the nodes

@@ -129,16 +129,33 @@ class Layout(NamedTuple):
 
 
 def map_arrays(path: Path, shapes: Shapes) -> Arrays:
-    """Map the arrays of ``shapes`` in the file ``path``; those that are empty have memory of their own."""
+    """Map the arrays of ``shapes`` in the ``SharedFile`` at ``path``; those that are empty have memory of their own.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it was closed, and the path names nothing or, reused, a file of another size.
+    """
     arrays, offset = {}, 0
-    for name, (shape, dtype) in shapes.items():
-        if 0 in shape:
-            arrays[name] = np.empty(shape, dtype)
-            continue
-        array: npt.NDArray[Any] = np.memmap(path, dtype, "r+", offset, shape)
-        arrays[name] = array.view(np.ndarray)
-        offset += -(-array.nbytes // _LINE) * _LINE
+    with path.open("r+b") as file:
+        if os.fstat(file.fileno()).st_size != _file_size(shapes):  # mapped, another file would become larger
+            raise FileNotFoundError(f"shared arrays: expected a file of {_file_size(shapes)} bytes at {path}")
+        for name, (shape, dtype) in shapes.items():
+            if 0 in shape:
+                arrays[name] = np.empty(shape, dtype)
+                continue
+            array: npt.NDArray[Any] = np.memmap(file, dtype, "r+", offset, shape)
+            arrays[name] = array.view(np.ndarray)
+            offset += _in_lines(array.nbytes)
     return arrays
+
+
+def _file_size(shapes: Shapes) -> int:
+    return sum(_in_lines(np.dtype(dtype).itemsize * math.prod(shape)) for shape, dtype in shapes.values())
+
+
+def _in_lines(num_bytes: int) -> int:
+    return -(-num_bytes // _LINE) * _LINE
 
 
 def trajectories_of(layout: Layout, arrays: Arrays, planes: Arrays, *, is_filled: bool, **sparse: Any) -> Trajectories:
@@ -163,14 +180,13 @@ class SharedFile:
     """
 
     def __init__(self, shapes: Shapes) -> None:
-        sizes = (np.dtype(dtype).itemsize * math.prod(shape) for shape, dtype in shapes.values())
         if sys.platform == "linux":
             self._fd = os.memfd_create("trpo_fast")
             self.path = Path(f"/proc/{os.getpid()}/fd/{self._fd}")
         else:
             self._fd, name = tempfile.mkstemp(prefix="trpo_fast_")
             self.path = Path(name)
-        os.truncate(self._fd, sum(-(-size // _LINE) * _LINE for size in sizes))
+        os.truncate(self._fd, _file_size(shapes))
 
     def forget(self) -> None:
         """Close the file in this process; it stays valid in the one that made it."""

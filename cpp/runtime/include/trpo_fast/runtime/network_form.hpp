@@ -67,8 +67,7 @@ class NetworkReader : protected TensorReader {
  protected:
   bool read_network() {
     if (!(file_.find("acting.nodes") == nullptr ? read_chain() : read_images() && read_nodes())) return false;
-    return num_floats_ * sizeof(float) <= file_.data.size() + kMaxPadding ||
-           unsupported("layers and images that take little more memory than the file");
+    return is_small();
   }
 
  private:
@@ -220,7 +219,7 @@ class NetworkReader : protected TensorReader {
     node.num_outputs = static_cast<int>(num_outputs);
     num_floats_ += static_cast<std::uint64_t>(num_parameters(node.num_inputs, node.num_outputs) +
                                               8 * std::ptrdiff_t{padded(node.num_outputs)});
-    return read_parameters(name, {2, {num_outputs, num_inputs}}, node);
+    return is_small() && read_parameters(name, {2, {num_outputs, num_inputs}}, node);
   }
 
   // sizes: height, width, channels, filters, height and width of the kernel, stride, padding
@@ -242,11 +241,16 @@ class NetworkReader : protected TensorReader {
                   side(kernel_height), side(kernel_width), side(stride)};
     node.padding = side(sizes[7]);
     node.num_outputs = side(output);
-    if (!read_parameters(next_name(), {4, {filters, channels, kernel_height, kernel_width}}, node)) return false;
     num_floats_ += static_cast<std::uint64_t>(num_parameters(node.image));
     keep(output);
     if (node.padding > 0) keep(bordered);
-    return true;
+    return is_small() && read_parameters(next_name(), {4, {filters, channels, kernel_height, kernel_width}}, node);
+  }
+
+  // Before the numbers of a node are read: nodes may share tensors, so that a small file describes large networks.
+  bool is_small() {
+    return num_floats_ * sizeof(float) <= file_.data.size() + kMaxPadding ||
+           unsupported("layers and images that take little more memory than the file");
   }
 
   bool read_parameters(const std::string& name, const Shape& weight, NodeForm& node) {
