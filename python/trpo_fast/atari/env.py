@@ -285,7 +285,8 @@ def _load(game: str) -> tuple[Any, dict[str, Any]]:
     ale = ale_py.ALEInterface()
     ale.setFloat("repeat_action_probability", 0.0)
     ale.setInt("random_seed", 0)
-    ale.loadROM(roms.get_rom_path(game))
+    path: Any = roms.get_rom_path(game)  # None for other games than GAMES
+    ale.loadROM(path)
     return ale, dict(ale_py.Action.__members__)
 
 
