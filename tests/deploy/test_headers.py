@@ -1,5 +1,6 @@
 """The C++ headers that come with the package, and how they are found."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,17 @@ def test_the_folders_hold_what_they_should():
 def test_runtime_and_kernels_share_a_folder_without_a_clash():
     first, second = ({str(path.relative_to(source)) for path in source.rglob("*.hpp")} for source in SOURCES)
     assert not first & second
+
+
+def test_headers_compile_after_the_macros_of_windows():
+    """``min`` and ``max`` are macros there: calls are written (std::min)(a, b)."""
+    calls = {
+        f"{path.name}: {match[0]}"
+        for source in SOURCES
+        for path in source.rglob("*.hpp")
+        for match in re.finditer(r"\b(min|max)\(.*", path.read_text())
+    }
+    assert not calls
 
 
 @pytest.mark.parametrize("option", [f"--{name}" for name in FOLDERS])

@@ -16,12 +16,12 @@ class ResizedAxis {
  public:
   ResizedAxis(Index n_in, Index n_out) : n_in_(n_in), n_out_(n_out), total_(n_in / std::gcd(n_in, n_out)) {
     const Index length = n_out / std::gcd(n_in, n_out);
-    n_taps_ = std::min(n_in, (total_ + length - 2) / length + 1);
+    n_taps_ = (std::min)(n_in, (total_ + length - 2) / length + 1);
     for (Index i = 0; i < n_out; ++i) {
       const Index begin = i * total_, end = begin + total_;
-      first_.push_back(std::min(begin / length, n_in - n_taps_));
+      first_.push_back((std::min)(begin / length, n_in - n_taps_));
       for (Index pixel = first_.back(); pixel < first_.back() + n_taps_; ++pixel) {
-        const Index overlap = std::min(end, (pixel + 1) * length) - std::max(begin, pixel * length);
+        const Index overlap = (std::min)(end, (pixel + 1) * length) - (std::max)(begin, pixel * length);
         weights_.push_back(static_cast<float>(std::max<Index>(overlap, 0)));
       }
     }
@@ -54,7 +54,7 @@ class AreaResize {
   const ResizedAxis& rows() const { return rows_; }
   const ResizedAxis& columns() const { return columns_; }
 
-  // out = max(first, second), made smaller
+  // out = the larger of first and second, made smaller
   void apply(const std::uint8_t* first,   // (rows().n_in(), columns().n_in())
              const std::uint8_t* second,  // the same; it may be first
              std::uint8_t* out            // (rows().n_out(), columns().n_out())
@@ -77,7 +77,7 @@ class AreaResize {
  private:
   static void add_larger(const std::uint8_t* first, const std::uint8_t* second, float weight, Index n,
                          std::uint8_t* larger, float* sums) {
-    for (Index x = 0; x < n; ++x) larger[x] = std::max(first[x], second[x]);
+    for (Index x = 0; x < n; ++x) larger[x] = (std::max)(first[x], second[x]);
     for (Index x = 0; x < n; ++x) sums[x] += weight * static_cast<float>(larger[x]);
   }
 

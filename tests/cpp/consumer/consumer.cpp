@@ -7,14 +7,17 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <sstream>
 #include <thread>
 #define min(a, b) (((a) < (b)) ? (a) : (b))
 #define max(a, b) (((a) > (b)) ? (a) : (b))
 
 #include "trpo_fast/actor.hpp"
+#include "trpo_fast/area_resize.hpp"
 #include "trpo_fast/distributions/diag_gaussian.hpp"
 #include "trpo_fast/network/append_log_std.hpp"
+#include "trpo_fast/network/conv2d.hpp"
 #include "trpo_fast/network/dense.hpp"
 #include "trpo_fast/policy.hpp"
 

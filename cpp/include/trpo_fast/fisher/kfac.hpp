@@ -123,7 +123,7 @@ class KFACPreconditioner final : public LinearOperator {
     Index size = 0;
     for (Index j = 0; j < network.num_nodes(); ++j) {
       const AffineMap map = network.layer(j).affine_map();
-      if (map.locations > 0) size = std::max(size, map.inputs);
+      if (map.locations > 0) size = (std::max)(size, map.inputs);
     }
     return size;
   }

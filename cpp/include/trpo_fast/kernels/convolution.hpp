@@ -26,14 +26,14 @@ struct ConvolutionAxis {
 
   Index position(Index i) const { return start + i * step; }
   Index tap_begin(Index i) const { return std::max<Index>(0, -position(i)); }
-  Index tap_end(Index i) const { return std::min(taps, inputs - position(i)); }
+  Index tap_end(Index i) const { return (std::min)(taps, inputs - position(i)); }
 
   // Outputs that see tap t are begin(t) ... end(t) - 1.
   Index begin(Index t) const { return std::clamp<Index>(ceil_divide(-start - t, step), 0, outputs); }
   Index end(Index t) const { return std::clamp<Index>(ceil_divide(inputs - start - t, step), begin(t), outputs); }
   // Those that see all taps
   Index full_begin() const { return begin(0); }
-  Index full_end() const { return std::max(full_begin(), taps > 0 ? end(taps - 1) : outputs); }
+  Index full_end() const { return (std::max)(full_begin(), taps > 0 ? end(taps - 1) : outputs); }
   bool sees_all_taps(Index i) const { return i >= full_begin() && i < full_end(); }
 
  private:
@@ -192,7 +192,7 @@ void convolve(Index images, const ConvolutionAxis& rows, const ConvolutionAxis& 
     }
   };
   for (Index image = 0; image < images; image += detail::kImageGroup) {
-    const Index count = std::min(detail::kImageGroup, images - image);
+    const Index count = (std::min)(detail::kImageGroup, images - image);
     for_each_panel<Scalar>(out.channels,
                            [&](auto shape, Index column) { convolve_panel(shape, column, image, count); });
   }
@@ -246,7 +246,7 @@ void add_kernel_gradient(
       }
       for (Index j = 0; j < columns.outputs; ++j) {
         if (columns.sees_all_taps(j)) continue;
-        const Index u = columns.tap_begin(j), end = std::max(u, columns.tap_end(j));
+        const Index u = columns.tap_begin(j), end = (std::max)(u, columns.tap_end(j));
         add(t, u * channels, end * channels, a(j, u), 0, rows.step * x_row, b(j), 0, y_row, 1, n_rows);
       }
     }

@@ -154,7 +154,7 @@ class Conv2d final : public Layer<Scalar> {
 
   // A stride beyond the image gives one output, as a stride as large as the image does, and has more phases.
   static Conv2dShape with_least_stride(Conv2dShape shape) {
-    shape.stride = std::min(shape.stride, std::max(shape.height, shape.width) + 2 * shape.padding);
+    shape.stride = (std::min)(shape.stride, (std::max)(shape.height, shape.width) + 2 * shape.padding);
     return shape;
   }
 

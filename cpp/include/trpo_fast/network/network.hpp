@@ -186,7 +186,7 @@ class Network {
 
   void append_packed_order(const Layer<Scalar>& layer) {
     const Index size = packed_size_ + padded<Scalar>(layer.packed_size());
-    if (size > std::numeric_limits<std::int32_t>::max()) {
+    if (size > (std::numeric_limits<std::int32_t>::max)()) {
       throw std::invalid_argument("layers: expected fewer than 2^31 parameters with padding, got " +
                                   std::to_string(size));
     }
