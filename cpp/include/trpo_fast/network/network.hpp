@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -186,10 +187,7 @@ class Network {
 
   void append_packed_order(const Layer<Scalar>& layer) {
     const Index size = packed_size_ + padded<Scalar>(layer.packed_size());
-    if (size > (std::numeric_limits<std::int32_t>::max)()) {
-      throw std::invalid_argument("layers: expected fewer than 2^31 parameters with padding, got " +
-                                  std::to_string(size));
-    }
+    if (size > (std::numeric_limits<std::int32_t>::max)()) throw std::bad_alloc();  // places are 32-bit numbers
     const std::size_t begin = packed_order_.size();
     packed_order_.resize(begin + static_cast<std::size_t>(layer.num_params()));
     layer.packed_order(packed_order_.data() + begin);
