@@ -269,3 +269,7 @@ def test_an_extractor_that_is_not_that_of_the_tensors_is_refused_even_if_signed(
         save_policy_file(path, tensors, metadata)
         with pytest.raises((PolicyFileError, InvalidArgumentError), match="expected"):
             load_policy(path)
+
+
+def test_none_leaves_the_default_for_the_space():
+    assert plain_kwargs({"net_arch": None, "features_extractor": None, "ortho_init": False}) == {"ortho_init": False}

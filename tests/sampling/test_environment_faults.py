@@ -364,7 +364,7 @@ BAD_ARGUMENTS = {
     "n_envs": (*NO_INTEGER, 0, -1, 3),
     "env_kwargs": ("render_mode", {"render_mode": None}),
     "policy_kwargs": ("net_arch", 5, [4], {"widths": (4,)}, {1: (4,)}),
-    "net_arch": (None, 64, "64", (0,), (-1,), (1.5,), (True,), ("64",), {"pi": (4,)}, {"pi": (4,), "vf": None}),
+    "net_arch": (64, "64", (0,), (-1,), (1.5,), (True,), ("64",), {"pi": (4,)}, {"pi": (4,), "vf": None}),
     "activation_fn": (None, "Tanh", np.tanh, int, ""),
     "log_std_init": (*NO_NUMBER, True, -21.0, 2.1),
     "ortho_init": NO_FLAG,
