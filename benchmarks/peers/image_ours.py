@@ -7,7 +7,8 @@ import numpy as np
 from benchmarks.harness.image_problems import ImageCriticProblem, ImageProblem
 from benchmarks.harness.measuring import Contender
 from benchmarks.harness.rows import OURS
-from trpo_fast import Batch, FisherOperator, SurrogateObjective, TRPOConfig, trpo_update
+from benchmarks.peers import ours
+from trpo_fast import SurrogateObjective, TRPOConfig
 
 CHUNK = 64  # images of which the oracle makes patches at a time
 
@@ -22,20 +23,11 @@ def image_gradient(p: ImageProblem) -> list[Contender]:
 
 
 def image_product(p: ImageProblem, v: np.ndarray) -> list[Contender]:
-    F = FisherOperator(p.policy, p.theta, p.observations, p.damping)
-    return [Contender(OURS, "", lambda: F @ v)]
+    return ours.fisher_product(p, v)
 
 
 def image_update(p: ImageProblem, c: ImageCriticProblem, config: TRPOConfig) -> list[Contender]:
-    batch = Batch(p.observations, p.actions, p.advantages, c.targets)
-    options = {"batch_size": c.batch_size, "learning_rate": c.learning_rate}
-
-    def call() -> tuple[np.ndarray, np.ndarray]:
-        fitting = c.value_function.begin_fit(c.state, c.inputs, c.targets, c.order, **options)
-        theta, _ = trpo_update(p.policy, p.theta, batch, config)
-        return theta - p.theta, fitting.result().state.theta
-
-    return [Contender(OURS, "", call)]
+    return ours.update(p, c, config)
 
 
 def expected(what: str, p: ImageProblem, *arguments: np.ndarray) -> np.ndarray:
