@@ -1,5 +1,6 @@
 """A robot that learns while it moves: its own loop instead of an environment, and control continues during updates."""
 
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import gymnasium as gym
@@ -7,7 +8,8 @@ import numpy as np
 
 from trpo_fast import TRPO, UpdateReport
 
-PERIOD = 0.05  # seconds; a robot would wait for its clock, this loop does not
+PERIOD = 0.05  # seconds
+SPEED = 1000  # times that of a robot
 SENSORS = gym.spaces.Box(-np.inf, np.inf, (2,))  # distance from the goal, speed
 MOTOR = gym.spaces.Box(-1.0, 1.0, (1,))
 
@@ -35,6 +37,7 @@ with ThreadPoolExecutor(max_workers=1) as learner:
         is_over = ticks % 100 == 0
         transitions.add(reward, state, truncated=is_over)  # truncated, not terminated: the critic predicts the rest
         costs.append(-reward)
+        time.sleep(PERIOD / SPEED)  # a loop that never waits leaves the update no time
         if is_over:
             state = rng.uniform(-1.0, 1.0, 2)
         if (update is None or update.done()) and len(transitions) >= 2000:  # in this order: an update drops some
