@@ -319,6 +319,18 @@ def recorded(monkeypatch):
     return record
 
 
+@pytest.mark.parametrize(
+    ("protocol", "action"),
+    [("v4", 6), ("v4", -1), ("v4", 1.0), ("v4", None), ("paper", [0, 0, 2]), ("paper", [0, 0]), ("paper", 1),
+     ("paper", [0.5, 0, 0])],
+)  # fmt: skip
+def test_an_action_outside_the_space_is_named(protocol, action):
+    env = AtariEnv("pong", protocol)
+    env.reset(seed=0)
+    with pytest.raises(InvalidArgumentError, match="action: expected one of"):
+        env.step(action)
+
+
 def test_sticky_actions_repeat_the_action_of_the_frame_before(recorded):
     env, taken = recorded(made("breakout", "machado", noop_max=5))
     taken.clear()

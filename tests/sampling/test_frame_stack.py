@@ -8,10 +8,10 @@ import pytest
 from envs import CountingEnv
 from gymnasium.wrappers import FrameStackObservation
 
-from trpo_fast import TRPO, InvalidArgumentError, UnsupportedSpaceError, evaluate, load_policy
+from trpo_fast import TRPO, InvalidArgumentError, UnsupportedSpaceError, evaluate, load_policy, nets
 from trpo_fast.environments import snapshots
 from trpo_fast.environments.frame_stack import FrameStack, stacked_space
-from trpo_fast.errors import SnapshotError
+from trpo_fast.errors import EnvironmentFaultError, SnapshotError
 
 S = gym.spaces
 FAST = {"n_steps": 40, "n_critic_updates": 1, "policy_kwargs": {"net_arch": (8,)}, "seed": 0}
@@ -147,6 +147,27 @@ def test_workers_resume_and_evaluation(tmp_path):
     assert TRPO("MlpPolicy", view, **{**make, "n_envs": 1}).observation_space.shape == (3, 4)
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.uint16, np.int8, np.bool_])
+def test_frames_of_other_integers_are_those_of_uint8(dtype):
+    env = FrameStack(Sampling(S.Box(0, 255, (1, 8, 9), np.uint8)), 2)
+    frames = [np.full((1, 8, 9), k, dtype) for k in (1, 90)]
+    env.env.observation_space.sample = lambda: frames[env.env.t % 2]
+    expected = np.concatenate([np.uint8(frame) for frame in frames])
+    env.reset()
+    stack = env.step(0)[0]
+    np.testing.assert_array_equal(stack, expected)
+    assert stack.dtype == np.uint8
+
+
+@pytest.mark.parametrize("frame", [np.uint16(256), np.int64(-1), np.float32(0.5), np.float64(3.0)])
+def test_a_frame_of_no_image_is_refused_and_not_wrapped(frame):
+    env = Sampling(S.Box(0, 255, (1, 8, 9), np.uint8))
+    env.observation_space.sample = lambda: np.full((1, 8, 9), frame)
+    model = TRPO("CnnPolicy", env, frame_stack=2, **{**FAST, "policy_kwargs": {"features_extractor": nets.Flatten()}})
+    with pytest.raises(EnvironmentFaultError, match="observation"):
+        model.learn(40)
+
+
 def test_frames_of_the_latest_steps_come_last():
     seen = []
     model = TRPO("MlpPolicy", CountingEnv(), frame_stack=2, **FAST)
@@ -159,6 +180,13 @@ def test_vector_environments_stack_frames_themselves():
     env = gym.make_vec("CartPole-v1", 2)
     with pytest.raises(InvalidArgumentError, match="frame_stack: expected 1 with a vector environment"):
         TRPO("MlpPolicy", env, frame_stack=2)
+    model = TRPO("MlpPolicy", "CartPole-v1", frame_stack=3, n_envs=2, **FAST)
+    with pytest.raises(InvalidArgumentError, match="env: expected"):
+        model.set_env(env)
+    model.set_env(
+        gym.make_vec("CartPole-v1", 2, vectorization_mode="sync", wrappers=[lambda each: FrameStack(each, 3)])
+    )
+    assert model.learn(80).num_timesteps >= 80
     for value in (0, 2.5, 2000):
         with pytest.raises(InvalidArgumentError, match="frame_stack"):
             TRPO("MlpPolicy", "CartPole-v1", frame_stack=value)

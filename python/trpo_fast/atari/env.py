@@ -204,12 +204,15 @@ screen_size, frame_stack, max_num_frames : optional
 
     def _index_of(self, action: Any) -> int:
         """The position in ``_actions`` of an action of the space."""
-        if self._is_factored:
-            horizontal, vertical, button = np.asarray(action).tolist()
-            if 0 <= horizontal < 3 and 0 <= vertical < 3 and 0 <= button < 2:
-                return int(6 * horizontal + 2 * vertical + button)
-        elif 0 <= (number := operator.index(action)) < len(self._actions):
-            return number
+        try:
+            if self._is_factored:
+                horizontal, vertical, button = map(operator.index, np.asarray(action).tolist())
+                if 0 <= horizontal < 3 and 0 <= vertical < 3 and 0 <= button < 2:
+                    return 6 * horizontal + 2 * vertical + button
+            elif 0 <= (number := operator.index(action)) < len(self._actions):
+                return number
+        except (TypeError, ValueError):  # no whole numbers, or not three of them
+            pass
         raise InvalidArgumentError("action", f"one of {self.action_space}", describe(action))
 
     def _remember_start(self) -> None:

@@ -102,4 +102,9 @@ def _pushed(stack: Any, frame: Any) -> Any:
         latest = latest[None]
     axis = 0 if latest.shape[0] != stack.shape[0] else 2  # of the channels, whose number is all that differs
     kept = stack[latest.shape[0] :] if axis == 0 else stack[..., latest.shape[2] :]
-    return np.concatenate([kept, latest], axis, dtype=stack.dtype)
+    joined = np.concatenate([kept, latest], axis)
+    if joined.dtype == stack.dtype:
+        return joined
+    cast = joined.astype(stack.dtype) if stack.dtype.kind == "f" or latest.dtype.kind in "iub" else None
+    is_exact = cast is not None and (cast.dtype.kind == "f" or np.array_equal(cast, joined))
+    return cast if is_exact else joined  # which are then refused, as one frame would be

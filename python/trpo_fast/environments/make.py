@@ -47,6 +47,13 @@ def make_environments(
     return environments.stacked(frame_stack)
 
 
+def as_observed(environments: Environments, observation_space: gym.Space[Any], frame_stack: int) -> Environments:
+    """``environments``, stacked if they do not observe ``observation_space`` and ``frame_stack`` > 1."""
+    if not isinstance(environments, SingleEnvironments) or environments.observation_space == observation_space:
+        return environments
+    return environments.stacked(frame_stack) if frame_stack > 1 else environments
+
+
 def _make_environments(env: Any, n_envs: int, env_kwargs: dict[str, Any] | None) -> Environments:
     factories = factories_of(env, n_envs, env_kwargs)
     if factories is not None:

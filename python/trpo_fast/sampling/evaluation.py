@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.environments.interface import Environments, Trajectories
-from trpo_fast.environments.make import EnvLike, make_environments
+from trpo_fast.environments.make import EnvLike, as_observed, make_environments
 from trpo_fast.environments.ownership import check_free
 from trpo_fast.environments.sb3_vec_env import SB3Environments
-from trpo_fast.environments.single import SingleEnvironments
 from trpo_fast.environments.vec_normalize import check_same_normalization, frozen, has_statistics, synchronize
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.protocols import ActingModel
@@ -214,9 +213,7 @@ def evaluate_environments(
     """
     check_integer("n_eval_episodes", n_episodes, at_least=1)
     check_free(environments)
-    frame_stack = model.policy.frame_stack
-    if isinstance(environments, SingleEnvironments) and environments.observation_space != model.observation_space:
-        environments = environments.stacked(frame_stack) if frame_stack > 1 else environments
+    environments = as_observed(environments, model.observation_space, model.policy.frame_stack)
     spaces = environments.observation_space, environments.action_space
     if not same_spaces(spaces, (model.observation_space, model.action_space)):
         expected = f"environments with spaces {model.observation_space} and {model.action_space}"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from trpo_fast.config import TRPOConfig
 from trpo_fast.environments.absent import SpacesOnly
 from trpo_fast.environments.interface import Environments
-from trpo_fast.environments.make import EnvLike, make_environments
+from trpo_fast.environments.make import EnvLike, as_observed, make_environments
 from trpo_fast.environments.vec_env_view import registered
 from trpo_fast.environments.vec_normalize import find_vec_normalize
 from trpo_fast.errors import InvalidArgumentError
@@ -141,9 +141,8 @@ class TrainedModel(Predictor):
         """
         if self.n_workers:
             raise InvalidArgumentError("set_env", "a model without n_workers", f"n_workers={self.n_workers}")
-        environments = make_environments(
-            env, self.n_envs if isinstance(env, str) else 1, frame_stack=self.policy.frame_stack
-        )
+        environments = make_environments(env, self.n_envs if isinstance(env, str) else 1)
+        environments = as_observed(environments, self.observation_space, self.policy.frame_stack)
         expected = self.observation_space, self.action_space, self.n_envs
         got = environments.observation_space, environments.action_space, environments.num_envs
         if got != expected:
