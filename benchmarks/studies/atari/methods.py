@@ -17,7 +17,7 @@ DQN_CNN = nets.Sequential(
 
 # Small batches: the path that the policy can take within a million steps is many steps of the trust region long
 OURS = {
-    "n_envs": 8, "n_steps": 512, "gamma": 0.99, "gae_lambda": 0.95, "target_kl": 0.01, "cg_max_steps": 10,
+    "n_envs": 8, "n_steps": 128, "gamma": 0.99, "gae_lambda": 0.95, "target_kl": 0.01, "cg_max_steps": 10,
     "sub_sampling_factor": 8, "n_critic_updates": 2, "policy_kwargs": {"features_extractor": SMALL_CNN},
 }  # fmt: skip
 
@@ -45,9 +45,9 @@ METHODS = ("single path", "vine")
 # What decides how fast a game is learned, one change at a time
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "batch 1k": {"n_steps": 128},
+    "batch 512": {"n_steps": 64},
     "batch 2k": {"n_steps": 256},
-    "batch 8k": {"n_steps": 1024},
+    "batch 4k": {"n_steps": 512},
     "batch 32k": {"n_steps": 4096},
     "batch 100k": {"n_steps": 12_500},
     "KL 0.001": {"target_kl": 0.001},
