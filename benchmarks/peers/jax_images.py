@@ -67,7 +67,6 @@ def linearized(f: Callable[[Array], Array], theta: Array) -> Product:
 
 
 FORMS = {form.__name__: form for form in (jvp_of_grad, vjp_of_jvp, linearized)}
-PRODUCTS = 5  # in one jit, which share what is cached
 
 
 def _inputs(p: ImageProblem) -> tuple[Array, Array]:
@@ -96,25 +95,15 @@ def image_gradient(p: ImageProblem) -> list[Contender]:
 
 
 def image_product(p: ImageProblem, v: np.ndarray) -> list[Contender]:
+    """One product a jit: in a loop of several, XLA's convolutions take a hundred times as long on a CPU."""
     theta, x = _inputs(p)
     vector = jnp.asarray(v, jnp.float32)
     contenders = []
     for name, form in FORMS.items():
 
         @jax.jit
-        def one(theta: Array, x: Array, v: Array, form: Any = form) -> Array:
+        def product(theta: Array, x: Array, v: Array, form: Any = form) -> Array:
             return form(lambda t: logits(p, t, x), theta)(v) + p.damping * v
 
-        @jax.jit
-        def many(theta: Array, x: Array, vs: Array, form: Any = form) -> Array:
-            product = form(lambda t: logits(p, t, x), theta)
-            return jax.lax.map(lambda v: product(v) + p.damping * v, vs)[0]
-
-        vs = jnp.stack([vector] * PRODUCTS) * jnp.arange(1, PRODUCTS + 1, dtype=vector.dtype)[:, None]
-        contenders += [
-            Contender("jax", name, lambda f=one: f(theta, x, vector).block_until_ready()),
-            Contender(
-                "jax", f"{name}, {PRODUCTS} a jit", lambda f=many, vs=vs: f(theta, x, vs).block_until_ready(), PRODUCTS
-            ),
-        ]
+        contenders.append(Contender("jax", name, lambda f=product: f(theta, x, vector).block_until_ready()))
     return contenders
