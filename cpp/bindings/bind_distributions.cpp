@@ -133,6 +133,7 @@ void bind_distributions(py::module_& module) {
   bind_sized<DiagGaussian<Scalar>, Scalar>(module, "DiagGaussian", "size", "phi = [mean, log_std]");
   bind_sized<Categorical<Scalar>, Scalar>(module, "Categorical", "num_choices", "phi = logits of one choice");
   bind_sized<Bernoulli<Scalar>, Scalar>(module, "Bernoulli", "num_bits", "phi = logits of independent bits");
+  bind_sized<UnitGaussian<Scalar>, Scalar>(module, "UnitGaussian", "size", "phi = mean, with variances of 1");
   using P = Product<Scalar>;
   py::class_<P, Distribution<Scalar>, std::shared_ptr<P>>(module, "Product", py::module_local(),
                                                           "Independent factors in adjacent columns")

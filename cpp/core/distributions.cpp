@@ -4,6 +4,7 @@
 #include "trpo_fast/distributions/categorical.hpp"
 #include "trpo_fast/distributions/diag_gaussian.hpp"
 #include "trpo_fast/distributions/product.hpp"
+#include "trpo_fast/distributions/unit_gaussian.hpp"
 #include "views.hpp"
 
 namespace trpo_fast::core {
@@ -75,6 +76,10 @@ template <class Scalar>
 Bernoulli<Scalar>::Bernoulli(Index num_bits)
     : Distribution<Scalar>(std::make_shared<const trpo_fast::Bernoulli<Scalar>>(num_bits)) {}
 
+template <class Scalar>
+UnitGaussian<Scalar>::UnitGaussian(Index size)
+    : Distribution<Scalar>(std::make_shared<const trpo_fast::UnitGaussian<Scalar>>(size)) {}
+
 namespace {
 
 template <class Scalar>
@@ -95,6 +100,7 @@ Product<Scalar>::Product(const std::vector<std::shared_ptr<Distribution<Scalar>>
   template class DiagGaussian<Scalar>;  \
   template class Categorical<Scalar>;   \
   template class Bernoulli<Scalar>;     \
+  template class UnitGaussian<Scalar>;  \
   template class Product<Scalar>
 
 TRPO_FAST_DISTRIBUTIONS(float);

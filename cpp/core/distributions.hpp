@@ -65,6 +65,12 @@ class Bernoulli final : public Distribution<Scalar> {
 };
 
 template <class Scalar>
+class UnitGaussian final : public Distribution<Scalar> {
+ public:
+  explicit UnitGaussian(Index size);
+};
+
+template <class Scalar>
 class Product final : public Distribution<Scalar> {
  public:
   explicit Product(const std::vector<std::shared_ptr<Distribution<Scalar>>>& factors);

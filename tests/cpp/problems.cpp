@@ -5,6 +5,7 @@
 #include "trpo_fast/distributions/categorical.hpp"
 #include "trpo_fast/distributions/diag_gaussian.hpp"
 #include "trpo_fast/distributions/product.hpp"
+#include "trpo_fast/distributions/unit_gaussian.hpp"
 #include "trpo_fast/network/append_log_std.hpp"
 #include "trpo_fast/network/clamp_log_std.hpp"
 #include "trpo_fast/network/columns.hpp"
@@ -73,6 +74,7 @@ std::shared_ptr<const Distribution<Scalar>> make_distribution(const Factors& fac
     if (f.kind == Kind::gaussian) parts.push_back(std::make_shared<DiagGaussian<Scalar>>(f.size));
     if (f.kind == Kind::categorical) parts.push_back(std::make_shared<Categorical<Scalar>>(f.size));
     if (f.kind == Kind::bernoulli) parts.push_back(std::make_shared<Bernoulli<Scalar>>(f.size));
+    if (f.kind == Kind::unit_gaussian) parts.push_back(std::make_shared<UnitGaussian<Scalar>>(f.size));
   }
   return parts.size() == 1 ? parts.front() : std::make_shared<Product<Scalar>>(parts);
 }

@@ -95,7 +95,7 @@ RowMatrix<Scalar> random_actions(const Factors& factors, Index n, Random& random
     for (const Factor& f : factors) {
       for (Index j = 0; j < f.action_size(); ++j) {
         const double bounded = static_cast<double>(random.below(f.kind == Kind::categorical ? f.size : 2));
-        actions(row, column++) = static_cast<Scalar>(f.kind == Kind::gaussian ? random.normal() : bounded);
+        actions(row, column++) = static_cast<Scalar>(f.is_gaussian() ? random.normal() : bounded);
       }
     }
   }
@@ -136,6 +136,10 @@ inline const std::vector<PolicySpec>& policy_specs() {
       {"silu product",
        {{2, 6, 7}, Activation::silu, false},
        {{Kind::categorical, 2}, {Kind::bernoulli, 1}, {Kind::gaussian, 1}, {Kind::categorical, 2}}},
+      {"tanh unit gaussian", {{3, 5, 2}, Activation::tanh, false}, {{Kind::unit_gaussian, 2}}},
+      {"elu categorical with a value",
+       {{4, 6, 4}, Activation::elu, false},
+       {{Kind::categorical, 3}, {Kind::unit_gaussian, 1}}},
       {"tanh gaussian of state-dependent std", {{3, 5, 4}, Activation::tanh, false, true}, {{Kind::gaussian, 2}}},
       {"masked categorical", {{3, 6, 5}, Activation::tanh, false, false, true}, {{Kind::categorical, 5}}},
       {"masked product",

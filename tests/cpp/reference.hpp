@@ -108,12 +108,13 @@ std::vector<T> reference_forward(const NetworkSpec& spec, const std::vector<T>& 
   return x;
 }
 
-enum class Kind { gaussian, categorical, bernoulli };
+enum class Kind { gaussian, categorical, bernoulli, unit_gaussian };
 
 // A distribution of `size` dimensions, choices or bits; several of them are a Product.
 struct Factor {
   Kind kind;
   Index size;
+  bool is_gaussian() const { return kind == Kind::gaussian || kind == Kind::unit_gaussian; }
   Index num_dist_params() const { return kind == Kind::gaussian ? 2 * size : size; }
   Index action_size() const { return kind == Kind::categorical ? 1 : size; }
 };
@@ -146,6 +147,8 @@ T reference_log_prob(const Factors& factors, const T* phi, const Scalar* action)
         sum = sum - z * z / T(2) - phi[f.size + j] - T(0.91893853320467274178);
       } else if (f.kind == Kind::categorical) {
         sum = sum + log_softmax(phi, f.size, static_cast<Index>(action[j]));
+      } else if (f.kind == Kind::unit_gaussian) {
+        sum = sum - (a - phi[j]) * (a - phi[j]) / T(2) - T(0.91893853320467274178);
       } else {
         sum = sum + log_sigmoid(action[j] > 0 ? phi[j] : T(0) - phi[j]);
       }
@@ -168,6 +171,8 @@ T reference_kl(const Factors& factors, const T* p, const T* q) {
       } else if (f.kind == Kind::categorical) {
         const T log_p = log_softmax(p, f.size, j), log_q = log_softmax(q, f.size, j);
         if (std::isfinite(log_p)) kl += std::exp(log_p) * (log_p - log_q);
+      } else if (f.kind == Kind::unit_gaussian) {
+        kl += (p[j] - q[j]) * (p[j] - q[j]) / 2;
       } else {
         for (const T sign : {T(1), T(-1)}) {
           const T log_p = log_sigmoid(sign * p[j]), log_q = log_sigmoid(sign * q[j]);
@@ -192,6 +197,8 @@ T reference_entropy(const Factors& factors, const T* q) {
       } else if (f.kind == Kind::categorical) {
         const T log_q = log_softmax(q, f.size, j);
         if (T(-1e30) < log_q) entropy = entropy - exp(log_q) * log_q;
+      } else if (f.kind == Kind::unit_gaussian) {
+        entropy = entropy + T(1.41893853320467274178);
       } else {
         const T log_set = log_sigmoid(q[j]), log_clear = log_sigmoid(T(0) - q[j]);
         entropy = entropy - exp(log_set) * log_set - exp(log_clear) * log_clear;
@@ -216,6 +223,8 @@ std::vector<T> reference_metric_product(const Factors& factors, const T* phi, co
         out.push_back((j < f.size ? std::exp(-2 * phi[f.size + j]) : T(2)) * dphi[j]);
       } else if (f.kind == Kind::categorical) {
         out.push_back(std::exp(log_softmax(phi, f.size, j)) * (dphi[j] - mean));
+      } else if (f.kind == Kind::unit_gaussian) {
+        out.push_back(dphi[j]);
       } else {
         out.push_back(std::exp(log_sigmoid(phi[j]) + log_sigmoid(-phi[j])) * dphi[j]);
       }

@@ -91,6 +91,7 @@ def bound(dtype):
         "DiagGaussian": Bound(k.DiagGaussian, {"size": 2}),
         "Categorical": Bound(k.Categorical, {"num_choices": 3}),
         "Bernoulli": Bound(k.Bernoulli, {"num_bits": 3}),
+        "UnitGaussian": Bound(k.UnitGaussian, {"size": 2}),
         "Product": Bound(k.Product, {"factors": [k.Categorical(3), k.Bernoulli(2)]}),
         "Distribution.log_prob": Bound(gaussian.log_prob, {**taken, "out": double(N)}, out),
         "Distribution.log_ratio": Bound(
@@ -313,6 +314,7 @@ BAD_SCALARS = {
     "DiagGaussian": {"size": SIZE},
     "Categorical": {"num_choices": SIZE},
     "Bernoulli": {"num_bits": SIZE},
+    "UnitGaussian": {"size": SIZE},
     "Product": {"factors": ([], [None], [1], None, 1)},
     "SurrogateObjective": {"network": OBJECT, "distribution": OBJECT, "ent_coef": REAL, "n_threads": THREADS},
     "VineObjective": {

@@ -290,3 +290,33 @@ def test_sampling_is_a_function_of_the_noise_and_covers_every_choice():
     phi[:, 2] = -1e4  # impossible: not even the largest noise may choose it
     d.sample(phi, np.array([[-40.0], [0.1], [40.0]], dtype=np.float32), out)
     assert out.ravel().tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_unit_gaussian_is_a_gaussian_whose_variances_are_one(dtype):
+    core, rng = kernels(dtype), np.random.default_rng(5)
+    unit, gaussian = core.UnitGaussian(3), core.DiagGaussian(3)
+    p, q, actions, dphi = (rng.standard_normal((50, 3)).astype(dtype) for _ in range(4))
+    p_wide, q_wide, dphi_wide = (np.hstack([a, np.zeros_like(a)]) for a in (p, q, dphi))
+    values = [(unit.log_prob, gaussian.log_prob, (p, actions), (p_wide, actions)),
+              (unit.log_ratio, gaussian.log_ratio, (p, q, actions), (p_wide, q_wide, actions)),
+              (unit.kl_divergence, gaussian.kl_divergence, (p, q), (p_wide, q_wide)),
+              (unit.entropy, gaussian.entropy, (p,), (p_wide,))]  # fmt: skip
+    for of_unit, of_gaussian, given, given_wide in values:
+        np.testing.assert_allclose(scalars(of_unit, *given), scalars(of_gaussian, *given_wide), rtol=1e-13)
+    score, score_wide = np.empty_like(p), np.empty_like(p_wide)
+    weight = rng.standard_normal(50)
+    unit.log_prob_vjp(p, actions, weight, score)
+    gaussian.log_prob_vjp(p_wide, actions, weight, score_wide)
+    np.testing.assert_array_equal(score, score_wide[:, :3])
+    np.testing.assert_array_equal(multiply_fisher(unit, p, dphi), dphi)
+    np.testing.assert_array_equal(multiply_fisher(gaussian, p_wide, dphi_wide)[:, :3], dphi)
+    entropy_bar = np.ones_like(p)
+    unit.entropy_vjp(p, 2.0, entropy_bar)
+    assert not entropy_bar.any()  # the entropy is constant
+    noise = rng.standard_normal((50, 3)).astype(dtype)
+    sampled, most = np.empty_like(p), np.empty_like(p)
+    unit.sample(p, noise, sampled)
+    unit.mode(p, most)
+    np.testing.assert_array_equal(sampled, p + noise)
+    np.testing.assert_array_equal(most, p)

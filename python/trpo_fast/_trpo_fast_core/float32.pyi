@@ -30,6 +30,7 @@ __all__: list[str] = [
     "PolicyObjective",
     "Product",
     "SurrogateObjective",
+    "UnitGaussian",
     "ValueFit",
     "VineObjective",
     "normalize",
@@ -203,6 +204,12 @@ class Bernoulli(Distribution):
     phi = logits of independent bits
     """
     def __init__(self, num_bits: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+
+class UnitGaussian(Distribution):
+    """
+    phi = mean, with variances of 1
+    """
+    def __init__(self, size: typing.SupportsInt | typing.SupportsIndex) -> None: ...
 
 class Product(Distribution):
     """
