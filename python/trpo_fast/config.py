@@ -114,6 +114,9 @@ class TRPOConfig:
     normalize_returns: bool = True
     """Fit the critic to returns normalised by their running mean and standard deviation."""
 
+    vf_coef: float = 1.0
+    """Weight of the value's error in the step of a shared features extractor; 0: the step is the policy's alone."""
+
     def __post_init__(self) -> None:
         check_integer("n_steps", self.n_steps, at_least=1)
         check_choice("method", self.method, ("single_path", "vine"))
@@ -147,6 +150,7 @@ class TRPOConfig:
         check_integer("n_critic_updates", self.n_critic_updates, at_least=1)
         check_integer("batch_size", self.batch_size, at_least=1)
         check_flag("normalize_returns", self.normalize_returns)
+        check_real("vf_coef", self.vf_coef, at_least=0.0)
         if self.method == "vine" and (self.metric == "empirical_fisher" or self.cg_preconditioner == "kfac"):
             expected = "the metric fisher or identity and no preconditioner with the vine (they need a path's actions)"
             raise InvalidArgumentError("method", expected, f"{self.metric}, {self.cg_preconditioner}")

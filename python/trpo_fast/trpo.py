@@ -7,8 +7,9 @@ With g = ∇L and F = ∇²KL at theta' = theta, the step is sqrt(2 delta / xᵀ
 (The class ``TRPO``, which collects the batches, is in ``learner.py``.)
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,11 @@ from trpo_fast._core.floating_point import ignores_float_errors
 from trpo_fast._core.modules import core  # dot and norm, in a fixed order of additions (NumPy's depends on its BLAS)
 from trpo_fast.config import TRPOConfig
 from trpo_fast.policies.policy import Policy
+from trpo_fast.policies.shared_value_function import ValueHead
 from trpo_fast.update.batches import Batch, VineBatch
 from trpo_fast.update.conjugate_gradient import CGResult, conjugate_gradient
 from trpo_fast.update.curvature import make_preconditioner, metric_operator
+from trpo_fast.update.joint import joint_step
 from trpo_fast.update.line_search import backtracking_line_search
 from trpo_fast.update.objectives import PolicyObjective
 from trpo_fast.update.operators import Identity, KernelOperator
@@ -35,6 +38,7 @@ def trpo_update(
     batch: Batch | VineBatch,
     config: TRPOConfig,
     next_kl: KLDivergences | None = None,
+    value_head: ValueHead | None = None,
 ) -> tuple[npt.NDArray[Any], UpdateReport]:
     """Take one trust-region step on a batch that the policy ``theta`` collected.
 
@@ -51,6 +55,8 @@ def trpo_update(
     next_kl : callable, optional
         theta -> KL divergences (N,) from the policy that acted to the one that would act with this theta, if its
         observation statistics change with the update. Their mean is bounded by the radius, too.
+    value_head : ValueHead, optional
+        The critic's head on the policy's features extractor, if they share it (``update/joint.py``).
 
     Returns
     -------
@@ -89,18 +95,6 @@ def trpo_update(
     if not g.any():
         return theta, make_report(UpdateStatus.ZERO_GRADIENT)
 
-    F = metric_operator(objective, damping, config)  # F = ∇²KL + damping, by default
-    cg = conjugate_gradient(  # x ≈ F⁻¹ g
-        F,
-        g,
-        max_iter=config.cg_max_steps,
-        preconditioner=make_preconditioner(objective, F, g, damping, config),
-        progress_rtol=config.cg_progress_rtol,
-    )
-    xFx = _quadratic_form(F, cg, config.step_norm)
-    if not (xFx > 0.0 and np.isfinite(xFx)):  # an x that is not finite has no finite xᵀFx
-        return theta, make_report(UpdateStatus.SOLVER_FAILED, cg=cg)
-
     check = StepCheck(objective, config.trust_region, radius, next_kl)
     backtrack = partial(
         backtracking_line_search,
@@ -112,26 +106,30 @@ def trpo_update(
         max_iter=config.line_search_max_iter,
         check=check if config.trust_region in ("mean_kl", "max_kl") else None,
     )
+    F = metric_operator(objective, damping, config)  # F = ∇²KL + damping, by default
+    if value_head is not None and config.vf_coef > 0.0:  # policy and critic share a features extractor
+        joint = joint_step(objective, value_head, F, g, radius, backtrack, config)
+        if joint is not None:
+            return joint.step.search.theta, _report_step(make_report, g, *joint, direction="joint")
+    cg = conjugate_gradient(  # x ≈ F⁻¹ g
+        F,
+        g,
+        max_iter=config.cg_max_steps,
+        preconditioner=make_preconditioner(objective, F, g, damping, config),
+        progress_rtol=config.cg_progress_rtol,
+    )
+    xFx = _quadratic_form(F, cg, config.step_norm)
+    if not (xFx > 0.0 and np.isfinite(xFx)):  # an x that is not finite has no finite xᵀFx
+        return theta, make_report(UpdateStatus.SOLVER_FAILED, cg=cg)
+
     if config.trust_region == "mean_kl":
         full_step = no_longer_than(theta, np.sqrt(2.0 * radius / xFx) * cg.x)  # mean KL(theta || theta + step) ≈ delta
         step = Step(full_step, backtrack(full_step, radius=radius))
     else:
         other_form = OTHER_TRUST_REGIONS[config.trust_region]
         step = other_form(LocalModel(objective.evaluate, theta, cg.x, xFx, radius, backtrack, start, config))
-    search = step.search
     failure = UpdateStatus.UNRESOLVED if check.found_unresolved else UpdateStatus.LINE_SEARCH_FAILED
-    return search.theta, make_report(
-        UpdateStatus.COMMITTED if search.accepted else failure,
-        surrogate_after=search.value.surrogate,
-        expected_improvement=core.dot(g, step.full),
-        mean_kl=search.value.mean_kl,
-        max_kl=search.value.max_kl,
-        entropy=search.value.entropy,
-        step_norm=core.norm(step.full),
-        n_backtracks=search.n_backtracks,
-        cg=cg,
-        kl_penalty=step.kl_penalty,
-    )
+    return step.search.theta, _report_step(make_report, g, step, cg, failure)
 
 
 def joint_radius_and_damping(policy: Policy, config: TRPOConfig) -> tuple[float, float]:
@@ -144,6 +142,31 @@ def joint_radius_and_damping(policy: Policy, config: TRPOConfig) -> tuple[float,
     per_dimension = config.kl_reduction == "mean" and policy.codec.sums_independent_dimensions
     scale = policy.codec.size if per_dimension else 1
     return config.target_kl * scale, config.cg_damping * scale
+
+
+def _report_step(
+    make_report: Callable[..., UpdateReport],
+    g: npt.NDArray[np.float64],
+    step: Step,
+    cg: CGResult,
+    failure: UpdateStatus = UpdateStatus.LINE_SEARCH_FAILED,
+    direction: Literal["policy", "joint"] = "policy",
+) -> UpdateReport:
+    """The report of a step, whose status is ``failure`` if it was not accepted."""
+    search = step.search
+    return make_report(
+        UpdateStatus.COMMITTED if search.accepted else failure,
+        surrogate_after=search.value.surrogate,
+        expected_improvement=core.dot(g, step.full),
+        mean_kl=search.value.mean_kl,
+        max_kl=search.value.max_kl,
+        entropy=search.value.entropy,
+        step_norm=core.norm(step.full),
+        n_backtracks=search.n_backtracks,
+        cg=cg,
+        kl_penalty=step.kl_penalty,
+        direction=direction,
+    )
 
 
 def _quadratic_form(F: KernelOperator | Identity, cg: CGResult, step_norm: str) -> float:

@@ -71,6 +71,27 @@ class ValueFit(NamedTuple):
         return cls(state, ValueFitStatus.NON_FINITE, float("nan"))
 
 
+class Targets(NamedTuple):
+    """Targets of a fit.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N,)
+        The returns in units of ``scale``, relative to their mean with ``normalize_returns``; in the critic's dtype.
+    statistics : RunningMeanStd
+        Statistics of the returns, including these.
+    scale : float
+        Standard deviation by which returns were divided; 1 without ``normalize_returns``.
+    n_outliers : int
+        Returns that were clipped first.
+    """
+
+    values: npt.NDArray[Any]
+    statistics: RunningMeanStd
+    scale: float
+    n_outliers: int
+
+
 class ValueFunction:
     """V(s; theta), in units of the return.
 
@@ -128,23 +149,45 @@ class ValueFunction:
         return self._assembly.unflatten(theta)
 
     @ignores_float_errors
-    def predict(self, state: CriticState, inputs: NetworkInputs) -> npt.NDArray[np.float64]:
+    def predict(
+        self, state: CriticState, inputs: NetworkInputs, policy_theta: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[np.float64]:
         """Values, float64 of shape (N,), in units of the return.
 
         Parameters
         ----------
         inputs : ndarray, shape (N, obs_dim)
             Network inputs, from ``Policy.critic_inputs``.
+        policy_theta : ndarray, shape (P,), optional
+            The policy's parameters; not read by a critic that shares nothing with it.
 
         Raises
         ------
         InvalidArgumentError
             If ``inputs`` or ``state`` does not fit the network.
         """
-        values = self._assembly.forward(self._assembly.check_theta(state.theta), inputs)[:, 0].astype(np.float64)
+        return self._in_returns(state, self._assembly.forward(self._assembly.check_theta(state.theta), inputs))
+
+    def _in_returns(self, state: CriticState, outputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """The network's outputs (N, 1) as values (N,) in units of the return."""
+        values: npt.NDArray[np.float64] = outputs[:, 0].astype(np.float64)
         if self.normalize_returns:
             values = values * state.target_statistics.std[0] + state.target_statistics.mean[0]
         return values
+
+    @ignores_float_errors
+    def targets(self, state: CriticState, returns: npt.NDArray[np.float64]) -> Targets | None:
+        """Targets of a fit to ``returns`` (N,), or None if one of them is above 1e18 or not finite."""
+        if not (np.abs(returns) <= core.MAX_MAGNITUDE).all():
+            return None
+        scale, statistics, n_outliers = 1.0, state.target_statistics, 0
+        if self.normalize_returns:
+            samples, is_outlier = statistics.without_outliers(returns[:, None], OUTLIER, CLIPPED, QUARTER)
+            n_outliers, returns = int(np.count_nonzero(is_outlier)), samples[:, 0]
+            statistics = statistics.updated(samples)
+            scale = float(statistics.std[0])
+            returns = (returns - statistics.mean[0]) / scale
+        return Targets(returns.astype(self.dtype), statistics, scale, n_outliers)
 
     def fit(
         self,
@@ -211,23 +254,16 @@ class ValueFunction:
             expected = f"an int64 array of shape (n_critic_updates, {n})"
             raise InvalidArgumentError("order", expected, describe(order))
         order = np.require(order, requirements=["C", "ALIGNED"])
-        if not (np.abs(returns) <= core.MAX_MAGNITUDE).all():
-            return PendingFit(state, None, state.target_statistics, 1.0, 0)
-        scale, statistics, n_outliers = 1.0, state.target_statistics, 0
-        if self.normalize_returns:
-            samples, is_outlier = statistics.without_outliers(returns[:, None], OUTLIER, CLIPPED, QUARTER)
-            n_outliers, returns = int(np.count_nonzero(is_outlier)), samples[:, 0]
-            statistics = statistics.updated(samples)
-            scale = float(statistics.std[0])
-            returns = (returns - statistics.mean[0]) / scale
-        targets = returns.astype(self.dtype)
+        targets = self.targets(state, returns)
+        if targets is None:
+            return PendingFit(state)
         task = kernels(self.dtype).ValueFit(
-            self._assembly.network, inputs, targets, order, batch_size, learning_rate,
+            self._assembly.network, inputs, targets.values, order, batch_size, learning_rate,
             state.theta, state.first_moment, state.second_moment, state.n_steps,
         )  # fmt: skip
         if get_num_threads() > 1:
             task.start()
-        return PendingFit(state, task, statistics, scale, n_outliers)
+        return PendingFit(state, targets, task)
 
 
 class PendingFit:
@@ -236,25 +272,21 @@ class PendingFit:
     The initial state is not changed. Deleting the object stops the fit at its next minibatch.
     """
 
-    def __init__(
-        self, state: CriticState, task: Any, statistics: RunningMeanStd, scale: float, n_outliers: int
-    ) -> None:
+    def __init__(self, state: CriticState, targets: Targets | None = None, task: Any = None) -> None:
         self._state = state
+        self._targets = targets
         self._task = task
-        self._statistics = statistics
-        self._scale = scale  # of the targets, in units of returns
-        self._n_outliers = n_outliers
 
     @ignores_float_errors
     def result(self) -> ValueFit:
         """Wait for the fit to end, or run it in this thread if no other thread has started it."""
-        if self._task is None:
+        if self._targets is None:
             return ValueFit.refused(self._state)
         self._task.finish()
         theta, m, v = (np.empty_like(self._state.theta) for _ in range(3))
         loss, n_steps, finite = self._task.read(theta, m, v)
-        loss *= self._scale**2
+        loss *= self._targets.scale**2
         if not finite or not np.isfinite(loss):
             return ValueFit(self._state, ValueFitStatus.NON_FINITE, loss)
-        fitted = CriticState(theta, m, v, n_steps, self._statistics)
-        return ValueFit(fitted, ValueFitStatus.COMMITTED, loss, self._n_outliers)
+        fitted = CriticState(theta, m, v, n_steps, self._targets.statistics)
+        return ValueFit(fitted, ValueFitStatus.COMMITTED, loss, self._targets.n_outliers)

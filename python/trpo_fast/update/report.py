@@ -1,7 +1,7 @@
 """Report of a policy update: status and diagnostics."""
 
 from enum import Enum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from trpo_fast.update.conjugate_gradient import CGResult
 
@@ -63,6 +63,8 @@ class UpdateReport(NamedTuple):
         Coefficient of the penalty with ``trust_region="penalty"``, else NaN.
     largest_advantage : float
         Largest magnitude of an advantage.
+    direction : {"policy", "joint"}
+        What the step ascends: the surrogate, or with a shared features extractor also the fit of the values.
     """
 
     status: UpdateStatus
@@ -78,6 +80,7 @@ class UpdateReport(NamedTuple):
     cg: CGResult | None = None
     kl_penalty: float = NO_VALUE
     largest_advantage: float = NO_VALUE
+    direction: Literal["policy", "joint"] = "policy"
 
     @property
     def committed(self) -> bool:
