@@ -197,7 +197,7 @@ class TRPO(StepwiseTraining):
                 theta = first_policy.initial_parameters(streams.policy)
             critic = self.value_function.initial_state(streams.critic if _init_setup_model else None)
             actor = first_policy.actor(theta)
-        check_settings(self.config, first_policy, environments)
+        check_settings(self.config, first_policy, self.value_function, environments)
         if use_masking:
             environments.use_masks()
         state = ModelState(actor, critic, RewardNormalizer.initial(environments.num_envs))

@@ -106,7 +106,6 @@ def test_extractors_of_stable_baselines3_are_trees(space, named, features_extrac
 @pytest.mark.parametrize(
     ("space", "policy_kwargs", "message"),
     [
-        (IMAGE, {"share_features_extractor": True}, "share_features_extractor: expected False .*not supported yet"),
         (IMAGE, {"features_extractor_class": "ResNet"}, "features_extractor_class: expected one of FlattenExtractor"),
         (IMAGE, {"features_extractor_class": 3}, "features_extractor_class: expected one of"),
         (VECTOR, {"features_extractor_class": "NatureCNN"}, "an image for NatureCNN"),

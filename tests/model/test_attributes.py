@@ -166,7 +166,7 @@ class TestArguments:
             ("n_epochs", "n_critic_updates"),
             ("clip_range", "target_kl"),
             ("max_grad_norm", "target_kl"),
-            ("vf_coef", "learning_rate"),
+            ("vf_lr", "learning_rate"),
             ("lam", "gae_lambda"),
             ("net_arch", "policy_kwargs"),
             ("buffer_size", "n_steps"),

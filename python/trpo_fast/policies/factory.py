@@ -11,8 +11,10 @@ from trpo_fast import nets
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.extractors import default_name, extractor_arguments, extractor_name, named_extractor
 from trpo_fast.policies.network_options import NetworkOptions, input_layout, network_options
-from trpo_fast.policies.plan import check_widths
+from trpo_fast.policies.plan import Plan, check_widths
 from trpo_fast.policies.policy import Policy
+from trpo_fast.policies.shared_plans import make_shared_plans
+from trpo_fast.policies.shared_value_function import SharedValueFunction
 from trpo_fast.policies.value_function import ValueFunction
 from trpo_fast.spaces.leaves import images_of, is_image
 from trpo_fast.validation import check_choice, check_flag, check_real, describe
@@ -52,7 +54,7 @@ def plain_kwargs(policy_kwargs: Any) -> dict[str, Any]:
         {"pi": widths, "vf": widths}. ``activation_fn`` is a name or, as in Stable-Baselines3, a class of torch.nn.
         ``features_extractor`` is a network of ``trpo_fast.nets``, or a mapping {"pi": network, "vf": network};
         ``features_extractor_class``, with ``features_extractor_kwargs``, is one of Stable-Baselines3, by name or as a
-        class that is read by its name.
+        class that is read by its name. ``share_features_extractor`` makes the critic a second head on the policy's.
 
     Raises
     ------
@@ -62,7 +64,10 @@ def plain_kwargs(policy_kwargs: Any) -> dict[str, Any]:
     if not isinstance(policy_kwargs, Mapping | None):
         raise InvalidArgumentError("policy_kwargs", "a dict", describe(policy_kwargs))
     kwargs = {k: value for k, value in dict(policy_kwargs or {}).items() if value is not None or k not in OPTIONAL}
-    return {check_choice("policy_kwargs", name, POLICY_KWARGS): _PLAIN[name](kwargs[name]) for name in kwargs}
+    plain = {check_choice("policy_kwargs", name, POLICY_KWARGS): _PLAIN[name](kwargs[name]) for name in kwargs}
+    if plain.get("share_features_extractor") and _is_for_parts(plain.get("features_extractor")):
+        raise InvalidArgumentError("features_extractor", "one network with share_features_extractor", "one for each")
+    return plain
 
 
 def _plain_widths(net_arch: Any) -> Any:
@@ -73,13 +78,6 @@ def _plain_widths(net_arch: Any) -> Any:
     if not _is_for_parts(net_arch):
         raise InvalidArgumentError("net_arch", "widths, or a dict with keys pi and vf", describe(net_arch))
     return {part: check_widths(net_arch[part]) for part in ("pi", "vf")}
-
-
-def _not_shared(value: Any) -> bool:
-    if check_flag("share_features_extractor", value):
-        expected = "False (a shared features extractor is not supported yet)"
-        raise InvalidArgumentError("share_features_extractor", expected, describe(value))
-    return False
 
 
 def _is_for_parts(value: Any) -> bool:
@@ -99,7 +97,7 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {
     "features_extractor_class": extractor_name,
     "features_extractor_kwargs": extractor_arguments,
     "features_extractor": _plain_net,
-    "share_features_extractor": _not_shared,
+    "share_features_extractor": partial(check_flag, "share_features_extractor"),
     "normalize_images": partial(check_flag, "normalize_images"),
     "ortho_init": partial(check_flag, "ortho_init"),
     "log_std_init": partial(check_real, "log_std_init"),
@@ -154,14 +152,12 @@ def make_networks(
         frame_stack=frame_stack,
         dtype=dtype,
     )
-    value_function = ValueFunction(
-        observation_space,
-        normalize_returns=normalize_returns,
-        dtype=dtype,
-        **_network_arguments(observation_space, policy_kwargs, "vf"),
-        **_given(policy_kwargs, "ortho_init"),
-    )
-    return policy, value_function
+    options: dict[str, Any] = {"normalize_returns": normalize_returns, **_given(policy_kwargs, "ortho_init")}
+    if policy_kwargs.get("share_features_extractor"):
+        head = plan_options(observation_space, policy_kwargs, "vf")
+        return policy, SharedValueFunction(policy, net_arch=head.widths, activation_fn=head.activation_fn, **options)
+    arguments = _network_arguments(observation_space, policy_kwargs, "vf")
+    return policy, ValueFunction(observation_space, dtype=dtype, **arguments, **options)
 
 
 def make_policy(
@@ -185,6 +181,25 @@ def make_policy(
         **_network_arguments(observation_space, policy_kwargs, "pi"),
         **_given(policy_kwargs, "ortho_init", "log_std_init", "state_dependent_std", "squash"),
     )
+
+
+def parameter_plan(
+    observation_space: gym.Space[Any], action_space: gym.Space[Any], policy_kwargs: dict[str, Any], part: str
+) -> Plan:
+    """The plan whose parameters are those of ``part``, "policy" or "value_function".
+
+    Raises
+    ------
+    InvalidArgumentError, UnsupportedSpaceError
+    """
+    if part == "policy":
+        options = plan_options(observation_space, policy_kwargs, "pi")
+        return options.policy_plan(action_space, policy_kwargs.get("state_dependent_std", False))
+    options = plan_options(observation_space, policy_kwargs, "vf")
+    if not policy_kwargs.get("share_features_extractor"):
+        return options.plan(1)
+    policy = parameter_plan(observation_space, action_space, policy_kwargs, "policy")
+    return make_shared_plans(policy, net_arch=options.widths, activation_fn=options.activation_fn).head
 
 
 def plan_options(observation_space: gym.Space[Any], policy_kwargs: dict[str, Any], part: str) -> NetworkOptions:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from trpo_fast._version import __version__
 from trpo_fast.errors import InvalidArgumentError, PolicyFileError
 from trpo_fast.policies.acting_form import acting_form
-from trpo_fast.policies.factory import make_policy, plain_kwargs, plan_options
+from trpo_fast.policies.factory import make_policy, parameter_plan, plain_kwargs, plan_options
 from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanStd
 from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.policies.predictor import LoadedPolicy, Predictor
@@ -222,13 +222,12 @@ def check_sizes(arguments: dict[str, Any], spaces: Spaces, tensors: Tensors, par
     """
     observation_space, action_space = spaces
     kwargs = plain_kwargs(arguments.get("policy_kwargs"))
-    for part in parts:
+    for part in (*parts, "policy") if kwargs.get("share_features_extractor") else parts:
         options = plan_options(observation_space, kwargs, "pi" if part == "policy" else "vf")
         if len(options.widths) > len(tensors):
             raise PolicyFileError(f"policy file: expected {len(options.widths)} layers in {part}, got too few tensors")
-        state_dependent_std = kwargs.get("state_dependent_std", False)
-        plan = options.policy_plan(action_space, state_dependent_std) if part == "policy" else options.plan(1)
-        for name, shape in plan.shapes.items():
+    for part in parts:
+        for name, shape in parameter_plan(observation_space, action_space, kwargs, part).shapes.items():
             found = np.shape(tensors[f"{part}.{name}"]) if f"{part}.{name}" in tensors else "none"
             if found != shape:
                 raise PolicyFileError(f"policy file: expected {part}.{name} of shape {shape}, got {found}")

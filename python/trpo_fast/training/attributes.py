@@ -8,6 +8,8 @@ from trpo_fast.config import TRPOConfig
 from trpo_fast.environments.absent import SpacesOnly
 from trpo_fast.errors import InvalidArgumentError, UnknownAttributeError
 from trpo_fast.policies.policy import Policy
+from trpo_fast.policies.shared_value_function import SharedValueFunction
+from trpo_fast.policies.value_function import ValueFunction
 from trpo_fast.sampling.vine import check_vine
 from trpo_fast.sampling.workers import ParallelSampler
 from trpo_fast.training.sb3_arguments import SETTINGS, what_it_has
@@ -71,12 +73,30 @@ def _is_declared(kind: type, name: str) -> bool:
     return is_derived or any(name in vars(base).get("__annotations__", {}) for base in kind.__mro__)
 
 
-def check_settings(config: TRPOConfig, policy: Policy, environments: Any) -> None:
-    """Raise InvalidArgumentError if no update could learn from rollouts with these settings, or no vine is possible."""
+def check_settings(config: TRPOConfig, policy: Policy, value_function: ValueFunction, environments: Any) -> None:
+    """Raise InvalidArgumentError if these settings fit neither the networks nor the environments.
+
+    No update could learn from such rollouts, no vine is possible, or a shared features extractor cannot be updated so.
+    """
     if not isinstance(environments, SpacesOnly):
         config.check_rollout(environments.num_envs)
     if config.method == "vine":
         check_vine(policy, environments.num_envs, config)
+    if isinstance(value_function, SharedValueFunction):
+        _check_sharing(config)
+    elif config.vf_coef != 1.0:
+        raise InvalidArgumentError("vf_coef", "1.0 without share_features_extractor in policy_kwargs", config.vf_coef)
+
+
+SHARED = {"method": "single_path", "trust_region": "mean_kl", "metric": "fisher", "cg_preconditioner": "none"}
+"""Settings that a shared features extractor needs."""
+
+
+def _check_sharing(config: TRPOConfig) -> None:
+    for name, value in SHARED.items():
+        if getattr(config, name) != value:
+            expected = f"{value} with share_features_extractor"
+            raise InvalidArgumentError(name, expected, describe(getattr(config, name)))
 
 
 def check_change(before: TRPOConfig, after: TRPOConfig, environments: Any) -> None:

@@ -143,7 +143,7 @@ def to_batch(
 def _predict_values(
     state: ModelState, value_function: ValueFunction, observations: Observations
 ) -> npt.NDArray[np.float64]:
-    return value_function.predict(state.critic, state.policy.critic_inputs(observations))
+    return value_function.predict(state.critic, state.policy.critic_inputs(observations), state.theta)
 
 
 def _time_order(valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

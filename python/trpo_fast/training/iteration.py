@@ -1,12 +1,13 @@
 """One iteration: policy step with new observation statistics, concurrent critic fit."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from trpo_fast.config import TRPOConfig
 from trpo_fast.monitoring.metrics import Clock
+from trpo_fast.policies.shared_value_function import SharedValueFunction
 from trpo_fast.policies.state import ModelState
 from trpo_fast.policies.value_function import ValueFit, ValueFunction
 from trpo_fast.protocols import Metrics
@@ -16,6 +17,7 @@ from trpo_fast.training.metrics import explained_variance, update_metrics
 from trpo_fast.training.normalizer_update import NormalizerUpdate
 from trpo_fast.trpo import joint_radius_and_damping, trpo_update
 from trpo_fast.update.report import UpdateReport, UpdateStatus
+from trpo_fast.validation import float_array
 
 
 class IterationResult(NamedTuple):
@@ -63,15 +65,19 @@ def run_iteration(
     observations = policy.check_observations(transitions.observations)
     with clock.phase("critic"):
         order = minibatch_order.permuted(np.tile(batch.order, (config.n_critic_updates, 1)), axis=1)
-        fitting = value_function.begin_fit(
-            state.critic, policy.critic_inputs(observations), transitions.returns, order,
-            batch_size=config.batch_size, learning_rate=config.learning_rate,
-        )  # fmt: skip
+        fit_options: Any = {"batch_size": config.batch_size, "learning_rate": config.learning_rate}
+        value_head = fitting = None
+        if isinstance(value_function, SharedValueFunction):  # it is fitted after the policy's step
+            returns = float_array("returns", transitions.returns, (len(observations),), np.float64)
+            value_head = value_function.lesson(state.critic, returns)
+        else:
+            inputs = policy.critic_inputs(observations)
+            fitting = value_function.begin_fit(state.critic, inputs, transitions.returns, order, **fit_options)
     with clock.phase("update"):
         radius, _ = joint_radius_and_damping(policy, config)
         normalizer = NormalizerUpdate(policy, state.theta, observations, radius)
         next_kl = normalizer.kl_divergences if normalizer.has_statistics else None
-        theta, report = trpo_update(policy, state.theta, batch.policy_batch, config, next_kl)
+        theta, report = trpo_update(policy, state.theta, batch.policy_batch, config, next_kl, value_head)
         is_refused = report.status is UpdateStatus.NON_FINITE_INPUT  # then nothing of the batch is used
         normalizer_kl = acting_kl = 0.0
         n_outliers = 0 if batch.reward_normalizer is state.reward_normalizer else batch.reward_normalizer.n_outliers
@@ -81,7 +87,11 @@ def run_iteration(
             policy, theta = normalizer.next_policy, normalizer.next_theta(theta)
             n_outliers += policy.normalizer.n_outliers
     with clock.phase("critic"):
-        fit = ValueFit.refused(state.critic) if is_refused else fitting.result()
+        fit = ValueFit.refused(state.critic)
+        if fitting is not None and not is_refused:
+            fit = fitting.result()
+        elif value_head is not None and not is_refused:
+            fit = value_head.refit(theta, policy.critic_inputs(observations), order, **fit_options)
     next_state = replace(
         state.with_policy(policy, theta),
         critic=fit.state,
@@ -102,6 +112,7 @@ def run_iteration(
         "train/trust_region": radius,
         "train/lower_bound": report.lower_bound(config.gamma),
         **({"train/kl_penalty": report.kl_penalty} if config.trust_region == "penalty" else {}),
+        **({"train/direction": report.direction} if isinstance(value_function, SharedValueFunction) else {}),
     }
     return IterationResult(next_state, report, metrics)
 

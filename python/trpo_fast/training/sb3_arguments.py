@@ -24,7 +24,7 @@ _RADIUS = "target_kl, the radius of the trust region, which limits the step"
 _NAMES = {
     _RADIUS: "clip_range clip_range_vf clip_ratio max_grad_norm max_kl delta desired_kl kl_target trust_region_size",
     "n_critic_updates, the passes of its critic's fit": "n_epochs epochs vf_iters train_vf_iters n_updates",
-    _CRITIC: "vf_coef vf_lr critic_lr lr optimizer_class use_rms_prop rms_prop_eps",
+    _CRITIC: "vf_lr critic_lr lr optimizer_class use_rms_prop rms_prop_eps",
     "gae_lambda": "lam lambda_ gae_tau",
     "ent_coef": "entropy_coef entropy_coeff ent_coeff entcoeff",
     "cg_max_steps": "cg_iters cg_iterations cg_max_iter",

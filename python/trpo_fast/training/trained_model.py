@@ -84,7 +84,7 @@ class TrainedModel(Predictor):
         if not isinstance(config, TRPOConfig):
             raise InvalidArgumentError("config", "a TRPOConfig", describe(config))
         check_change(self._config, config, self.env)
-        check_settings(config, self.policy, self.env)
+        check_settings(config, self.policy, self.value_function, self.env)
         if config.method == "vine" and self._config.method != "vine":
             self.env.check_restorable()
         self._config = config
@@ -148,7 +148,7 @@ class TrainedModel(Predictor):
         if got != expected:
             raise InvalidArgumentError("env", "{} and {}, {} of them".format(*expected), "{} and {}, {}".format(*got))
         state = self.get_training_state() if isinstance(self.env, SpacesOnly) else {}
-        check_settings(self.config, self.policy, environments)
+        check_settings(self.config, self.policy, self.value_function, environments)
         if self.config.method == "vine":
             environments.check_restorable()
         if self.policy.action_masks is not None:
