@@ -72,7 +72,8 @@ class TRPO(StepwiseTraining):
         net_arch (widths of the hidden layers, or ``{"pi": ..., "vf": ...}``), activation_fn, ortho_init; for Box
         actions also log_std_init, state_dependent_std (an output of the network) and squash (mapped into the bounds by
         tanh). features_extractor, a network of ``trpo_fast.nets`` that policy and critic have one each of, or SB3's
-        features_extractor_class and features_extractor_kwargs; normalize_images (divide pixels by 255).
+        features_extractor_class and features_extractor_kwargs; share_features_extractor (one for both: the critic is a
+        second head on it); normalize_images (divide pixels by 255).
     frame_stack : int
         Latest frames that an observation is made of, with zeros before the first one of an episode. 1 leaves
         observations as they are. The environments are wrapped for it, also in evaluations; ``predict`` and spaces that

@@ -70,8 +70,10 @@ def test_a_network_of_theirs_for_images_has_the_same_outputs(name, observation_s
     theirs = answers[f"{name} logits"]
     assert_close(phi[:, : theirs.shape[1]], theirs)
     assert np.ptp(theirs, axis=0).min() > 0.01
-    critic = ours._training.model.critic
-    assert_close(ours.value_function.predict(critic, ours.policy.critic_inputs(encoded)), answers[f"{name} values"])
+    critic, inputs = ours._training.model.critic, ours.policy.critic_inputs(encoded)
+    assert_close(ours.value_function.predict(critic, inputs, ours.theta), answers[f"{name} values"])
+    assert ours.policy_kwargs["share_features_extractor"] == (name != "a2c_cnn")
+    assert any(key.startswith("features") for key in ours.get_parameters()["value_function"]) == (name == "a2c_cnn")
 
 
 def test_what_is_no_features_extractor_of_theirs_is_refused_by_name():

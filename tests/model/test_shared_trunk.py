@@ -51,7 +51,7 @@ class Shared:
         policy.act(self.theta, rows, noise, encoded)
         self.advantages, self.returns = rng.standard_normal(n), 5.0 + 3.0 * rng.standard_normal(n)
         self.batch = Batch(self.observations, policy.codec.decode(encoded), self.advantages, self.returns)
-        self.lesson = self.critic.lesson(self.state, self.returns)
+        self.value_head = self.critic.value_head(self.state, self.returns)
 
     @property
     def objective(self):
@@ -67,12 +67,12 @@ class Shared:
         return self.critic.joint.forward(joint.astype(self.policy.dtype), inputs)
 
     def update(self, **settings):
-        return trpo_update(self.policy, self.theta, self.batch, TRPOConfig(**settings), value_head=self.lesson)
+        return trpo_update(self.policy, self.theta, self.batch, TRPOConfig(**settings), value_head=self.value_head)
 
     def refit(self, theta=None, **options):
         order = np.tile(np.arange(len(self.returns)), (20, 1))
         inputs = self.policy.critic_inputs(self.observations)
-        return self.lesson.refit(self.theta if theta is None else theta, inputs, order, batch_size=50, **options)
+        return self.value_head.refit(self.theta if theta is None else theta, inputs, order, batch_size=50, **options)
 
 
 CASES = [
@@ -126,25 +126,25 @@ def metrics_of(shared, phi):
 @pytest.mark.parametrize(("space", "network"), CASES)
 def test_the_joint_operator_is_the_gauss_newton_matrix_of_outputs_and_value(space, network):
     shared = Shared(space, network, net_arch=((3,), (4,)), n=30)
-    joint = shared.critic.joint_theta(shared.lesson.head, shared.theta)
+    joint = shared.critic.joint_theta(shared.value_head.head, shared.theta)
     J, phi = jacobian(shared, joint), shared.policy.dist_params(shared.theta, shared.observations)
     M = np.zeros((30, J.shape[1], J.shape[1]))
     M[:, :-1, :-1], M[:, -1, -1] = metrics_of(shared, phi), 1.0
     v = shared.rng.standard_normal(len(joint))
     expected = np.einsum("nkp,nkl,nlq,q->p", J, M, J, v, optimize=True) / 30 + 0.3 * v
-    assert relative_error(joint_operator(shared.objective, shared.lesson, 0.3) @ v, expected) < 1e-7
+    assert relative_error(joint_operator(shared.objective, shared.value_head, 0.3) @ v, expected) < 1e-7
     thinned = np.einsum("nkp,nkl,nlq,q->p", J[::4], M[::4], J[::4], v, optimize=True) / 8
-    assert relative_error(joint_operator(shared.objective, shared.lesson, every=4) @ v, thinned) < 1e-7
+    assert relative_error(joint_operator(shared.objective, shared.value_head, every=4) @ v, thinned) < 1e-7
 
 
 @pytest.mark.parametrize(("space", "network"), CASES)
 def test_the_value_gradient_is_the_slope_of_half_the_squared_error(space, network):
     shared = Shared(space, network, net_arch=((), (4,)), n=30)
-    joint = shared.critic.joint_theta(shared.lesson.head, shared.theta)
+    joint = shared.critic.joint_theta(shared.value_head.head, shared.theta)
     y = (shared.returns - shared.returns.mean()) / np.sqrt(shared.returns.var() + 1e-8)
     loss = lambda at: -0.5 * np.mean((shared.outputs(at)[:, -1] - y) ** 2)  # noqa: E731
     slopes = [(loss(joint + e) - loss(joint - e)) / 2e-6 for e in 1e-6 * np.eye(len(joint))]
-    gradient = value_gradient(shared.objective, shared.lesson)
+    gradient = value_gradient(shared.objective, shared.value_head)
     np.testing.assert_allclose(gradient, slopes, atol=1e-8)
     assert np.abs(gradient[: len(shared.theta)]).max() > 1e-3  # it reaches the trunk
 
@@ -155,10 +155,10 @@ def test_the_step_is_the_derivation():
     settings = {"target_kl": 1e-8, "cg_damping": 0.1, "cg_max_steps": 300, "normalize_advantage": False}
     theta, report = shared.update(vf_coef=c, **settings)
     P, W = len(shared.theta), shared.critic.num_params
-    A = np.stack([joint_operator(shared.objective, shared.lesson, 0.1) @ e for e in np.eye(P + W)])
+    A = np.stack([joint_operator(shared.objective, shared.value_head, 0.1) @ e for e in np.eye(P + W)])
     F = np.stack([shared.objective.fisher_operator() @ e for e in np.eye(P)])
     g = shared.objective.gradient()
-    x = np.linalg.solve(A, np.append(g, np.zeros(W)) + c * value_gradient(shared.objective, shared.lesson))[:P]
+    x = np.linalg.solve(A, np.append(g, np.zeros(W)) + c * value_gradient(shared.objective, shared.value_head))[:P]
     step = np.sqrt(2e-8 / (x @ F @ x)) * x
     np.testing.assert_allclose(theta - shared.theta, 0.8**report.n_backtracks * step, rtol=1e-6, atol=1e-12)
     assert report.committed
@@ -180,13 +180,16 @@ def test_without_vf_coef_the_step_is_that_of_a_policy_without_a_value_head():
 
 def test_where_the_joint_direction_descends_the_step_is_the_policys_own():
     shared = Shared(n=400)
-    errors = 1e3 * np.abs(shared.lesson.targets.values)
+    errors = 1e3 * np.abs(shared.value_head.targets.values)
     plain, _ = trpo_update(shared.policy, shared.theta, shared.batch, TRPOConfig())
     n_policy = 0
     for c in np.geomspace(1e-3, 1e3, 7):
         for sign in (-1.0, 1.0):  # with either sign of the error the value's gradient opposes g for one of them
-            lesson = shared.lesson._replace(targets=shared.lesson.targets._replace(values=sign * errors))
-            theta, report = trpo_update(shared.policy, shared.theta, shared.batch, TRPOConfig(vf_coef=c), None, lesson)
+            targets = shared.value_head.targets._replace(values=sign * errors)
+            value_head = shared.value_head._replace(targets=targets)
+            theta, report = trpo_update(
+                shared.policy, shared.theta, shared.batch, TRPOConfig(vf_coef=c), None, value_head
+            )
             assert report.committed
             assert report.surrogate_after > report.surrogate_before
             assert report.mean_kl <= 0.01
@@ -200,7 +203,7 @@ def test_values_that_are_not_finite_leave_the_policys_own_step():
     shared = Shared(dtype="float32")
     plain, _ = trpo_update(shared.policy, shared.theta, shared.batch, TRPOConfig())
     huge = np.full(200, 1e38, np.float32)
-    shared.lesson = shared.lesson._replace(targets=shared.lesson.targets._replace(values=huge))
+    shared.value_head = shared.value_head._replace(targets=shared.value_head.targets._replace(values=huge))
     theta, report = shared.update(vf_coef=1e38)
     assert report.direction == "policy"
     np.testing.assert_array_equal(theta, plain)
@@ -212,12 +215,12 @@ def test_a_linear_head_is_fitted_by_ridge_regression_toward_itself():
     assert fit.status is ValueFitStatus.COMMITTED
     features = shared.critic.features(shared.theta, shared.policy.critic_inputs(shared.observations))
     X = np.hstack([features, np.ones((200, 1))])
-    y, start = shared.lesson.targets.values, shared.lesson.head.theta
+    y, start = shared.value_head.targets.values, shared.value_head.head.theta
     r = np.square(X).sum() / 200**2
     change = np.linalg.solve(X.T @ X / 200 + r * np.eye(7), X.T @ (y - X @ start) / 200)
     np.testing.assert_allclose(fit.state.theta, start + change, atol=1e-5)
     residual = np.mean((X @ fit.state.theta - y) ** 2)
-    assert fit.loss == pytest.approx(residual * shared.lesson.targets.scale**2)
+    assert fit.loss == pytest.approx(residual * shared.value_head.targets.scale**2)
     assert residual < np.mean((X @ start - y) ** 2)
     predicted = shared.critic.predict(fit.state, shared.policy.critic_inputs(shared.observations), shared.theta)
     assert np.mean((predicted - shared.returns) ** 2) == pytest.approx(fit.loss)
@@ -239,12 +242,12 @@ def test_returns_that_are_not_finite_leave_the_head_as_it_was(bad, net_arch):
     shared = Shared(net_arch=((), net_arch))
     returns = shared.returns.copy()
     returns[5] = bad
-    assert shared.critic.lesson(shared.state, returns) is None
+    assert shared.critic.value_head(shared.state, returns) is None
     # features that overflow: the fit ends, and the head and its statistics stay
     huge = shared.theta.copy()
     huge[:] = 1e200
     with np.errstate(all="ignore"):
-        shared.lesson = shared.lesson._replace(targets=shared.lesson.targets._replace(scale=np.inf))
+        shared.value_head = shared.value_head._replace(targets=shared.value_head.targets._replace(scale=np.inf))
         fit = shared.refit(learning_rate=1e300)
     assert fit.status is ValueFitStatus.NON_FINITE
     assert fit.state is shared.state
@@ -257,14 +260,14 @@ def test_rescaling_the_head_keeps_its_predictions(net_arch):
     state = replace(shared.state, target_statistics=statistics)
     inputs = shared.policy.critic_inputs(shared.observations)
     before = shared.critic.predict(state, inputs, shared.theta)
-    lesson = shared.critic.lesson(state, shared.returns)
-    assert lesson.targets.statistics.mean[0] < 30.0
-    moved = replace(lesson.head, target_statistics=lesson.targets.statistics)
+    value_head = shared.critic.value_head(state, shared.returns)
+    assert value_head.targets.statistics.mean[0] < 30.0
+    moved = replace(value_head.head, target_statistics=value_head.targets.statistics)
     np.testing.assert_allclose(shared.critic.predict(moved, inputs, shared.theta), before, rtol=1e-6)
-    assert not np.array_equal(lesson.head.theta, state.theta)
-    np.testing.assert_array_equal(shared.lesson.head.theta, shared.state.theta)  # there were no statistics before
+    assert not np.array_equal(value_head.head.theta, state.theta)
+    np.testing.assert_array_equal(shared.value_head.head.theta, shared.state.theta)  # there were no statistics before
     unscaled = Shared(normalize_returns=False)
-    np.testing.assert_array_equal(unscaled.lesson.targets.values, unscaled.returns)
+    np.testing.assert_array_equal(unscaled.value_head.targets.values, unscaled.returns)
 
 
 def options(net_arch=(), **more):

@@ -95,6 +95,7 @@ def test_what_a_section_does_not_name_is_as_in_sb3_contrib(tmp_path):
          "features_extractor_kwargs=dict(features_dim=64), normalize_images=False)'}",
          {"policy": "CnnPolicy", "features_extractor_class": "NatureCNN",
           "features_extractor_kwargs": {"features_dim": 64}, "normalize_images": False}),
+        ("Pendulum-v1: {policy_kwargs: {share_features_extractor: True}}", {"share_features_extractor": True}),
         ("Pendulum-v1:\ndefault: {gamma: 0.8}", {}),
     ],
 )  # fmt: skip
@@ -110,7 +111,6 @@ def test_entries_of_a_section(text, settings, tmp_path):
         ("Pendulum-v1: {vec_env_wrapper: a.B}", "vec_env_wrapper.*not applied"),
         ("Pendulum-v1: {policy: my.module.Policy}", "my.module.Policy.*MlpPolicy, CnnPolicy, MultiInputPolicy"),
         ("Pendulum-v1: {callback: [a.B]}", "callback.*in a script"),
-        ("Pendulum-v1: {policy_kwargs: {share_features_extractor: True}}", "policy_kwargs.share_features_extractor"),
         ("Pendulum-v1: {normalize: {clip_obs: 5.0}}", "normalize.clip_obs"),
         ("Pendulum-v1: {sub_sampling_factor: 4}", "the gradient too"),
         ("", "is empty"), ("# only a comment", "is empty"),

@@ -43,7 +43,6 @@ LEFT_OUT = {
 POLICY_LEFT_OUT = {
     "optimizer_class": "the critic is fitted by Adam",
     "optimizer_kwargs": "the critic is fitted by Adam",
-    "share_features_extractor": "policy and critic share no parameters",
     "full_std": LEFT_OUT["use_sde"],
     "use_expln": LEFT_OUT["use_sde"],
     "squash_output": "in Stable-Baselines3 it belongs to state-dependent exploration; squash bounds Box actions here",

@@ -91,6 +91,9 @@ class Train:
     ] = ()
     """Its arguments, such as features_dim:256."""
 
+    share_features_extractor: bool = False
+    """Let the critic read the network before the hidden layers of the policy, instead of one of its own."""
+
     normalize_images: bool = True
     """Divide the pixels of images by 255."""
 
@@ -319,6 +322,8 @@ class Train:
             given["features_extractor_kwargs"] = parse_pairs(
                 "features_extractor_kwargs", self.features_extractor_kwargs
             )
+        if self.share_features_extractor:
+            given["share_features_extractor"] = True
         if not self.normalize_images:
             given["normalize_images"] = False
         return given

@@ -32,8 +32,8 @@ def load_model(
 ) -> TRPO:
     """Load the policy and the critic that SB3's TRPO, PPO or A2C saved.
 
-    Of an ``MlpPolicy``, a ``CnnPolicy`` or a ``MultiInputPolicy`` with SB3's own features extractors. One that policy
-    and critic share becomes one for each of them, with the same weights.
+    Of an ``MlpPolicy``, a ``CnnPolicy`` or a ``MultiInputPolicy`` with SB3's own features extractors. Policy and critic
+    share one with weights if they did in SB3 (``share_features_extractor``).
 
     Parameters
     ----------
@@ -73,12 +73,14 @@ def load_model(
         for part, ours in (("pi", "policy"), ("vf", "value_function"))
     }
     policy_kwargs: dict[str, Any] = {"net_arch": widths, "activation_fn": _activation(data, path)}
-    for part, ours in (("pi", "policy"), ("vf", "value_function")):
-        extractor, features = _features(weights, part, path)
-        parameters[ours] |= features
-        if extractor is not None:
-            policy_kwargs["features_extractor"] = extractor
-            policy_kwargs["normalize_images"] = _normalizes_images(data)
+    (extractor, features), (_, critic_features) = (_features(weights, part, path) for part in ("pi", "vf"))
+    parameters["policy"] |= features
+    if extractor is not None:
+        policy_kwargs["features_extractor"] = extractor
+        policy_kwargs["normalize_images"] = _is_not_off(data, "normalize_images")
+        policy_kwargs["share_features_extractor"] = _is_not_off(data, "share_features_extractor")
+    if not policy_kwargs.get("share_features_extractor"):
+        parameters["value_function"] |= critic_features
     try:
         model = TRPO(
             "auto",
@@ -206,9 +208,10 @@ def _check_names(weights: dict[str, npt.NDArray[Any]], path: Path) -> None:
             raise PolicyFileError(f"{path}: expected the weights of an MLP or of a CNN, got {name!r}")
 
 
-def _normalizes_images(data: dict[str, Any]) -> bool:
+def _is_not_off(data: dict[str, Any], name: str) -> bool:
+    """Whether an argument of the policy has its default, True."""
     kwargs = data.get("policy_kwargs")
-    return kwargs.get("normalize_images") is not False if isinstance(kwargs, dict) else True
+    return kwargs.get(name) is not False if isinstance(kwargs, dict) else True
 
 
 def _activation(data: dict[str, Any], path: Path) -> str:

@@ -115,7 +115,7 @@ class SharedValueFunction(ValueFunction):
         return self._features.forward(policy_theta, inputs)
 
     @ignores_float_errors
-    def lesson(self, state: CriticState, returns: npt.NDArray[np.float64]) -> "ValueHead | None":
+    def value_head(self, state: CriticState, returns: npt.NDArray[np.float64]) -> "ValueHead | None":
         """The value head of ``state`` with its targets; None if a return is above 1e18 or a value is not finite."""
         targets = self.targets(state, returns)
         theta = None if targets is None else self.renormalized(state, targets.statistics)

@@ -15,7 +15,7 @@ SHIPPED = Path(__file__).parent / "hyperparameters.yml"
 MODEL = ("n_envs", "frame_stack", "normalize_observations", "use_masking", "dtype", "seed", "stats_window_size")
 NETWORK = (
     "net_arch", "activation_fn", "features_extractor_class", "features_extractor_kwargs",
-    "normalize_images", "log_std_init", "state_dependent_std", "squash", "ortho_init",
+    "share_features_extractor", "normalize_images", "log_std_init", "state_dependent_std", "squash", "ortho_init",
 )  # fmt: skip
 NAMES = (
     *(f.name for f in fields(TRPOConfig)), *MODEL, *NETWORK, "policy", "policy_kwargs", "n_timesteps", "normalize"

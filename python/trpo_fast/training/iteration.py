@@ -69,7 +69,7 @@ def run_iteration(
         value_head = fitting = None
         if isinstance(value_function, SharedValueFunction):  # it is fitted after the policy's step
             returns = float_array("returns", transitions.returns, (len(observations),), np.float64)
-            value_head = value_function.lesson(state.critic, returns)
+            value_head = value_function.value_head(state.critic, returns)
         else:
             inputs = policy.critic_inputs(observations)
             fitting = value_function.begin_fit(state.critic, inputs, transitions.returns, order, **fit_options)
