@@ -3,6 +3,7 @@
 import inspect
 import os
 import warnings
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,7 @@ from trpo_fast.sampling.sampler import Sampler, SerialSampler
 from trpo_fast.sampling.workers import ParallelSampler, make_parallel_sampler
 from trpo_fast.spaces.as_json import own_copy
 from trpo_fast.spaces.kinds import Spaces, same_spaces
+from trpo_fast.spaces.naming import Names
 from trpo_fast.storage.hyperparameters import tuned_arguments
 from trpo_fast.storage.model_file import check_content, model_to_bytes, restore
 from trpo_fast.storage.plain_values import from_json
@@ -83,6 +85,9 @@ class TRPO(StepwiseTraining):
     use_masking : bool
         For Discrete and MultiDiscrete actions: choose only possible actions, as given by ``info["action_mask"]`` or a
         method ``action_masks()`` of the environments at every step.
+    observation_names, action_names : sequence of str, or mapping of str to unit, optional
+        Names of the numbers of observations and actions (``Policy.named``), which files and exports hold. The keys of a
+        Dict are names already. With names go the environment's id, its ``dt`` and the scale of its ``RescaleAction``.
     dtype : {"float32", "float64"}
         Dtype of parameters and kernels.
     seed : int, optional
@@ -144,6 +149,8 @@ class TRPO(StepwiseTraining):
         frame_stack: int = 1,
         normalize_observations: bool = True,
         use_masking: bool = False,
+        observation_names: Names | None = None,
+        action_names: Names | None = None,
         dtype: npt.DTypeLike = "float32",
         seed: int | None = None,
         verbose: int = 0,
@@ -193,6 +200,10 @@ class TRPO(StepwiseTraining):
         streams = Streams(seed, environments.num_envs)
         with memory_for(net_arch=self.policy_kwargs.get("net_arch"), dtype=str(dtype)):
             first_policy, self.value_function = networks()
+            first_policy = first_policy.named(observation_names, action_names)
+            if first_policy.interface is not None:
+                interface = replace(first_policy.interface, **environments.facts())
+                first_policy = first_policy.with_interface(interface)
             theta = np.zeros(first_policy.num_params, first_policy.dtype)
             if _init_setup_model:
                 theta = first_policy.initial_parameters(streams.policy)
@@ -379,6 +390,7 @@ class TRPO(StepwiseTraining):
         policy, theta, critic = restore(
             model.policy, model.value_function, model._training.model.critic, tensors, metadata["version"]
         )
+        policy = policy.named(kwargs.get("observation_names"), kwargs.get("action_names"))
         training = from_json(content.training, tensors)
         model._training.set_state(training, policy, theta, critic, content.num_timesteps)
         if force_reset:

@@ -50,6 +50,9 @@ class SpacesOnly:
     def bases(self) -> list[Any]:
         return []
 
+    def facts(self) -> dict[str, Any]:
+        return {}
+
     def view(self) -> None:
         return None
 

@@ -143,6 +143,9 @@ class Environments(Protocol):
     def bases(self) -> list[Any]:
         """The objects of the user that are stepped, without wrappers."""
 
+    def facts(self) -> dict[str, Any]:
+        """What the first environment says of the numbers of a policy (``facts_of``); nothing in vector environments."""
+
     def view(self) -> Any:
         """These environments as a user plays in them: a ``VecEnvView``, or the user's own ``VecEnv``."""
 

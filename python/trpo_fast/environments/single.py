@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy.typing as npt
 
 from trpo_fast.environments import snapshots
+from trpo_fast.environments.facts import facts_of
 from trpo_fast.environments.fingerprint import Fingerprint, fingerprint
 from trpo_fast.environments.frame_stack import FrameStack
 from trpo_fast.environments.infos import Outcome, with_end
@@ -152,6 +153,9 @@ class SingleEnvironments:
 
     def bases(self) -> list[Any]:
         return [base for env in self._envs for base in bases(env)]
+
+    def facts(self) -> dict[str, Any]:
+        return facts_of(self._envs[0])
 
     def view(self) -> VecEnvView:
         spaces = self.observation_space, self.action_space

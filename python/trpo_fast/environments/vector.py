@@ -53,6 +53,9 @@ class UserVectorEnv:
     def bases(self) -> list[Any]:
         return bases(self._env)
 
+    def facts(self) -> dict[str, Any]:
+        return {}
+
     def close(self) -> None:
         self._env.close()
 

@@ -20,8 +20,10 @@ from trpo_fast.policies.normalization import ObservationNormalizer, RunningMeanS
 from trpo_fast.spaces.actions import ActionCodec
 from trpo_fast.spaces.as_json import own_copy
 from trpo_fast.spaces.images import check_records, vector_of
+from trpo_fast.spaces.interface import Interface
 from trpo_fast.spaces.kinds import name_of
 from trpo_fast.spaces.masks import ActionMasks
+from trpo_fast.spaces.naming import Layout, Names
 from trpo_fast.spaces.observation_codec import ObservationCodec
 from trpo_fast.spaces.observations import EncodedArray, NetworkInputs, Observations, as_network_inputs
 from trpo_fast.validation import check_flag, check_integer, check_real, describe, float_array, float_dtype
@@ -130,6 +132,8 @@ class Policy:
         Encodes observations.
     action_masks : ActionMasks or None
         The masks of the action space with ``use_masking``, else None.
+    interface : Interface or None
+        What the numbers of observations and actions mean, if anything is known of it: the keys of a Dict are names.
     network, distribution
         Objects of the compiled core.
 
@@ -199,6 +203,7 @@ class Policy:
             enabled=check_flag("normalize_observations", normalize_observations) and self.plan.num_features > 0,
             columns=self.observation_codec.is_continuous,
         )
+        self.interface = self._layout.own_interface()
         self.network = self._assembly.network
         self.distribution = self.codec.distribution
 
@@ -212,7 +217,8 @@ class Policy:
         options = {"normalize_observations": self._normalizer.enabled, "use_masking": self.action_masks is not None}
         others = {"frame_stack": self.frame_stack, "dtype": str(self.dtype)}
         arguments = {**self.policy_kwargs, **options, **others}
-        return _remade, (self.observation_space, self.action_space, arguments, self._normalizer.statistics)
+        spaces = self.observation_space, self.action_space
+        return _remade, (*spaces, arguments, self._normalizer.statistics, self.interface)
 
     def __repr__(self) -> str:
         spaces = f"{name_of(self.observation_space)} -> {name_of(self.action_space)}"
@@ -253,6 +259,43 @@ class Policy:
         rest = codec.size - codec.num_features  # columns of a mask, which are not normalised
         mean, var = np.append(statistics.mean, np.zeros(rest)), np.append(statistics.var, np.ones(rest))
         return self.with_normalizer(replace(normalizer, statistics=RunningMeanStd(mean, var, count)))
+
+    def with_interface(self, interface: Interface | None) -> "Policy":
+        """Copy of the policy that says of its numbers what ``interface`` does.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``interface`` is of another number of observations, actions or frames.
+        """
+        if interface is not None:
+            interface.check_sizes(self._layout.observation_size, self._layout.action_size, self.frame_stack)
+        policy = copy.copy(self)
+        policy.interface = interface
+        return policy
+
+    def named(self, observation_names: Names | None = None, action_names: Names | None = None) -> "Policy":
+        """Copy of the policy with names for the numbers of its observations and actions, those that are given.
+
+        Parameters
+        ----------
+        observation_names : sequence of str, or mapping of str to unit, optional
+            One for each number of an observation in the order in which the network reads them, without images; those of
+            a mask may be left out. With ``frame_stack`` the names of one frame are enough: NAME[t] is then the latest.
+        action_names : sequence of str, or mapping of str to unit, optional
+            One for each number of an action.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there are more or fewer names, or one is not printable, has a comma, or stands twice.
+        """
+        return self.with_interface(self._layout.with_names(self.interface, observation_names, action_names))
+
+    @property
+    def _layout(self) -> Layout:
+        mask_size = self.observation_codec.size - self.observation_codec.num_features
+        return Layout(self.observation_space, mask_size, self.codec.size, self.frame_stack)
 
     def in_float64(self) -> "Policy":
         """The same policy with kernels in float64, for a theta in float64; itself if that is its dtype."""
@@ -516,6 +559,7 @@ def _remade(
     action_space: gym.Space[Any],
     arguments: dict[str, Any],
     statistics: RunningMeanStd,
+    interface: Interface | None,
 ) -> Policy:
-    policy = Policy(observation_space, action_space, **arguments)
+    policy = Policy(observation_space, action_space, **arguments).with_interface(interface)
     return policy.with_normalizer(replace(policy.normalizer, statistics=statistics))

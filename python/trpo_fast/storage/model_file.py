@@ -19,6 +19,7 @@ from trpo_fast.storage.policy_content import (
     check_arguments,
     check_sizes,
     fill,
+    interface_tensors,
     policy_arguments,
     policy_metadata,
     read_arguments,
@@ -67,6 +68,7 @@ def _content(model: StoredModel, training_state: dict[str, Any]) -> tuple[Tensor
     tensors = {f"{part}.{name}": a for part, named in model.get_parameters().items() for name, a in named.items()}
     tensors.update(statistics_tensors("normalizer", model.policy.normalizer.statistics))
     tensors.update(acting_tensors(model.policy))
+    tensors.update(interface_tensors(model.policy))
     tensors.update(statistics_tensors("returns", model.return_statistics))
     training = to_json(training_state, tensors, "training")
     metadata = {

@@ -17,7 +17,9 @@ from trpo_fast.policies.policy import Actor, Policy
 from trpo_fast.policies.predictor import LoadedPolicy, Predictor
 from trpo_fast.protocols import ActingModel
 from trpo_fast.spaces.as_json import space_from_json, space_to_json
+from trpo_fast.spaces.interface import Interface
 from trpo_fast.spaces.kinds import Spaces
+from trpo_fast.spaces.naming import Names
 from trpo_fast.storage.policy_file import (
     FORMAT,
     VERSION,
@@ -29,6 +31,7 @@ from trpo_fast.storage.policy_file import (
 )
 from trpo_fast.validation import describe
 
+_INTERFACE = "interface."  # of names of tensors
 PolicyLike: TypeAlias = str | os.PathLike[str] | ActingModel | Actor | tuple[Policy, npt.NDArray[Any]]
 
 
@@ -76,11 +79,17 @@ def as_acting(model: PolicyLike) -> ActingModel:
 
 
 def save_policy(
-    path: str | os.PathLike[str], policy: Policy | PolicyLike, theta: npt.NDArray[Any] | None = None
+    path: str | os.PathLike[str],
+    policy: Policy | PolicyLike,
+    theta: npt.NDArray[Any] | None = None,
+    *,
+    observation_names: Names | None = None,
+    action_names: Names | None = None,
 ) -> None:
     """Write ``policy`` with ``theta`` (P,) for ``load_policy``, the C++ runtime and ``trpo-fast export``.
 
-    Without ``theta``, ``policy`` is a model or what ``load_policy`` returned.
+    Without ``theta``, ``policy`` is a model or what ``load_policy`` returned. ``observation_names`` and
+    ``action_names`` are those of ``Policy.named``.
 
     For loops of your own; ``TRPO.save`` also writes what learning needs to go on, without which ``TRPO.load`` refuses
     a file. ".safetensors" is added to a path without a suffix, and its folder is created if missing.
@@ -88,18 +97,19 @@ def save_policy(
     Raises
     ------
     InvalidArgumentError
-        If theta is not one of the policy, or not finite.
+        If theta is not one of the policy, or not finite; or as ``Policy.named``.
     OSError
         If the file cannot be written; an old one is left as it was.
     """
     if theta is None or not isinstance(policy, Policy):
         policy, theta = as_acting(cast(PolicyLike, policy)).actor.parts
-    theta = policy.check_theta(theta)
+    policy, theta = policy.named(observation_names, action_names), policy.check_theta(theta)
     if not np.isfinite(theta).all():
         raise InvalidArgumentError("theta", "finite values", "NaN or Inf")
     tensors = {f"policy.{name}": view for name, view in policy.unflatten(theta).items()}
     tensors.update(statistics_tensors("normalizer", policy.normalizer.statistics))
     tensors.update(acting_tensors(policy))
+    tensors.update(interface_tensors(policy))
     arguments = {"policy_kwargs": policy.policy_kwargs, **policy_arguments(policy)}
     save_policy_file(target_path(path), tensors, {**policy_metadata(policy), "arguments": arguments})
 
@@ -132,8 +142,14 @@ def statistics_tensors(part: str, statistics: RunningMeanStd) -> Tensors:
 
 
 def acting_tensors(policy: Policy) -> Tensors:
-    """The acting form as the tensors of a file; with the policy's own they are all that the C++ runtime reads."""
+    """The acting form as the tensors of a file; with the policy's own they are all that C++ needs to act."""
     return {f"acting.{name}": array for name, array in acting_form(policy).arrays().items()}
+
+
+def interface_tensors(policy: Policy) -> Tensors:
+    """What the policy says of its numbers as the tensors of a file; none if it says nothing."""
+    arrays = {} if policy.interface is None else policy.interface.arrays()
+    return {f"{_INTERFACE}{name}": array for name, array in arrays.items()}
 
 
 def check_acting_form(policy: Policy, tensors: Tensors, version: int) -> None:
@@ -191,6 +207,8 @@ def restore_policy(policy: Policy, tensors: Tensors, version: int) -> tuple[Poli
     theta = np.zeros(policy.num_params, policy.dtype)
     fill(policy.unflatten(theta), tensors, "policy")
     policy = policy.with_normalizer(read_normalizer(policy, tensors))
+    interface = read_interface(tensors)
+    policy = policy if interface is None else policy.with_interface(interface)
     check_acting_form(policy, tensors, version)
     return policy, theta
 
@@ -258,6 +276,18 @@ def read_normalizer(policy: Policy, tensors: Tensors) -> ObservationNormalizer:
     if statistics.mean[choices].any() or (statistics.var[choices] != 1.0).any():
         raise PolicyFileError("policy file: expected choices and masks that are not normalised, got statistics of them")
     return replace(policy.normalizer, statistics=statistics)
+
+
+def read_interface(tensors: Tensors) -> Interface | None:
+    """What a file says of the numbers of its policy; None if it says nothing.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If that cannot be.
+    """
+    arrays = {n.removeprefix(_INTERFACE): tensor for n, tensor in tensors.items() if n.startswith(_INTERFACE)}
+    return Interface.of_arrays(arrays) if arrays else None
 
 
 def read_statistics(tensors: Tensors, part: str, size: int) -> RunningMeanStd:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trpo_fast.environments.facts import facts_of
 from trpo_fast.environments.fingerprint import Fingerprint
 from trpo_fast.environments.make import EnvFactory, make_from_factories
 from trpo_fast.environments.sb3_vec_env import SB3Environments
@@ -77,6 +78,7 @@ class ParallelSampler:
         self.n_restarts = 0
         (env,) = make_from_factories(self._factories[:1])
         self.observation_space, self.action_space = env.observation_space, env.action_space
+        self._facts = facts_of(env)
         env.close()
         self._workers: list[WorkerProcess] = []
         self._closed_by = "closed ones"
@@ -207,6 +209,10 @@ class ParallelSampler:
     def bases(self) -> list[Any]:
         """See ``Environments.bases``: none in this process."""
         return []
+
+    def facts(self) -> dict[str, Any]:
+        """See ``Environments.facts``."""
+        return self._facts
 
     def view(self) -> VecEnvView:
         """See ``Environments.view``; every step is a message to each worker."""
