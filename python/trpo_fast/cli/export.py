@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from trpo_fast.cli.run_folders import find_policy
+from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.export import export_policy
 
 
@@ -24,10 +25,14 @@ class Export:
     """Output file; by default in the folder of the model. Its stem is the policy's name in C and C++."""
 
     observation_names: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME ...")] = None
-    """Names of the numbers of an observation, for the metadata of onnx and json."""
+    """Names of the numbers of an observation, with a mask and without images, that replace those in the file."""
 
     action_names: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME ...")] = None
-    """Names of the numbers of an action."""
+    """Names of the numbers of an action that replace those in the file."""
+
+    metadata: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE")] = ()
+    """What else a controller needs, such as joint_stiffness=40,40; may be repeated. Metadata of onnx and json, comments
+    in c and cpp."""
 
     def run(self) -> None:
         """Export, and print the files that were written."""
@@ -37,6 +42,15 @@ class Export:
             format=self.format,
             observation_names=self.observation_names,
             action_names=self.action_names,
+            metadata=_parsed(self.metadata),
         )
         for path in written:
             print(f"{path}: {path.stat().st_size} bytes")
+
+
+def _parsed(pairs: tuple[str, ...]) -> dict[str, str]:
+    """KEY=VALUE, each key once."""
+    parsed = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    if len(parsed) != len(pairs):
+        raise InvalidArgumentError("--metadata", "KEY=VALUE, each key once", " ".join(pairs))
+    return parsed

@@ -1,14 +1,16 @@
 """Policies as ONNX, C, C++ and JSON: normaliser and bounds of the action space inside, golden vectors beside."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.export.deployment import Deployment
 from trpo_fast.export.golden import golden_vectors, write_golden_json
 from trpo_fast.export.sources import write_c, write_cpp
 from trpo_fast.export.structured import write_json, write_onnx
+from trpo_fast.spaces.naming import Names
 from trpo_fast.storage.policy_content import PolicyLike, as_acting, policy_metadata
 from trpo_fast.storage.policy_file import SUFFIX, existing_path
 from trpo_fast.validation import check_choice, check_path
@@ -21,8 +23,9 @@ def export_policy(
     path: str | os.PathLike[str] | None = None,
     *,
     format: str = "onnx",
-    observation_names: Sequence[str] | None = None,
-    action_names: Sequence[str] | None = None,
+    observation_names: Names | None = None,
+    action_names: Names | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write a policy as what another runtime reads, with golden vectors to test it on the target.
 
@@ -39,9 +42,12 @@ def export_policy(
         ONNX (input ``obs`` and one of uint8 for each image, output ``actions``; needs the ``export`` extra); C99 that
         needs ``tanhf`` and ``expf`` alone; constants for ``trpo_fast/fixed_policy.hpp``, of a policy without images and
         features extractor; the numbers as JSON.
-    observation_names, action_names : sequence of str, optional
-        One for each number of an observation (with a mask, without images) and of an action, for the metadata of ONNX
-        and JSON.
+    observation_names, action_names : sequence of str, or mapping of str to unit, optional
+        Names that replace those of the policy (``Policy.named``).
+    metadata : mapping, optional
+        What else a controller needs, such as ``{"joint_stiffness": [40.0, 40.0]}``: texts, numbers, or sequences of
+        these, which are written with commas between them. Entries of ONNX's metadata, "metadata" in JSON, and comments
+        in C and C++. Keys must be other ones than those of the policy.
 
     Returns
     -------
@@ -53,15 +59,17 @@ def export_policy(
     PolicyFileError, FileNotFoundError
         As ``load_policy``.
     InvalidArgumentError
-        If the format is unknown or cannot hold the policy, there are more or fewer names than numbers, float32 cannot
-        hold the policy, or ``path`` is needed, because ``model`` is not a file.
+        If the format is unknown or cannot hold the policy, there are more or fewer names than numbers, ``metadata``
+        cannot be written, float32 cannot hold the policy, or ``path`` is needed, because ``model`` is not a file.
     MissingExtraError
         For ONNX without the ``export`` extra.
     OSError
         If a file cannot be written.
     """
     check_choice("format", format, tuple(SUFFIXES))
-    deployment, source = _deployment(model, observation_names, action_names)
+    deployment, source = _deployment(
+        model, observation_names=observation_names, action_names=action_names, more=metadata
+    )
     if path is None and source is None:
         raise InvalidArgumentError("path", f"a file that ends with {SUFFIXES[format]}, for a model in memory", "none")
     target = source.with_name(_stem(source) + SUFFIXES[format]) if source and path is None else check_path("path", path)
@@ -80,16 +88,14 @@ def export_policy(
     return [target, write_golden_json(golden, target)]
 
 
-def _deployment(
-    model: PolicyLike, observation_names: Sequence[str] | None, action_names: Sequence[str] | None
-) -> tuple[Deployment, Path | None]:
+def _deployment(model: PolicyLike, **additions: Any) -> tuple[Deployment, Path | None]:
     """What is exported, and the file that it comes from, if it comes from one."""
     if isinstance(model, str | os.PathLike):
         source = existing_path(model)
-        return Deployment.load(source, observation_names, action_names), source
+        return Deployment.load(source, **additions), source
     acting = as_acting(model)
     metadata = {**policy_metadata(acting.policy), "num_timesteps": getattr(acting, "num_timesteps", 0)}
-    return Deployment.of(acting.policy, acting.actor.theta, metadata, observation_names, action_names), None
+    return Deployment.of(acting.policy, acting.actor.theta, metadata, **additions), None
 
 
 def _stem(source: Path) -> str:

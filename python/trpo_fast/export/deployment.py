@@ -1,7 +1,9 @@
 """What is exported: a policy from a raw observation to the most probable action, in float32, and its metadata."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +15,9 @@ from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.policies.acting_form import ActingForm, FloatArray, acting_form
 from trpo_fast.policies.plan import PlannedNode
 from trpo_fast.policies.policy import MAX_LOG_STD, MIN_LOG_STD, Policy
+from trpo_fast.spaces.interface import Interface, is_text
 from trpo_fast.spaces.leaves import ImageLeaf, images_of
+from trpo_fast.spaces.naming import Names
 from trpo_fast.storage.policy_content import read_policy
 from trpo_fast.storage.policy_file import load_policy_file
 from trpo_fast.validation import describe
@@ -43,6 +47,10 @@ class Deployment:
         Of a Box whose standard deviations are parameters; otherwise empty.
     first : ndarray of int64, shape (A,)
         Added to the numbers of choices, counted from 0; 0 for other actions.
+    interface : Interface
+        What the policy says of its numbers; empty if it says nothing.
+    more : dict of str
+        What the user adds.
     metadata : dict
         Of the file that the policy came from, or that it would be saved to.
     """
@@ -53,15 +61,13 @@ class Deployment:
     parameters: dict[str, FloatArray]
     std: FloatArray
     first: npt.NDArray[np.int64]
-    observation_names: list[str]
-    action_names: list[str]
+    interface: Interface
+    more: dict[str, str]
     metadata: dict[str, Any]
 
     @classmethod
-    def load(
-        cls, path: Path, observation_names: Sequence[str] | None = None, action_names: Sequence[str] | None = None
-    ) -> "Deployment":
-        """The policy in a file.
+    def load(cls, path: Path, **additions: Any) -> "Deployment":
+        """The policy in a file; ``additions`` are those of ``of``.
 
         Raises
         ------
@@ -69,7 +75,7 @@ class Deployment:
             InvalidArgumentError also if float32 cannot hold it.
         """
         tensors, metadata = load_policy_file(path)
-        return cls.of(*read_policy(tensors, metadata), metadata, observation_names, action_names)
+        return cls.of(*read_policy(tensors, metadata), metadata, **additions)
 
     @classmethod
     def of(
@@ -77,32 +83,37 @@ class Deployment:
         policy: Policy,
         theta: npt.NDArray[Any],
         metadata: dict[str, Any],
-        observation_names: Sequence[str] | None = None,
-        action_names: Sequence[str] | None = None,
+        *,
+        observation_names: Names | None = None,
+        action_names: Names | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> "Deployment":
-        """A policy at ``theta``, with the metadata that its file has or would have.
+        """A policy at ``theta``, with the metadata that its file has or would have; see ``export_policy``.
 
         Raises
         ------
         InvalidArgumentError
-            If float32 cannot hold it.
+            If float32 cannot hold it; or if there are other names than numbers, or a key is not free.
         """
+        policy = policy.named(observation_names, action_names)
         form = acting_form(policy)
         _check_float32(form, theta)
         views = {name: view.astype(np.float32) for name, view in policy.unflatten(theta).items()}
-        n_actions = form.action_size
         log_std = views.get("log_std", np.empty(0, np.float32))
-        return cls(
+        deployment = cls(
             policy=policy,
             theta=theta,
             form=form,
             parameters=views,
             std=np.exp(np.clip(log_std, MIN_LOG_STD, MAX_LOG_STD)),
-            first=form.start if form.start.size else np.zeros(n_actions, np.int64),
-            observation_names=_names("observation_names", observation_names, "obs", form.observation_size),
-            action_names=_names("action_names", action_names, "action", n_actions),
+            first=form.start if form.start.size else np.zeros(form.action_size, np.int64),
+            interface=policy.interface or Interface(frame_stack=policy.frame_stack),
+            more=_texts(more or {}),
             metadata=metadata,
         )
+        if taken := deployment.more.keys() & deployment.description().keys():
+            raise InvalidArgumentError("metadata", "keys that the policy does not have", ", ".join(sorted(taken)))
+        return deployment
 
     @property
     def images(self) -> tuple[ImageLeaf, ...]:
@@ -116,16 +127,14 @@ class Deployment:
     def description(self) -> dict[str, Any]:
         """Metadata, as plain JSON values."""
         normalizer = self.policy.normalizer
-        more: dict[str, Any] = {"image_names": [image.name for image in self.images]} if self.images else {}
-        if self.policy.frame_stack > 1:
-            more["frame_stack"] = self.policy.frame_stack
         return {
             "trpo_fast": __version__,
             "observation_space": self.metadata["observation_space"],
             "action_space": self.metadata["action_space"],
-            "observation_names": self.observation_names,
-            "action_names": self.action_names,
-            **more,
+            "observation_names": [f"obs_{i}" for i in range(self.form.observation_size)],
+            "action_names": [f"action_{i}" for i in range(self.form.action_size)],
+            **({"image_names": [image.name for image in self.images]} if self.images else {}),
+            **_known(self.interface),
             "mask_size": self.form.mask_size,
             "normalize_observations": normalizer.enabled,
             "normalizer_mean": normalizer.statistics.mean.tolist(),
@@ -145,10 +154,23 @@ def _check_float32(form: ActingForm, theta: npt.NDArray[Any]) -> None:
         raise InvalidArgumentError("model", "choices that float32 can count", "larger numbers")
 
 
-def _names(argument: str, names: Sequence[str] | None, prefix: str, size: int) -> list[str]:
-    if names is None:
-        return [f"{prefix}_{i}" for i in range(size)]
-    is_sequence = isinstance(names, Sequence) and not isinstance(names, str)
-    if not is_sequence or len(names) != size or not all(isinstance(name, str) and "," not in name for name in names):
-        raise InvalidArgumentError(argument, f"{size} names without commas", describe(names))
-    return list(names)
+def _known(interface: Interface) -> dict[str, Any]:
+    """The fields that are there, as plain JSON values."""
+    fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(interface).items()}
+    return {name: value for name, value in fields.items() if value and (name, value) != ("frame_stack", 1)}
+
+
+def _texts(more: Any) -> dict[str, str]:
+    """The user's metadata as text: numbers and texts as they are, and with commas between those of a sequence."""
+    if not isinstance(more, Mapping):
+        raise InvalidArgumentError("metadata", "a dict", describe(more))
+    texts = {}
+    for key, value in more.items():
+        values = [value] if isinstance(value, str | Real) else value
+        is_known = isinstance(values, Sequence | np.ndarray) and all(isinstance(item, str | Real) for item in values)
+        text = ",".join(map(str, values)) if is_known else "\n"
+        if not (isinstance(key, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", key, re.ASCII)) or not is_text(text):
+            expected = "names (letters, digits, _, . and -) and printable texts, numbers, or sequences of these"
+            raise InvalidArgumentError("metadata", expected, f"{describe(key)}: {describe(value)}")
+        texts[key] = text
+    return texts

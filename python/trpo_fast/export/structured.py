@@ -23,6 +23,7 @@ def write_json(deployment: Deployment, path: Path) -> None:
     d, form = deployment, deployment.form
     content = {
         **d.description(),
+        **({"metadata": d.more} if d.more else {}),
         "mean_high": form.mean_high.tolist(),
         "mean_low": form.mean_low.tolist(),
         "inv_std": form.inv_std.tolist(),
@@ -84,15 +85,27 @@ def write_onnx(deployment: Deployment, path: Path) -> None:
         ir_version=IR_VERSION,
         producer_name="trpo_fast",
     )
-    onnx.helper.set_model_props(
-        model,
-        {
-            key: ",".join(value) if key.endswith("_names") else json.dumps(value)
-            for key, value in deployment.description().items()
-        },
-    )
+    onnx.helper.set_model_props(model, _properties(deployment))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
+
+
+def _properties(d: Deployment) -> dict[str, str]:
+    """Metadata of the graph: names, units and scale with commas between them, as whole-body controllers read them.
+
+    ``joint_names`` and ``default_joint_pos`` are what these controllers call the names and the offset of actions.
+    """
+    description = d.description()
+    lists = ("observation_units", "action_units", "action_scale", "action_offset", "observation_names", "action_names")
+    properties = {
+        key: ",".join(map(str, value)) if key in (*lists, "image_names") else json.dumps(value)
+        for key, value in description.items()
+    }
+    if "environment" in description:
+        properties["environment"] = description["environment"]
+    joints = {"joint_names": "action_names", "default_joint_pos": "action_offset"}
+    known = {key for key in joints if getattr(d.interface, joints[key])}
+    return {**properties, **{key: properties[joints[key]] for key in sorted(known)}, **d.more}
 
 
 class Graph:
