@@ -337,7 +337,7 @@ def forged_forms(folder: Path) -> Iterator[tuple[str, bytes, bool]]:
         for form, name, value in edits:
             yield f"{form}: {name} {value}", edited(form, name, value), is_possible
     for form, (tensors, metadata) in files.items():
-        for name in [name for name in tensors if not name.startswith("normalizer")]:
+        for name in [name for name in tensors if not name.startswith(("normalizer", "interface"))]:
             tensor = tensors[name]
             kinds = {np.dtype(kind) for kind in (np.int32, np.int64, np.uint64, np.float16, np.float32, np.float64)}
             others = [tensor.astype(kind) for kind in kinds - {tensor.dtype}]
@@ -345,3 +345,73 @@ def forged_forms(folder: Path) -> Iterator[tuple[str, bytes, bool]]:
             for value in [*wrong, *others, tensor[None], np.zeros(0, tensor.dtype)]:
                 yield f"{form}: {name} {value.dtype} {value}", edited(form, name, value), False
             yield f"{form}: no {name}", to_bytes({k: v for k, v in tensors.items() if k != name}, metadata), False
+
+
+def _bytes(text: str | bytes) -> Any:
+    return np.frombuffer(text if isinstance(text, bytes) else text.encode(), np.uint8)
+
+
+LONG = "n" * ((1 << 16) - 2)
+INTERFACES = {  # tensor -> values of a policy of two numbers and two actions, and whether each may be
+    **{
+        f"interface.{name}": [
+            *((_bytes(text), True) for text in (
+                "a\nb", "é\n\U0001f916", "a b\n \"\\?*/", "a[t-1]\na[t]", f"{LONG}\nb",
+            )),
+            *((_bytes(text), False) for text in (
+                "a", "a\nb\nc", "a\nb\n", "a\na", "\nb", "a\n", "\n", "", "a,b\nc", "a\tb\nc", "a\rb\nc", "a\0b\nc",
+                "a\x7fb\nc", "a\x85b\nc", "a\xa0b\nc", "a\u200bb\nc", "a\u202eb\nc", "a\u2028b\nc", "a\ufeffb\nc",
+                "a\ue000b\nc", "a\uffffb\nc", "a\U000e0001b\nc", f"{LONG}n\nb", b"a\xff\nb", b"a\n\xc3", b"\xc0\x80\nb",
+                b"\xe0\x80\xaf\nb", b"\xed\xa0\x80\nb", b"\xf4\x90\x80\x80\nb", b"\xf0\x9f\xa4\nb", b"\xc3(\nb",
+                b"\x80\nb", b"\xf8\x88\x80\x80\x80\nb",
+            )),
+            (_bytes("a\nb")[None], False), (_bytes("a\nb").astype(np.int8), False), (np.int64([97, 98]), False),
+        ]
+        for name in ("observation_names", "action_names")
+    },
+    **{
+        f"interface.{name}": [
+            *((_bytes(text), True) for text in ("m\nm", "\n", "rad/s\n", "°\n%")),
+            *((_bytes(text), False) for text in ("m", "", "m\nm\nm", "m,m\nm", "m\t\nm", b"\xff\nm", f"{LONG}mm\nm")),
+        ]
+        for name in ("observation_units", "action_units")
+    },
+    "interface.environment": [
+        *((_bytes(text), True) for text in ("Hopper-v5", "a/B-v0, é", "", "n" * (1 << 16))),
+        *((_bytes(text), False) for text in ("a\nb", b"\xff", "n" * (1 << 16) + "n")),
+    ],
+    "interface.control_period": [
+        *((np.float64(value), value in (0.01, 1e-300, 1e300)) for value in (0.01, 1e-300, 1e300, 0.0, -0.1, NAN, INF)),
+        (np.float64([0.01]), False), (np.float32(0.01), False), (np.int64(1), False),
+    ],
+    "interface.frame_stack": [
+        (np.int64(1), True), *((value, False) for value in (np.int64(0), np.int64(LEAST), np.int64([1]), np.int32(1))),
+    ],
+}  # fmt: skip
+SCALES = [  # scale, offset, and whether they may be; None: it is not there
+    (np.float64([1, 2]), np.float64([0, 0]), True), (np.float64([3.4e38, 0]), np.float64([-3.4e38, 1]), True),
+    *(
+        (np.float64(scale), np.float64([0, 0]), False)
+        for scale in ([1], [1, 2, 3], [NAN, 1], [1, INF], [1, 3.5e38], [], 1)
+    ),
+    (np.float64([1, 2]), None, False), (None, np.float64([1, 2]), False), (np.float64([]), None, False),
+    (np.float64([]), np.float64([]), False), (np.float32([1, 2]), np.float64([0, 0]), False),
+]  # fmt: skip
+
+
+def forged_interfaces(folder: Path) -> Iterator[tuple[str, bytes, bool]]:
+    """(what is forged, file, whether it may be): what a file says of the numbers of its policy, for all readers."""
+    save_policy(folder / "plain", policy := Policy(BOX, BOX, net_arch=[2]), policy.initial_parameters(0))
+    tensors, metadata = load_policy_file(folder / "plain.safetensors")
+    for name, values in INTERFACES.items():
+        for value, is_possible in values:
+            yield (
+                f"{name} {value.dtype} {value.tobytes()[:40]}",
+                to_bytes({**tensors, name: value}, metadata),
+                is_possible,
+            )
+    for scale, offset, is_possible in SCALES:
+        given = {"interface.action_scale": scale, "interface.action_offset": offset}
+        given = {name: np.asarray(value) for name, value in given.items() if value is not None}
+        yield f"{given}", to_bytes({**tensors, **given}, metadata), is_possible
+    yield "unknown", to_bytes({**tensors, "interface.more": np.zeros(3)}, metadata), True

@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from deployed import CASES, INF, N, assert_agrees, assert_sampled, made, observed
-from forged_files import forged_forms, forged_headers, forged_metadata
+from forged_files import forged_forms, forged_headers, forged_interfaces, forged_metadata
 from hostile_files import broken_files, hostile_files, unread_edits
 from runtime import (
     BAD_MASK,
@@ -242,6 +242,15 @@ def test_forged_acting_forms_are_refused_by_python_and_unless_they_can_act_by_cp
     assert wrong == []
     assert sum(are_possible) > 30
     assert len(files) > 700
+
+
+def test_names_and_scales_that_cannot_be_are_refused_by_all_readers(tmp_path, careful_probe):
+    labels, files, are_possible = zip(*forged_interfaces(tmp_path), strict=True)
+    n_good, n = assert_same_verdicts(careful_probe, tmp_path / "forged.safetensors", labels, files)
+    verdict = [v == "ok" for v in verdicts(careful_probe, files)]
+    assert [label for label, v, p in zip(labels, verdict, are_possible, strict=True) if v != p] == []
+    assert n_good > 20
+    assert n > n_good + 80
 
 
 @pytest.mark.filterwarnings("ignore")

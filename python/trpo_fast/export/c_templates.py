@@ -12,7 +12,7 @@ C_HEADER = """\
 #define ${NAME}_OBSERVATION_SIZE $observation_size /* the last $mask_size of them an action mask */
 ${image_sizes}#define ${NAME}_ACTION_SIZE $action_size
 
-#ifdef __cplusplus
+$interface#ifdef __cplusplus
 extern "C" {
 #endif
 
@@ -261,7 +261,7 @@ struct ${name}_spec {
 
 using ${name}_policy = trpo_fast::runtime::FixedPolicy<${name}_spec>;
 
-// How many golden vectors fail on this machine. It is in $test.
+$interface// How many golden vectors fail on this machine. It is in $test.
 int ${name}_self_test();
 """
 

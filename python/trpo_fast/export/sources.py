@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trpo_fast.errors import InvalidArgumentError
+from trpo_fast.export.c_interface import c_interface
 from trpo_fast.export.c_network import CNetwork, array, number
 from trpo_fast.export.c_templates import (
     C_HEADER,
@@ -142,6 +143,7 @@ def _values(d: Deployment, golden: Golden, name: str, test: Path) -> dict[str, A
         "test": test.name,
         "version": d.description()["trpo_fast"],
         "steps": d.description()["training_steps"],
+        "interface": c_interface(d, name),
         "num_features": form.num_features,
         "mask_size": form.mask_size,
         "observation_size": form.observation_size,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from trpo_fast.errors import InvalidArgumentError
 from trpo_fast.validation import check_integer, check_real, describe
 
+MAX_SCALE = float(np.finfo(np.float32).max)
 MAX_TEXT = 1 << 16  # bytes of the names, or units, of an observation or action
 # Neither control nor invisible characters, as in C++ (cpp/runtime: is_printable).
 _UNPRINTABLE = re.compile(
@@ -35,7 +36,7 @@ class Interface:
     action_names, action_units : tuple of str
         The same for an action.
     action_scale, action_offset : tuple of float
-        The environment was given offset + scale * action, in the units of the action.
+        The environment was given offset + scale * action. Both or neither, in the range of float32.
     control_period : float, optional
         Seconds between two actions.
     environment : str
@@ -65,12 +66,14 @@ class Interface:
         for name in ("observation_units", "action_units"):
             self._check_texts(name, "units without commas")
         for name in ("action_scale", "action_offset"):
-            values = tuple(check_real(name, value) for value in _sequence(name, getattr(self, name), "numbers"))
-            object.__setattr__(self, name, values)
+            values = _sequence(name, getattr(self, name), "numbers")
+            bounds = {"at_least": -MAX_SCALE, "at_most": MAX_SCALE}
+            object.__setattr__(self, name, tuple(check_real(name, value, **bounds) for value in values))
         if self.control_period is not None:
             object.__setattr__(self, "control_period", check_real("control_period", self.control_period, above=0.0))
         if not isinstance(self.environment, str) or not is_text(self.environment):
-            raise InvalidArgumentError("environment", "printable text", describe(self.environment))
+            expected = f"printable text of up to {MAX_TEXT} bytes"
+            raise InvalidArgumentError("environment", expected, describe(self.environment))
         check_integer("frame_stack", self.frame_stack, at_least=1)
 
     def _check_texts(self, name: str, what: str, *, is_name: bool = False) -> None:
@@ -121,7 +124,7 @@ class Interface:
         for name, (dtype, ndim) in _ARRAYS.items():
             if (array := arrays.get(name)) is None:
                 continue
-            if array.dtype != dtype or array.ndim != ndim:
+            if array.dtype != dtype or array.ndim != ndim or (dtype == np.float64 and not array.size):
                 raise InvalidArgumentError(name, f"a {dtype} array of {ndim} dimensions", describe(array))
             try:
                 fields[name] = bytes(array).decode() if dtype == np.uint8 else array.tolist()
@@ -142,8 +145,8 @@ _ARRAYS = {
 
 
 def is_text(text: str) -> bool:
-    """Whether ``text`` is printable."""
-    return _UNPRINTABLE.search(text) is None
+    """Whether ``text`` is printable and of up to ``MAX_TEXT`` bytes."""
+    return _UNPRINTABLE.search(text) is None and len(text.encode()) <= MAX_TEXT
 
 
 def _sequence(name: str, value: Any, expected: str) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
 """Small policy files of every kind, for a fuzzer to begin with: ``python seed_files.py FOLDER``."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -26,3 +27,8 @@ folder.mkdir(exist_ok=True)
 for i, (observation_space, action_space, options) in enumerate(KINDS):
     policy = Policy(observation_space, action_space, net_arch=[1], **options)
     save_policy(folder / f"{i}", policy, policy.initial_parameters(0))
+policy = Policy(gym.spaces.Dict(a=BOX, b=BOX), BOX, net_arch=[1], frame_stack=2)
+facts = {"action_units": ["Nm"], "action_scale": [2.0], "action_offset": [0.5], "control_period": 0.01}
+policy = policy.named({"é": "m", "b": ""}, ["u"])
+policy = policy.with_interface(replace(policy.interface, environment="E-v0", **facts))
+save_policy(folder / "named", policy, policy.initial_parameters(0))

@@ -25,6 +25,7 @@
 #include "runtime/acting_form.hpp"
 #include "runtime/aligned.hpp"
 #include "runtime/image.hpp"
+#include "runtime/interface.hpp"
 #include "runtime/load_status.hpp"
 #include "runtime/network.hpp"
 #include "runtime/nonblocking.hpp"
@@ -37,7 +38,7 @@ namespace trpo_fast::runtime {
 // comes out is finite and in the action space. One thread at a time; copies are independent of each other.
 class Policy {
  public:
-  Policy(ActingForm form, Fallback fallback);
+  Policy(ActingForm form, Fallback fallback, Interface described = {});
 
   int observation_size() const { return num_features_ + mask_size_; }  // numbers in an observation, with a mask
   int mask_size() const { return mask_size_; }                         // of them, at the end, the mask
@@ -45,6 +46,11 @@ class Policy {
   ImageSize image_size(int i) const { return network_.image_size(i); }
   int action_size() const { return space().size; }  // numbers in an action, and in its noise
   ActionKind action_kind() const { return kind_; }
+
+  // What the file says of these numbers, in the order of the network. Names are empty if it says nothing.
+  const Interface& description() const { return interface_; }
+  const std::vector<std::string>& observation_names() const { return interface_.observation_names; }
+  const std::vector<std::string>& action_names() const { return interface_.action_names; }
 
   // The most probable action. Of choices and bits the numbers as floats, exact up to 2^24.
   ActStatus act(const float* observation,  // (observation_size)
@@ -125,6 +131,7 @@ class Policy {
   std::vector<std::int32_t> num_choices_;
   std::vector<float> first_;  // of choices, added to their numbers; else 0
   std::vector<float> row_;    // the latest action row
+  Interface interface_;
 };
 
 struct LoadedPolicy {
@@ -137,9 +144,11 @@ inline LoadedPolicy load_policy(const void* content, std::size_t size, Fallback 
   LoadedPolicy loaded;
   PolicyFile file;
   ActingForm form;
+  Interface described;
   if (read_policy_file({static_cast<const char*>(content), size}, file, loaded.problem) &&
-      read_acting_form(file, form, loaded.problem)) {
-    loaded.policy.emplace(std::move(form), fallback);
+      read_acting_form(file, form, loaded.problem) &&
+      read_interface(file, form.network.num_features + form.mask_size, form.action_size, described, loaded.problem)) {
+    loaded.policy.emplace(std::move(form), fallback, std::move(described));
   }
   return loaded;
 }
@@ -152,7 +161,7 @@ inline LoadedPolicy load_policy(const std::string& path, Fallback fallback = Fal
   return loaded;
 }
 
-inline Policy::Policy(ActingForm form, Fallback fallback)
+inline Policy::Policy(ActingForm form, Fallback fallback, Interface described)
     : num_features_(form.network.num_features),
       mask_size_(form.mask_size),
       kind_(form.action_kind),
@@ -168,7 +177,8 @@ inline Policy::Policy(ActingForm form, Fallback fallback)
       std_(std::move(form.std)),
       num_choices_(std::move(form.num_choices)),
       first_(std::move(form.first)),
-      row_(static_cast<std::size_t>(form.action_size)) {
+      row_(static_cast<std::size_t>(form.action_size)),
+      interface_(std::move(described)) {
   zero_action(space(), row_.data());
 }
 

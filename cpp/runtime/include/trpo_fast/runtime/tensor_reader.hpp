@@ -75,7 +75,8 @@ class TensorReader {
   // A tensor of the dtype of Number.
   template <class Number, class Allocator>
   bool numbers(const char* name, const Shape& shape, std::vector<Number, Allocator>& to) {
-    const char* from = find(name, std::is_same_v<Number, float> ? "F32" : "I64", shape);
+    const char* dtype = std::is_same_v<Number, float> ? "F32" : std::is_same_v<Number, double> ? "F64" : "I64";
+    const char* from = find(name, dtype, shape);
     if (from == nullptr) return false;
     to.resize(static_cast<std::size_t>(shape.num_items()));
     if (!to.empty()) std::memcpy(to.data(), from, to.size() * sizeof(Number));
