@@ -31,6 +31,7 @@ from trpo_fast.policies.value_function import CriticState, PendingFit, ValueFit,
 from trpo_fast.sampling.evaluation import Evaluation, evaluate, evaluate_policy
 from trpo_fast.sampling.transitions import Transitions
 from trpo_fast.schedules import AdaptiveRadius, LinearSchedule
+from trpo_fast.spaces.interface import Interface
 from trpo_fast.storage.checkpoints import Checkpoints
 from trpo_fast.storage.policy_content import load_policy, save_policy
 from trpo_fast.trpo import trpo_update
@@ -56,6 +57,7 @@ __all__ = [
     "Evaluation",
     "FisherOperator",
     "InsufficientMemoryError",
+    "Interface",
     "InvalidArgumentError",
     "KFACPreconditioner",
     "LineSearchResult",

@@ -263,7 +263,7 @@ def test_misuse_is_named(tmp_path):
         export_policy(tmp_path / "policy", observation_names=["a"])
     with pytest.raises(InvalidArgumentError, match="path: expected a file that ends with .c, got 'robot.cpp'"):
         export_policy(tmp_path / "policy", tmp_path / "robot.cpp", format="c")
-    with pytest.raises(InvalidArgumentError, match="action_names: expected 3 names without commas"):
+    with pytest.raises(InvalidArgumentError, match="action_names: expected unique names without commas"):
         export_policy(tmp_path / "policy", action_names=["a", "b,c", "d"])
     with pytest.raises(FileNotFoundError):
         export_policy(tmp_path / "nothing")

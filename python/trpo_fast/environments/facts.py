@@ -25,7 +25,7 @@ def facts_of(env: Any) -> dict[str, Any]:
     for name, read in reads.items():
         with suppress(Exception):  # of the user's code, or because an interface may not have such a value
             facts[name] = getattr(Interface(**{name: read()}), name)
-    return facts
+    return {name: value for name, value in facts.items() if value}
 
 
 def _scale_of(env: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 //   probe              of contents, as below; policies fall back on the last action
 //   probe zero         the same, and they fall back on zero
 //   probe load PATH    the status of loading a file, as a number, the most memory used, in kB, and the message
+//   probe names PATH   what the file says of the numbers of its policy, a field a line, with tabs between items
 //   probe views PATH   the statuses of acting on images of a policy that do not fit it, in words
 //
 // Standard input, again and again: size and bytes of a file, number of observations, and for each its numbers, its
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "trpo_fast/policy.hpp"
@@ -142,9 +144,29 @@ int act_on_unfit_images(Policy policy) {
   return 0;
 }
 
+int print_names(const Policy& policy) {
+  const auto print_texts = [](const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) std::printf("%s\t", text.c_str());
+    std::puts("");
+  };
+  const Interface& described = policy.description();
+  print_texts(policy.observation_names());
+  print_texts(described.observation_units);
+  print_texts(policy.action_names());
+  print_texts(described.action_units);
+  for (const auto* values : {&described.action_scale, &described.action_offset}) {
+    for (const double value : *values) std::printf("%.17g\t", value);
+    std::puts("");
+  }
+  std::printf("%.17g\n%s\n%d\n", described.control_period, described.environment.c_str(),
+              static_cast<int>(described.frame_stack));
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 3 && std::strcmp(argv[1], "names") == 0) return print_names(*load_policy(argv[2]).policy);
   if (argc == 3 && std::strcmp(argv[1], "views") == 0) return act_on_unfit_images(*load_policy(argv[2]).policy);
   if (argc == 3) {
     const LoadProblem problem = load_policy(argv[2]).problem;
