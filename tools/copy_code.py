@@ -17,7 +17,7 @@ from textwrap import dedent
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-LANGUAGES = {".py": "python", ".hpp": "cpp", ".cpp": "cpp"}
+LANGUAGES = {".py": "python", ".hpp": "cpp", ".cpp": "cpp", ".c": "c"}
 COPY = re.compile(r"<!-- code from (\S+?)(?:, ([^\n]+))? -->\n```\w+\n.*?^```$", re.DOTALL | re.MULTILINE)
 LINES = re.compile(r'"(.+)" (to|until) "(.+)"')
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from runtime import building, compile_program, run
+from runtime import ROOT, building, compile_program, run
 
 from trpo_fast import InvalidArgumentError, Policy, export_policy, nets, save_policy
 from trpo_fast.cli import main
@@ -201,3 +201,15 @@ def test_the_command_takes_metadata_and_says_what_is_wrong(path, capsys):
 def test_metadata_that_cannot_be_written_are_refused(metadata, plain):
     with pytest.raises(InvalidArgumentError, match="metadata: expected"):
         export_policy(plain, metadata=metadata)
+
+
+@pytest.mark.compiler
+def test_the_example_in_c_balances(tmp_path):
+    policy = Policy(S.Box(-1.0, 1.0, (4,)), S.Discrete(2), net_arch=[], normalize_observations=False)
+    theta = np.zeros(policy.num_params, np.float32)
+    policy.unflatten(theta)["layers.0.weight"][1] = [0.1, 0.3, 2.0, 1.0]  # to the right if the pole falls to the right
+    export_policy((policy, theta), tmp_path / "pole.c", format="c")
+    source = tmp_path / "balance.c"
+    source.write_bytes((ROOT / "examples" / "c" / "balance.c").read_bytes())
+    program = compile_program(source, tmp_path / "balance", str(tmp_path / "pole.c"))
+    assert run(program) == b"upright for 500 of 500 ticks\n"

@@ -1,12 +1,13 @@
 """``trpo-fast info MODEL``: print the contents of a policy file."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from trpo_fast.cli.run_folders import find_policy
+from trpo_fast.storage.policy_content import read_interface
 from trpo_fast.storage.policy_file import load_policy_file
 
 
@@ -35,6 +36,11 @@ class Info:
         for name, tensor in sorted(tensors.items()):
             if not name.startswith("training."):
                 print(f"  {name:<36} {tensor.dtype} {tensor.shape}")
+        if (interface := read_interface(tensors)) is not None:
+            print("interface")
+            for name, value in asdict(interface).items():
+                if value:
+                    print(f"  {name:<36} {value}")
         print("settings")
         for name, value in sorted(metadata["arguments"].items()):
             print(f"  {name:<36} {value}")
