@@ -40,6 +40,13 @@ Packet exp(const Packet& x) {
   }
 }
 
+// 1 / (1 + exp(-x))
+template <class Packet>
+Packet logistic(const Packet& x) {
+  const Packet one = simd::pset1<Packet>(Element<Packet>(1));
+  return simd::pdiv(one, simd::padd(one, exp(simd::pnegate(x))));
+}
+
 // Within 3 units in the last place: Eigen 3.4 has a vectorised tanh in float only.
 template <class Packet>
 Packet tanh_double(const Packet& x) {

@@ -1,8 +1,9 @@
 // The matrix products of a layer, on blocks of rows and packed panels. Every element is one sum in a fixed order,
 // which starts from the bias or the present value: it does not depend on the row's position in a block, nor on the
-// block.
+// block. Long blocks are walked in pieces, whose rows stay in the cache.
 #pragma once
 
+#include "../blocks.hpp"
 #include "panels.hpp"
 #include "register_block.hpp"
 
@@ -49,20 +50,42 @@ void multiply(Index rows,
               const MatrixProduct<Scalar>& second,  // A2 B2
               const Panel<Scalar>& y,               // (rows, n)
               const Finish& finish = {}) {
+  for_each_piece({0, rows}, [&](Rows piece) {
+    for_each_panel<Scalar>(columns, [&](auto shape, Index column) {
+      using Shape = decltype(shape);
+      const Scalar* bias = first.b_rows > first.depth ? first.b + column * first.b_rows : nullptr;
+      const Scalar* b1 = first.panel(column, Shape::kWidth);
+      const Scalar* b2 = second.a != nullptr ? second.panel(column, Shape::kWidth) : nullptr;
+      detail::for_each_row_block<Shape::kRows / kChains>(piece.begin, piece.end, [&](Index row, auto block_rows) {
+        RegisterBlock<typename Shape::Packet, decltype(block_rows)::value, Shape::kPackets, kChains> block;
+        block.set_rows(bias);
+        block.accumulate(first.a + row * first.a_stride, first.a_stride, 1, b1, Shape::kWidth, first.depth);
+        if (b2 != nullptr) {
+          block.accumulate(second.a + row * second.a_stride, second.a_stride, 1, b2, Shape::kWidth, second.depth);
+        }
+        finish(block, row, column);
+        block.store(const_cast<Scalar*>(y.data()) + row * y.outerStride() + column, y.outerStride());
+      });
+    });
+  });
+}
+
+// y += A B, where every element has kChains partial sums, of which the first starts from its present value
+template <int kChains, class Scalar>
+void add_product(Index rows,
+                 Index columns,                         // n
+                 const MatrixProduct<Scalar>& product,  // A B
+                 const Panel<Scalar>& y                 // (rows, n)
+) {
   for_each_panel<Scalar>(columns, [&](auto shape, Index column) {
     using Shape = decltype(shape);
-    const Scalar* bias = first.b_rows > first.depth ? first.b + column * first.b_rows : nullptr;
-    const Scalar* b1 = first.panel(column, Shape::kWidth);
-    const Scalar* b2 = second.a != nullptr ? second.panel(column, Shape::kWidth) : nullptr;
+    const Scalar* b = product.panel(column, Shape::kWidth);
     detail::for_each_row_block<Shape::kRows / kChains>(0, rows, [&](Index row, auto block_rows) {
       RegisterBlock<typename Shape::Packet, decltype(block_rows)::value, Shape::kPackets, kChains> block;
-      block.set_rows(bias);
-      block.accumulate(first.a + row * first.a_stride, first.a_stride, 1, b1, Shape::kWidth, first.depth);
-      if (b2 != nullptr) {
-        block.accumulate(second.a + row * second.a_stride, second.a_stride, 1, b2, Shape::kWidth, second.depth);
-      }
-      finish(block, row, column);
-      block.store(const_cast<Scalar*>(y.data()) + row * y.outerStride() + column, y.outerStride());
+      Scalar* to = const_cast<Scalar*>(y.data()) + row * y.outerStride() + column;
+      block.load(to, y.outerStride());
+      block.accumulate(product.a + row * product.a_stride, product.a_stride, 1, b, Shape::kWidth, product.depth);
+      block.store(to, y.outerStride());
     });
   });
 }
@@ -94,14 +117,17 @@ void add_outer_products(Index rows,
                         Index b_stride, Index n,
                         Scalar* c  // panels of (1 + m, n)
 ) {
-  for_each_panel<Scalar>(n, [&](auto shape, Index column) {
-    using Shape = decltype(shape);
-    Scalar* panel = c + column * (1 + m) + Shape::kWidth;
-    detail::for_each_row_block<Shape::kRows>(0, m, [&](Index k, auto block_rows) {
-      RegisterBlock<typename Shape::Packet, decltype(block_rows)::value, Shape::kPackets> block;
-      block.load(panel + k * Shape::kWidth, Shape::kWidth);
-      block.accumulate(a + k, 1, a_stride, b + column, b_stride, rows);
-      block.store(panel + k * Shape::kWidth, Shape::kWidth);
+  for_each_piece({0, rows}, [&](Rows piece) {
+    for_each_panel<Scalar>(n, [&](auto shape, Index column) {
+      using Shape = decltype(shape);
+      Scalar* panel = c + column * (1 + m) + Shape::kWidth;
+      detail::for_each_row_block<Shape::kRows>(0, m, [&](Index k, auto block_rows) {
+        RegisterBlock<typename Shape::Packet, decltype(block_rows)::value, Shape::kPackets> block;
+        block.load(panel + k * Shape::kWidth, Shape::kWidth);
+        block.accumulate(a + piece.begin * a_stride + k, 1, a_stride, b + piece.begin * b_stride + column, b_stride,
+                         piece.size());
+        block.store(panel + k * Shape::kWidth, Shape::kWidth);
+      });
     });
   });
 }

@@ -24,11 +24,12 @@ class RegisterBlock {
     }
   }
 
+  // the first partial sum of each element = c
   void load(const Scalar* c, Index stride) {
-    static_assert(Chains == 1, "elements that go on are single sums");
     TRPO_FAST_UNROLL for (int i = 0; i < Rows; ++i) {
       TRPO_FAST_UNROLL for (int j = 0; j < Packets; ++j) {
         c_[0][i][j] = simd::ploadu<Packet>(c + i * stride + j * kLanes<Packet>);
+        TRPO_FAST_UNROLL for (int chain = 1; chain < Chains; ++chain) c_[chain][i][j] = simd::pset1<Packet>(Scalar(0));
       }
     }
   }

@@ -34,9 +34,9 @@ Packet activate(const Packet& z, Packet& derivative) {
     // exp(z) - 1 only where z < 0; pmin keeps exp from overflowing where it is not used
     return simd::pselect(simd::pcmp_lt(zero, z), z, simd::psub(exp(simd::pmin(z, zero)), one));
   } else if constexpr (kActivation == Activation::silu) {
-    const Packet sigmoid = simd::pdiv(one, simd::padd(one, exp(simd::pnegate(z))));
-    const Packet y = simd::pmul(z, sigmoid);
-    derivative = simd::pmadd(y, simd::psub(one, sigmoid), sigmoid);  // sigma + z sigma (1 - sigma)
+    const Packet s = logistic(z);
+    const Packet y = simd::pmul(z, s);
+    derivative = simd::pmadd(y, simd::psub(one, s), s);  // s + z s (1 - s)
     return y;
   }
   return z;

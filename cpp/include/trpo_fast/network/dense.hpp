@@ -32,13 +32,7 @@ class Dense final : public Layer<Scalar> {
   }
 
   void pack_reverse(const Scalar* packed, Scalar* reverse) const override {
-    for_each_panel<Scalar>(out_, [&](auto from, Index first) {
-      const Scalar* w = packed + first * (1 + in_) + from.kWidth;  // (in, width): columns of W^T
-      for_each_panel<Scalar>(in_, [&](auto to, Index column) {
-        transpose(w + column * from.kWidth, from.kWidth, reverse + column * out_ + first * to.kWidth, to.kWidth,
-                  std::min<Index>(from.kWidth, out_ - first), std::min<Index>(to.kWidth, in_ - column));
-      });
-    });
+    transpose_panels(packed, in_, out_, reverse);
   }
 
   void forward(LayerBlock<Scalar>& block) const override {
