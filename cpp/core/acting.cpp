@@ -43,8 +43,9 @@ Actor<Scalar>::Actor(const Network<Scalar>& network, const Distribution<Scalar>&
                                                          theta)) {}
 
 template <class Scalar>
-void Actor<Scalar>::act(const Inputs<double>& observations, Matrix<const Scalar> noise, Matrix<Scalar> actions) {
-  kernel_->act(view(observations.x), observations.images.data(), view(noise), view(actions));
+void Actor<Scalar>::act(const Inputs<double>& observations, Matrix<const Scalar> noise, Matrix<Scalar> actions,
+                        Scalar* states) {
+  kernel_->act(view(observations.x), observations.images.data(), view(noise), view(actions), states);
 }
 
 #define TRPO_FAST_ACTING(Scalar)                                                      \

@@ -51,10 +51,12 @@ class Actor {
   Actor(const Network<Scalar>& network, const Distribution<Scalar>& distribution, const Normalizer& normalizer,
         const Scalar* theta);  // (P,)
 
-  // actions ~ pi(. | observations), or the most probable ones where noise has no data
+  // actions ~ pi(. | observations), or the most probable ones where noise has no data. States, for a network that has
+  // one, are those before the observations, and after it those of the next ones.
   void act(const Inputs<double>& observations,  // n rows
            Matrix<const Scalar> noise,          // (n, A), or no data
-           Matrix<Scalar> actions);             // (n, A)
+           Matrix<Scalar> actions,              // (n, A)
+           Scalar* states = nullptr);           // (n, state_size)
 
  private:
   std::shared_ptr<trpo_fast::Actor<Scalar>> kernel_;

@@ -7,6 +7,7 @@
 
 #include "trpo_fast/images.hpp"
 #include "trpo_fast/index.hpp"
+#include "trpo_fast/sequences.hpp"
 
 namespace trpo_fast::core {
 
@@ -33,7 +34,8 @@ template <class Scalar>
 struct Inputs {
   Matrix<const Scalar> x;             // (N, input_size)
   std::vector<Images> images;         // one for each image of the network
-  std::shared_ptr<const void> owner;  // of what the images are views of
+  std::shared_ptr<const void> owner;  // of what images and sequences view
+  Sequences<Scalar> sequences{};      // for a network with a state
 
   Index num_rows() const { return x.rows; }
 };

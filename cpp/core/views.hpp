@@ -28,7 +28,7 @@ VectorViewOf<T> view(T* data, Index size) {
 }
 template <class Scalar>
 trpo_fast::Inputs<Scalar> view(const Inputs<Scalar>& inputs) {
-  return {view(inputs.x), inputs.images, inputs.owner};
+  return {view(inputs.x), inputs.sequences, inputs.images, inputs.owner};
 }
 template <class T>
 auto panel(Matrix<T> m) {

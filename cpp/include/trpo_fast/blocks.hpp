@@ -24,9 +24,8 @@ inline Index round_up(Index value, Index multiple) { return (value + multiple - 
 // RowBlocks: the cut of a batch. It depends on n_rows and block_rows alone, so that sums are the same on any number of
 // threads.
 //
-// The rows of a feed-forward network may be cut anywhere. A batch of sequences (for recurrent layers, which are yet to
-// come) is to be stored so that every block_rows rows are whole sequences: a block may begin only where a sequence
-// does.
+// The rows of a feed-forward network may be cut anywhere. In a batch of sequences every block_rows rows are whole
+// sequences (sequences.hpp).
 class RowBlocks {
  public:
   explicit RowBlocks(Index n_rows, Index block_rows = kBlockRows)

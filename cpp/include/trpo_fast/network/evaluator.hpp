@@ -33,8 +33,12 @@ class Evaluator {
     for (Index j = 0; j < network_.num_nodes(); ++j) {
       if (!network_.leads_to_output(j)) continue;
       workspace.join(j, inputs, output);
-      LayerBlock<Scalar> block{packed_.data() + network_.packed_offset(j), nullptr, workspace.input(j, inputs, output),
-                               workspace.output(j, rows), workspace.cache(j, rows)};
+      LayerBlock<Scalar> block{packed_.data() + network_.packed_offset(j),
+                               nullptr,
+                               workspace.input(j, inputs, output),
+                               workspace.output(j, rows),
+                               workspace.cache(j, rows),
+                               inputs.sequence.of_state(network_.state_offset(j))};
       network_.layer(j).forward(block);
     }
     const Panel<Scalar> phi = workspace.output(network_.num_nodes() - 1, rows);
@@ -53,7 +57,9 @@ void forward(const Network<Scalar>& network,
              const Scalar* theta,           // (P,)
              const Inputs<Scalar>& inputs,  // N rows
              MatrixView<Scalar> out,        // (N, output_size)
-             int n_threads) {
+             int n_threads,
+             Scalar* last_states = nullptr  // (number of lanes, state_size); null: not asked for
+) {
   Evaluator<Scalar> evaluator(network);
   evaluator.set_theta(theta);
   const RowBlocks& blocks = inputs.blocks;
@@ -61,7 +67,11 @@ void forward(const Network<Scalar>& network,
   std::vector<Workspace> workspaces(static_cast<std::size_t>(n_threads), Workspace(network, blocks.block_rows()));
   for_each_slot(blocks, 0, blocks.num_slots(), n_threads, [&](Index /*slot*/, Rows slot_rows, int thread) {
     blocks.for_each_block(slot_rows, [&](Rows rows) {
-      block(out, rows) = evaluator.forward(inputs.block(rows), workspaces[static_cast<std::size_t>(thread)]);
+      InputBlock<Scalar> at = inputs.block(rows);
+      if (last_states != nullptr) {
+        at.sequence.last_states = last_states + rows.begin / inputs.sequences.length * network.state_size();
+      }
+      block(out, rows) = evaluator.forward(at, workspaces[static_cast<std::size_t>(thread)]);
     });
   });
 }

@@ -4,19 +4,22 @@
 // second, reverse copy of the parameters. Both are computed once per theta. Rows are padded (padded_matrix.hpp).
 #pragma once
 
+#include "../sequences.hpp"
 #include "../types.hpp"
 
 namespace trpo_fast {
 
-// A layer on a block of rows. forward() writes y and cache; a const LayerBlock, which jvp() and vjp() take, is read
-// only. (What a recurrent layer needs as well becomes a field.)
+// A layer on a block of rows. forward() writes y and cache, and last states if they are asked for; a const LayerBlock,
+// which jvp() and vjp() take, is read only, but for scratch.
 template <class Scalar>
 struct LayerBlock {
-  const Scalar* packed;   // (packed_size,)
-  const Scalar* reverse;  // (reverse_size,); forward() does not read it
-  ConstPanel<Scalar> x;   // (B, input_size)
-  Panel<Scalar> y;        // (B, output_size)
-  Panel<Scalar> cache;    // (B, cache_size)
+  const Scalar* packed;                                           // (packed_size,)
+  const Scalar* reverse;                                          // (reverse_size,); forward() does not read it
+  ConstPanel<Scalar> x;                                           // (B, input_size)
+  Panel<Scalar> y;                                                // (B, output_size)
+  Panel<Scalar> cache;                                            // (B, cache_size)
+  SequenceBlock<Scalar> sequence{};                               // of a layer with a state
+  Panel<Scalar> scratch{nullptr, 0, 0, Eigen::OuterStride<>(0)};  // (B, scratch_size); forward() has none
 };
 
 // The affine map in a layer, z = x W^T + b: theta_l is W (outputs, inputs) row-major, then b (outputs). It reads the
@@ -44,6 +47,10 @@ class Layer {
   virtual void patches(const Scalar* /*x*/, Index /*first*/, Panel<Scalar> /*out*/) const {}
   // Columns stored in addition to y where the derivative is not a function of y alone.
   virtual Index cache_size() const { return 0; }
+  // Columns of memory that jvp and vjp need for each row
+  virtual Index scratch_size() const { return 0; }
+  // Numbers that a row passes to the next one of its lane; the layer's blocks have sequences, unless it is 0.
+  virtual Index state_size() const { return 0; }
 
   virtual Index packed_size() const = 0;
   // order[i] = the place of parameter i in the packed order; all other places are padding, and 0.

@@ -27,9 +27,12 @@ class Linearization {
                    [&](Index, const Layer<Scalar>& layer) {
                      return std::pair{at.blocks_.block_rows(), layer.output_size()};
                    }),
-          inputs_(at.network_, [&](Index j, const Layer<Scalar>& layer) {
-            return std::pair{at.reads_nodes(j) && !at.is_only(j) ? at.blocks_.block_rows() : 0, layer.input_size()};
-          }) {}
+          inputs_(at.network_,
+                  [&](Index j, const Layer<Scalar>& layer) {
+                    return std::pair{at.reads_nodes(j) && !at.is_only(j) ? at.blocks_.block_rows() : 0,
+                                     layer.input_size()};
+                  }),
+          scratch_(at.blocks_.block_rows(), at.largest_scratch()) {}
 
     // Of the last node: the result of jvp, and memory for the cotangent that vjp starts from.
     Panel<Scalar> phi(Index rows) { return outputs_.last(rows); }
@@ -38,6 +41,7 @@ class Linearization {
     friend class Linearization;
     NodeMatrices<Scalar> outputs_;  // (co)tangents of each node's output
     NodeMatrices<Scalar> inputs_;   // of what a node reads, where that is not just one output that no other node reads
+    PaddedMatrix<Scalar> scratch_;  // of the layer that works
   };
 
   // The network on one block of rows, in a workspace that serves no other block meanwhile.
@@ -49,8 +53,8 @@ class Linearization {
       const Network<Scalar>& network = at_.network_;
       for (Index j = 0; j < network.num_nodes(); ++j) {
         if (!network.leads_to_output(j)) continue;
-        network.layer(j).jvp(at_.layer_block(j, rows_, workspace_), dpacked + network.packed_offset(j),
-                             input_tangent(j), workspace_.outputs_.panel(j, {0, rows_.size()}));
+        network.layer(j).jvp(layer_block(j), dpacked + network.packed_offset(j), input_tangent(j),
+                             workspace_.outputs_.panel(j, {0, rows_.size()}));
       }
       return workspace_.phi(rows_.size());
     }
@@ -71,7 +75,7 @@ class Linearization {
       const Index last = network.num_nodes() - 1;
       for (Index j = last; j >= 0; --j) {
         if (!network.leads_to_output(j)) continue;
-        const LayerBlock<Scalar> block = at_.layer_block(j, rows_, workspace_);
+        const LayerBlock<Scalar> block = layer_block(j);
         const Panel<Scalar> y_bar = j == last ? phi_bar : workspace_.outputs_.panel(j, {0, rows_.size()});
         network.layer(j).vjp(block, y_bar, input_cotangent(j), packed_bar + network.packed_offset(j));
         add_to_outputs(j);
@@ -82,6 +86,12 @@ class Linearization {
    private:
     friend class Linearization;
     Block(const Linearization& at, Rows rows, Workspace& workspace) : at_(at), rows_(rows), workspace_(workspace) {}
+
+    LayerBlock<Scalar> layer_block(Index j) const {
+      const Index columns_of_layer = at_.network_.layer(j).scratch_size();
+      return at_.layer_block(j, rows_, workspace_,
+                             columns(workspace_.scratch_.panel(0, rows_.size()), 0, columns_of_layer));
+    }
 
     // The tangent of the network's inputs is 0.
     ConstPanel<Scalar> input_tangent(Index j) const {
@@ -136,13 +146,13 @@ class Linearization {
 
   // All outputs are stored.
   Linearization(const Network<Scalar>& network, const RowBlocks& blocks, std::vector<Images> images = {})
-      : Linearization(network, blocks, std::move(images), nullptr, true) {}
+      : Linearization(network, blocks, std::move(images), nullptr, {}, true) {}
 
   Linearization(const Network<Scalar>& network,
                 const Scalar* theta,           // (P,)
                 const Inputs<Scalar>& inputs,  // N rows
                 int n_threads)
-      : Linearization(network, inputs.blocks, inputs.images, inputs.owner,
+      : Linearization(network, inputs.blocks, inputs.images, inputs.owner, inputs.sequences,
                       stored_bytes(network, inputs.x.rows()) <= inputs.activation_budget) {
     network.pack(theta, packed_.data());
     pack_reverse();
@@ -164,7 +174,7 @@ class Linearization {
     return {*this, rows, workspace};
   }
 
-  // Up to block_rows rows, for jvp and vjp
+  // Up to block_rows rows, which are a block if there are sequences, for jvp and vjp
   Block load(Rows rows, Workspace& workspace) const {
     compute(rows, workspace, [&](Index j) { return !is_stored(j); });
     return {*this, rows, workspace};
@@ -176,13 +186,15 @@ class Linearization {
   bool stores_all() const { return stores_all_; }           // or phi alone
   const Vector<Scalar>& packed() const { return packed_; }  // (packed_size,)
   // What the network reads on a block of rows
-  InputBlock<Scalar> inputs(Rows rows) const { return {x_.panel(rows.begin, rows.size()), images_.data(), rows.begin}; }
+  InputBlock<Scalar> inputs(Rows rows) const {
+    return {x_.panel(rows.begin, rows.size()), images_.data(), rows.begin, sequences_.block(rows.begin, rows.size())};
+  }
   // phi = f(theta, X), (B, K)
   ConstPanel<Scalar> output(Rows rows) const { return outputs_.panel(network_.num_nodes() - 1, rows); }
 
  private:
   Linearization(const Network<Scalar>& network, const RowBlocks& blocks, std::vector<Images> images,
-                std::shared_ptr<const void> owner, bool stores_all)
+                std::shared_ptr<const void> owner, const Sequences<Scalar>& sequences, bool stores_all)
       : network_(network),
         blocks_(blocks),
         stores_all_(stores_all),
@@ -191,6 +203,7 @@ class Linearization {
         x_(blocks.num_rows(), network.input_size()),
         images_(std::move(images)),
         owner_(std::move(owner)),
+        sequences_(sequences),
         outputs_(network,
                  [&](Index j, const Layer<Scalar>& layer) {
                    return std::pair{is_stored(j) ? num_rows() : 0, layer.output_size()};
@@ -207,6 +220,12 @@ class Linearization {
         columns += padded<Scalar>(layer.output_size()) + padded<Scalar>(layer.cache_size());
     }
     return static_cast<std::size_t>(columns) * static_cast<std::size_t>(num_rows) * sizeof(Scalar);
+  }
+
+  Index largest_scratch() const {
+    Index size = 0;
+    for (Index j = 0; j < network_.num_nodes(); ++j) size = (std::max)(size, network_.layer(j).scratch_size());
+    return size;
   }
 
   bool is_stored(Index j) const { return stores_all_ || j == network_.num_nodes() - 1; }
@@ -231,7 +250,7 @@ class Linearization {
       if (!network_.leads_to_output(j)) continue;
       workspace.join(j, block_inputs, [&](Index i) { return view(node_output(i, rows, workspace)); });
       if (!is_computed(j)) continue;
-      LayerBlock<Scalar> at = layer_block(j, rows, workspace);
+      LayerBlock<Scalar> at = layer_block(j, rows, workspace, {nullptr, 0, 0, Eigen::OuterStride<>(0)});
       network_.layer(j).forward(at);
     }
   }
@@ -249,10 +268,16 @@ class Linearization {
     return is_stored(j) ? const_cast<NodeMatrices<Scalar>&>(caches_).panel(j, rows) : workspace.cache(j, rows.size());
   }
 
-  LayerBlock<Scalar> layer_block(Index j, Rows rows, ForwardWorkspace<Scalar>& workspace) const {
+  LayerBlock<Scalar> layer_block(Index j, Rows rows, ForwardWorkspace<Scalar>& workspace, Panel<Scalar> scratch) const {
     const auto output = [&](Index i) { return view(node_output(i, rows, workspace)); };
-    return {packed_.data() + network_.packed_offset(j), reverse_.data() + network_.reverse_offset(j),
-            workspace.input(j, inputs(rows), output), node_output(j, rows, workspace), node_cache(j, rows, workspace)};
+    const InputBlock<Scalar> block_inputs = inputs(rows);
+    return {packed_.data() + network_.packed_offset(j),
+            reverse_.data() + network_.reverse_offset(j),
+            workspace.input(j, block_inputs, output),
+            node_output(j, rows, workspace),
+            node_cache(j, rows, workspace),
+            block_inputs.sequence.of_state(network_.state_offset(j)),
+            scratch};
   }
 
   const Network<Scalar>& network_;
@@ -262,9 +287,10 @@ class Linearization {
   Vector<Scalar> reverse_;
   PaddedMatrix<Scalar> x_;
   std::vector<Images> images_;
-  std::shared_ptr<const void> owner_;  // of what the images are views of
-  NodeMatrices<Scalar> outputs_;       // each stored node's output, (N, n_j)
-  NodeMatrices<Scalar> caches_;        // what its layer stores as well, (N, c_j)
+  std::shared_ptr<const void> owner_;  // of what images and sequences view
+  Sequences<Scalar> sequences_;
+  NodeMatrices<Scalar> outputs_;  // each stored node's output, (N, n_j)
+  NodeMatrices<Scalar> caches_;   // what its layer stores as well, (N, c_j)
 };
 
 }  // namespace trpo_fast

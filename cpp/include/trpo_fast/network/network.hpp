@@ -50,6 +50,8 @@ class Network {
       append_packed_order(*node.layer);
       reverse_offsets_.push_back(reverse_size_);
       reverse_size_ += padded<Scalar>(node.layer->reverse_size());
+      state_offsets_.push_back(state_size_);
+      state_size_ += node.layer->state_size();
     }
     find_readers();
   }
@@ -69,6 +71,10 @@ class Network {
   const std::vector<NodeInput>& inputs(Index j) const { return inputs_[at(j)]; }  // what node j reads, side by side
   bool leads_to_output(Index j) const { return leads_to_output_[at(num_inputs() + j)]; }
   bool reads_image(Index i) const { return leads_to_output_[at(1 + i)]; }
+
+  // Numbers that a row passes to the next one of its lane, and where a node's begin among them
+  Index state_size() const { return state_size_; }
+  Index state_offset(Index j) const { return state_offsets_[at(j)]; }
 
   // The node whose output a buffer is; negative for an input of the network.
   Index node_of(Index buffer) const { return buffer - num_inputs(); }
@@ -207,8 +213,10 @@ class Network {
   std::vector<std::int32_t> packed_order_;  // for each parameter of theta, its place in the packed order
   std::vector<Index> packed_offsets_;
   std::vector<Index> reverse_offsets_;
+  std::vector<Index> state_offsets_;
   Index packed_size_ = 0;
   Index reverse_size_ = 0;
+  Index state_size_ = 0;
 };
 
 }  // namespace trpo_fast
