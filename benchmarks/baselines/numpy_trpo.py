@@ -201,6 +201,72 @@ class Conv2d(Dense):
         return image[:, p : p + height, p : p + width].reshape(n, -1)
 
 
+class GRU:
+    """Gated recurrent units in PyTorch's convention, on given sequences of rows.
+
+    theta holds W (3 d, in), U (3 d, d), b (3 d), each in the order r, z, n, then c (d).
+    """
+
+    def __init__(self, num_inputs, num_outputs, lanes, starts, states):
+        """lanes: (n, L) row numbers, each lane's in order of time; starts: (N,) bool; states: (n, num_outputs)."""
+        self.num_inputs, self.num_outputs = num_inputs, num_outputs
+        self.num_params = 3 * num_outputs * (num_inputs + num_outputs + 1) + num_outputs
+        self.lanes, self.starts, self.states = lanes, starts, states
+
+    def parameters(self, theta):
+        """(P,) -> [W_r, W_z, W_n], [U_r, U_z, U_n], [b_r, b_z, b_n], c."""
+        d, i = self.num_outputs, self.num_inputs
+        w, u, b, c = np.split(theta, np.cumsum([3 * d * i, 3 * d * d, 3 * d]))
+        return w.reshape(3, d, i), u.reshape(3, d, d), b.reshape(3, d), c
+
+    def forward(self, theta, x):
+        (w_r, w_z, w_n), (u_r, u_z, u_n), (b_r, b_z, b_n), c = self.parameters(theta)
+        y, tape, h = np.zeros((len(x), self.num_outputs)), [], self.states
+        for rows in self.lanes.T:
+            before = np.where(self.starts[rows, None], 0.0, h)
+            r = sigmoid(x[rows] @ w_r.T + b_r + before @ u_r.T)
+            z = sigmoid(x[rows] @ w_z.T + b_z + before @ u_z.T)
+            m = before @ u_n.T + c
+            n = np.tanh(x[rows] @ w_n.T + b_n + r * m)
+            y[rows] = h = (1.0 - z) * n + z * before
+            tape.append((rows, x[rows], before, r, z, m, n))
+        return y, tape
+
+    def jvp(self, theta, tape, theta_dot, x_dot):
+        w, u, _, _ = self.parameters(theta)
+        w_dot, u_dot, b_dot, c_dot = self.parameters(theta_dot)
+        y_dot, h_dot = np.zeros((len(x_dot), self.num_outputs)), 0.0 * self.states
+        for rows, x, before, r, z, m, n in tape:
+            before_dot = np.where(self.starts[rows, None], 0.0, h_dot)
+            a_r, a_z, a_n = (x @ w_dot[k].T + x_dot[rows] @ w[k].T + b_dot[k] for k in range(3))
+            g_r, g_z, g_n = (before @ u_dot[k].T + before_dot @ u[k].T for k in range(3))
+            r_dot, z_dot = r * (1.0 - r) * (a_r + g_r), z * (1.0 - z) * (a_z + g_z)
+            n_dot = (1.0 - n**2) * (a_n + r_dot * m + r * (g_n + c_dot))
+            y_dot[rows] = h_dot = (1.0 - z) * n_dot + z_dot * (before - n) + z * before_dot
+        return y_dot
+
+    def vjp(self, theta, tape, y_bar):
+        w, u, _, _ = self.parameters(theta)
+        theta_bar = np.zeros(self.num_params)
+        w_bar, u_bar, b_bar, c_bar = self.parameters(theta_bar)  # views
+        x_bar, h_bar = np.zeros((len(y_bar), self.num_inputs)), 0.0 * self.states
+        for rows, x, before, r, z, m, n in reversed(tape):
+            h_bar = h_bar + y_bar[rows]
+            n_bar = h_bar * (1.0 - z) * (1.0 - n**2)
+            m_bar = n_bar * r
+            r_bar, z_bar = n_bar * m * r * (1.0 - r), h_bar * (before - n) * z * (1.0 - z)
+            h_bar = h_bar * z
+            for k, (from_x, from_h) in enumerate(((r_bar, r_bar), (z_bar, z_bar), (n_bar, m_bar))):
+                w_bar[k] += from_x.T @ x
+                u_bar[k] += from_h.T @ before
+                b_bar[k] += from_x.sum(axis=0)
+                x_bar[rows] += from_x @ w[k]
+                h_bar += from_h @ u[k]
+            c_bar += m_bar.sum(axis=0)
+            h_bar = np.where(self.starts[rows, None], 0.0, h_bar)
+        return theta_bar, x_bar
+
+
 class Gather:
     """Some columns of x in another order: a layer without parameters."""
 

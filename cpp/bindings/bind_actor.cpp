@@ -41,10 +41,18 @@ bool copy_if_fit_object(const py::object& values, const py::object& out) {
   return is_array_of<float>(values) && copy_if_fit_from<float>(from, out_data);
 }
 
+// The states of n environments; null for a network without one
+template <class Scalar>
+Scalar* states_in_out(const py::object& states, Index n, Index size) {
+  if (size > 0) return matrix_out<Scalar>(states, "states", n, size).data;
+  if (!states.is_none()) throw py::type_error("states: expected None for a network without a state, got an array");
+  return nullptr;
+}
+
 template <class Scalar>
 void bind_actor_class(py::module_& module) {
   struct Prepared {  // an actor, and the map of its actions to those of the environment
-    Index obs_size, action_size;
+    Index obs_size, action_size, state_size;
     std::vector<ImageInput> images;
     ActionRange range;
     Actor<Scalar> actor;
@@ -58,6 +66,7 @@ void bind_actor_class(py::module_& module) {
              const auto theta_in = vector_in<Scalar>(theta, "theta", network.num_params()).data;
              return std::unique_ptr<Prepared>(new Prepared{network.input_size(),
                                                            distribution.action_size(),
+                                                           network.state_size(),
                                                            network.images(),
                                                            action_range,
                                                            {network, distribution, normalizer, theta_in}});
@@ -67,21 +76,25 @@ void bind_actor_class(py::module_& module) {
       .def(
           "act",
           [](Prepared& self, const py::object& observations, const py::object& noise, const py::object& out,
-             const py::object& env_actions) {
-            const auto x = inputs_of_call<double>(observations, "observations", self.obs_size, self.images);
+             const py::object& env_actions, const py::object& states) {
+            const auto x = inputs_of_call<double>(observations, "observations", self.obs_size, self.images, 0);
             const Index n = x.num_rows();
             const auto actions = matrix_out<Scalar>(out, "out", n, self.action_size);
             const auto noise_in = noise.is_none() ? Matrix<const Scalar>{nullptr, 0, 0}
                                                   : matrix_in<Scalar>(noise, "noise", n, self.action_size);
-            if (env_actions.is_none()) return self.actor.act(x, noise_in, actions);
+            Scalar* const states_of_rows = states_in_out<Scalar>(states, n, self.state_size);
+            if (env_actions.is_none()) return self.actor.act(x, noise_in, actions, states_of_rows);
             with_env_actions(env_actions, "env_actions", n, self.action_size, [&](auto taken) {
-              self.actor.act(x, noise_in, actions);
+              self.actor.act(x, noise_in, actions, states_of_rows);
               self.range.template apply<Scalar>(actions, taken);
             });
           },
           py::arg("observations"), py::arg("noise"), py::arg("out"), py::arg("env_actions") = py::none(),
+          py::arg("states") = py::none(),
           "out = actions sampled with the given noise, or the most probable ones if noise is None;\n"
-          "env_actions = the same, as actions of the environment");
+          "env_actions = the same, as actions of the environment; states (n, state_size), of a network that has one, "
+          "are\n"
+          "those before the observations (0 where an episode begins), and become those after them");
 }
 
 }  // namespace

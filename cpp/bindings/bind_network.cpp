@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -60,6 +61,14 @@ std::shared_ptr<Columns<Scalar>> make_columns(Index input_size, Index first, Ind
 }
 
 template <class Scalar>
+std::shared_ptr<Gru<Scalar>> make_gru(Index input_size, Index output_size) {
+  checked_size(input_size, "input_size");
+  checked_size(output_size, "output_size");
+  checked_size((std::max)(input_size, output_size) * output_size, "number of weights");
+  return std::make_shared<Gru<Scalar>>(input_size, output_size);
+}
+
+template <class Scalar>
 void bind_layers(py::module_& module) {
   using L = Layer<Scalar>;
   py::class_<L, std::shared_ptr<L>>(module, "Layer", py::module_local())
@@ -97,6 +106,26 @@ void bind_layers(py::module_& module) {
   py::class_<Columns<Scalar>, L, std::shared_ptr<Columns<Scalar>>>(module, "Columns", py::module_local(),
                                                                    "y = x[:, first : first + count]")
       .def(py::init(&make_columns<Scalar>), py::arg("input_size"), py::arg("first"), py::arg("count"));
+  py::class_<Gru<Scalar>, L, std::shared_ptr<Gru<Scalar>>>(
+      module, "Gru", py::module_local(),
+      "Gated recurrent units, as PyTorch's; theta is W (3 output_size, input_size), U (3 output_size, output_size) and "
+      "b\n"
+      "(3 output_size), each in the order r, z, n, then the bias of n's product with the state (output_size)")
+      .def(py::init(&make_gru<Scalar>), py::arg("input_size"), py::arg("output_size"));
+}
+
+template <class Scalar>
+void bind_sequences(py::module_& module) {
+  using S = SequenceRows<Scalar>;
+  py::class_<S>(
+      module, "Sequences", py::module_local(),
+      "Which of N rows follow each other in time: N / length lanes of `length` rows. `lanes` of them are a block;\n"
+      "row t * lanes + b of a block is step t of its lane b. The last block may have fewer lanes")
+      .def(py::init<Index, Index, const py::object&, const py::object&>(), py::arg("lanes"), py::arg("length"),
+           py::arg("starts"), py::arg("states"),
+           "starts: (N,) uint8, not 0 where a row begins an episode; states: (N / length, state_size), before the "
+           "first\n"
+           "row of each lane. Both are copied");
 }
 
 template <class Scalar>
@@ -141,10 +170,20 @@ std::vector<ImageInput> checked_images(const std::vector<std::tuple<Index, Index
   return checked;
 }
 
+// Where the states after the last row of each lane are written
+template <class Scalar>
+Matrix<Scalar> last_states_out(const py::object& object, const Inputs<Scalar>& x) {
+  const Sequences<Scalar>& sequences = x.sequences;
+  if (sequences.lanes == 0)
+    throw py::type_error("last_states: expected None for a network without a state, got an array");
+  return matrix_out<Scalar>(object, "last_states", x.num_rows() / sequences.length, sequences.state_size);
+}
+
 template <class Scalar>
 void bind_network(py::module_& module) {
   using Net = Network<Scalar>;
   bind_layers<Scalar>(module);
+  bind_sequences<Scalar>(module);
   using L = std::shared_ptr<Layer<Scalar>>;
   py::class_<Net>(module, "Network", py::module_local(), "Layers over one flat theta")
       .def(py::init([](const std::vector<L>& layers, bool is_masked) {
@@ -164,22 +203,28 @@ void bind_network(py::module_& module) {
              return std::make_unique<Net>(layers, is_masked, checked_images(images));
            }),
            py::arg("layers"), py::arg("is_masked") = false, py::arg("images") = py::list(),
-           "Pairs of a layer and the buffer that it reads, or a tuple of several that it reads side by side. Buffer 0 is\n"
-           "the vector, 1..k are the k images (height, width, channels, scale), and 1 + k + j is the output of layer j.\n"
+           "Pairs of a layer and the buffer that it reads, or a tuple of several that it reads side by side. Buffer 0 "
+           "is\n"
+           "the vector, 1..k are the k images (height, width, channels, scale), and 1 + k + j is the output of layer "
+           "j.\n"
            "The last output is the network's")
       .def_property_readonly("input_size", &Net::input_size)
       .def_property_readonly("output_size", &Net::output_size)
       .def_property_readonly("num_params", &Net::num_params)
+      .def_property_readonly("state_size", &Net::state_size)
       .def(
           "forward",
-          [](const Net& self, const py::object& theta, const py::object& x, const py::object& out) {
+          [](const Net& self, const py::object& theta, const py::object& x, const py::object& out,
+             const py::object& last_states) {
             const auto theta_in = vector_in<Scalar>(theta, "theta", self.num_params());
-            const auto x_in = inputs_of_call<Scalar>(x, "x", self.input_size(), self.images());
+            const auto x_in = inputs_of_call<Scalar>(x, "x", self.input_size(), self.images(), self.state_size());
             const auto y = matrix_out<Scalar>(out, "out", x_in.num_rows(), self.output_size());
+            Scalar* const states = last_states.is_none() ? nullptr : last_states_out(last_states, x_in).data;
             const py::gil_scoped_release release;
-            self.forward(theta_in.data, x_in, y);
+            self.forward(theta_in.data, x_in, y, states);
           },
-          py::arg("theta"), py::arg("x"), py::arg("out"), "out = f(x; theta)");
+          py::arg("theta"), py::arg("x"), py::arg("out"), py::arg("last_states") = py::none(),
+          "out = f(x; theta); last_states = the state after the last row of each lane");
   bind_linearization<Scalar>(module);
 }
 

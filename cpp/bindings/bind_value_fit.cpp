@@ -29,6 +29,7 @@ void bind_value_fit(py::module_& module) {
                        const py::object& order, Index batch_size, double learning_rate, const py::object& theta,
                        const py::object& first_moment, const py::object& second_moment, std::int64_t n_steps) {
              expect_size("network", "output size", 1, network.output_size());
+             expect_size("network", "state size", 0, network.state_size());
              const auto x_in = inputs_in<Scalar>(x, "x", network);
              const auto targets_in = vector_in<Scalar>(targets, "targets", x_in.num_rows()).data;
              const auto order_view = order_in(order, x_in.num_rows());

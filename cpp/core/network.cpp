@@ -2,6 +2,7 @@
 
 #include "conv_kernels.hpp"
 #include "dense_kernels.hpp"
+#include "recurrent_kernels.hpp"
 #include "trpo_fast/network/append_log_std.hpp"
 #include "trpo_fast/network/clamp_log_std.hpp"
 #include "trpo_fast/network/columns.hpp"
@@ -54,6 +55,10 @@ Columns<Scalar>::Columns(Index input_size, Index first, Index count)
     : Layer<Scalar>(std::make_shared<const trpo_fast::Columns<Scalar>>(input_size, first, count)) {}
 
 template <class Scalar>
+Gru<Scalar>::Gru(Index input_size, Index output_size)
+    : Layer<Scalar>(std::make_shared<const trpo_fast::Gru<Scalar>>(input_size, output_size)) {}
+
+template <class Scalar>
 Network<Scalar>::Network(const std::vector<LayerPointer>& layers, bool is_masked) {
   std::vector<std::shared_ptr<const trpo_fast::Layer<Scalar>>> chain;
   for (const auto& layer : layers) chain.push_back(layer->kernel());
@@ -82,13 +87,19 @@ Index Network<Scalar>::num_params() const {
 }
 
 template <class Scalar>
+Index Network<Scalar>::state_size() const {
+  return kernel_->state_size();
+}
+
+template <class Scalar>
 const std::vector<ImageInput>& Network<Scalar>::images() const {
   return kernel_->images();
 }
 
 template <class Scalar>
-void Network<Scalar>::forward(const Scalar* theta, const Inputs<Scalar>& x, Matrix<Scalar> out) const {
-  trpo_fast::forward<Scalar>(*kernel_, theta, view(x), view(out), default_threads());
+void Network<Scalar>::forward(const Scalar* theta, const Inputs<Scalar>& x, Matrix<Scalar> out,
+                              Scalar* last_states) const {
+  trpo_fast::forward<Scalar>(*kernel_, theta, view(x), view(out), default_threads(), last_states);
 }
 
 template <class Scalar>
@@ -109,13 +120,19 @@ Index Linearization<Scalar>::output_size() const {
   return kernel_->network().output_size();
 }
 
+// f(Rows) for each block, in order
+template <class Function>
+void for_each_block(const RowBlocks& blocks, Function&& f) {
+  for (Index i = 0; i < blocks.num_slots(); ++i) blocks.for_each_block(blocks.slot(i), f);
+}
+
 template <class Scalar>
 void Linearization<Scalar>::jvp(const Scalar* dtheta, Matrix<Scalar> out) const {
   const trpo_fast::Network<Scalar>& network = kernel_->network();
   typename trpo_fast::Linearization<Scalar>::Workspace workspace(*kernel_);
   trpo_fast::Vector<Scalar> dpacked = trpo_fast::Vector<Scalar>::Zero(network.packed_size());
   network.pack(dtheta, dpacked.data());
-  for_each_piece({0, num_rows()},
+  for_each_block(kernel_->blocks(),
                  [&](Rows rows) { block(view(out), rows) = kernel_->load(rows, workspace).jvp(dpacked.data()); });
 }
 
@@ -125,7 +142,7 @@ void Linearization<Scalar>::vjp(Matrix<const Scalar> phi_bar, Scalar* out) const
   typename trpo_fast::Linearization<Scalar>::Workspace workspace(*kernel_);
   PaddedMatrix<Scalar> copy(view(phi_bar));
   trpo_fast::Vector<Scalar> packed_bar = trpo_fast::Vector<Scalar>::Zero(network.packed_size());
-  for_each_piece({0, num_rows()}, [&](Rows rows) {
+  for_each_block(kernel_->blocks(), [&](Rows rows) {
     kernel_->load(rows, workspace).vjp(copy.panel(rows.begin, rows.size()), packed_bar.data());
   });
   network.unpack(packed_bar.data(), out);
@@ -139,6 +156,7 @@ void Linearization<Scalar>::vjp(Matrix<const Scalar> phi_bar, Scalar* out) const
   template class Conv2d<Scalar>;       \
   template class Flatten<Scalar>;      \
   template class Columns<Scalar>;      \
+  template class Gru<Scalar>;          \
   template class Network<Scalar>;      \
   template class Linearization<Scalar>
 

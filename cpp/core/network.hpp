@@ -73,6 +73,13 @@ class Columns final : public Layer<Scalar> {
   Columns(Index input_size, Index first, Index count);
 };
 
+// Has a state, as large as its output.
+template <class Scalar>
+class Gru final : public Layer<Scalar> {
+ public:
+  Gru(Index input_size, Index output_size);
+};
+
 template <class Scalar>
 class Network {
  public:
@@ -85,12 +92,14 @@ class Network {
   Index input_size() const;
   Index output_size() const;
   Index num_params() const;  // P
+  Index state_size() const;  // 0 for a feed-forward network; the inputs of any other have sequences
   const std::vector<ImageInput>& images() const;
 
   // out = f(x; theta)
-  void forward(const Scalar* theta,        // (P,)
-               const Inputs<Scalar>& x,    // N rows
-               Matrix<Scalar> out) const;  // (N, output_size)
+  void forward(const Scalar* theta,                   // (P,)
+               const Inputs<Scalar>& x,               // N rows
+               Matrix<Scalar> out,                    // (N, output_size)
+               Scalar* last_states = nullptr) const;  // (number of lanes, state_size), or null
 
   const trpo_fast::Network<Scalar>& kernel() const { return *kernel_; }
 

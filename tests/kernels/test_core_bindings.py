@@ -83,6 +83,11 @@ def bound(dtype):
         ),
         "Flatten": Bound(k.Flatten, {"height": 3, "width": 4, "channels": 5}),
         "Columns": Bound(k.Columns, {"input_size": 7, "first": 2, "count": 5}),
+        "Gru": Bound(k.Gru, {"input_size": 3, "output_size": 2}),
+        "Sequences": Bound(
+            k.Sequences,
+            {"lanes": 2, "length": 6, "starts": rng.integers(0, 2, N, dtype=np.uint8), "states": scalar(50, 4)},
+        ),
         "Network": Bound(k.Network, {"layers": [k.Dense(3, 2, "tanh"), k.Dense(2, 4, "relu")]}),
         "Network.forward": Bound(network.forward, {"theta": theta, "x": x, "out": scalar(N, 4)}, out),
         "Linearization": Bound(k.Linearization, {"network": network, "theta": theta, "x": x}),
@@ -170,6 +175,7 @@ BYTES = (  # which have neither an order nor an alignment
     *(("AreaResize.apply", argument) for argument in ("first", "second", "out")),
     *(("store_planes", argument) for argument in ("pixels", "planes")),
     ("Images", "planes"),
+    ("Sequences", "starts"),
 )
 LEGAL = {
     ("Actor.act", "noise", "None"),  # the most probable action
@@ -182,6 +188,8 @@ LEGAL = {
     ("dot", "x", "one column more"),  # y is then the one that does not fit
     ("norm", "x", "one column more"),  # any size is taken
     ("Images", "planes", "one column more"),
+    ("Sequences", "starts", "one column more"),  # no whole lanes then
+    ("Sequences", "states", "one column more"),
     ("Images", "index", "one column more"),
     ("store_planes", "pixels", "one column more"),  # planes is then the one that does not fit
     ("store_planes", "pixels", "reversed"),  # each environment's planes are contiguous
@@ -308,6 +316,8 @@ BAD_SCALARS = {
     },
     "Flatten": {"height": SIZE, "width": SIZE, "channels": SIZE},
     "Columns": {"input_size": SIZE, "first": (-1, 3, 2**70, 1.5, nan, None, "1"), "count": SIZE},
+    "Gru": {"input_size": SIZE, "output_size": SIZE},
+    "Sequences": {"lanes": SIZE, "length": SIZE},
     "Distribution.entropy_vjp": {"weight": (None, "1", 1j)},
     "Network": {"layers": ([], [None], [1], None, 1)},
     "Linearization": {"network": OBJECT},

@@ -23,12 +23,14 @@ __all__: list[str] = [
     "EmpiricalFisherOperator",
     "FisherOperator",
     "Flatten",
+    "Gru",
     "KFACPreconditioner",
     "Layer",
     "Linearization",
     "Network",
     "PolicyObjective",
     "Product",
+    "Sequences",
     "SurrogateObjective",
     "UnitGaussian",
     "ValueFit",
@@ -106,6 +108,34 @@ class Columns(Layer):
         count: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
 
+class Gru(Layer):
+    """
+    Gated recurrent units, as PyTorch's; theta is W (3 output_size, input_size), U (3 output_size, output_size) and b
+    (3 output_size), each in the order r, z, n, then the bias of n's product with the state (output_size)
+    """
+    def __init__(
+        self,
+        input_size: typing.SupportsInt | typing.SupportsIndex,
+        output_size: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+
+class Sequences:
+    """
+    Which of N rows follow each other in time: N / length lanes of `length` rows. `lanes` of them are a block;
+    row t * lanes + b of a block is step t of its lane b. The last block may have fewer lanes
+    """
+    def __init__(
+        self,
+        lanes: typing.SupportsInt | typing.SupportsIndex,
+        length: typing.SupportsInt | typing.SupportsIndex,
+        starts: typing.Any,
+        states: typing.Any,
+    ) -> None:
+        """
+        starts: (N,) uint8, not 0 where a row begins an episode; states: (N / length, state_size), before the first
+        row of each lane. Both are copied
+        """
+
 class Network:
     """
     Layers over one flat theta
@@ -141,9 +171,9 @@ class Network:
         the vector, 1..k are the k images (height, width, channels, scale), and 1 + k + j is the output of layer j.
         The last output is the network's
         """
-    def forward(self, theta: typing.Any, x: typing.Any, out: typing.Any) -> None:
+    def forward(self, theta: typing.Any, x: typing.Any, out: typing.Any, last_states: typing.Any = None) -> None:
         """
-        out = f(x; theta)
+        out = f(x; theta); last_states = the state after the last row of each lane
         """
     @property
     def input_size(self) -> int: ...
@@ -151,6 +181,8 @@ class Network:
     def num_params(self) -> int: ...
     @property
     def output_size(self) -> int: ...
+    @property
+    def state_size(self) -> int: ...
 
 class Linearization:
     """
@@ -359,10 +391,18 @@ class Actor:
         action_range: trpo_fast._trpo_fast_core.ActionRange,
         theta: typing.Any,
     ) -> None: ...
-    def act(self, observations: typing.Any, noise: typing.Any, out: typing.Any, env_actions: typing.Any = None) -> None:
+    def act(
+        self,
+        observations: typing.Any,
+        noise: typing.Any,
+        out: typing.Any,
+        env_actions: typing.Any = None,
+        states: typing.Any = None,
+    ) -> None:
         """
         out = actions sampled with the given noise, or the most probable ones if noise is None;
-        env_actions = the same, as actions of the environment
+        env_actions = the same, as actions of the environment; states (n, state_size), of a network that has one, are
+        those before the observations (0 where an episode begins), and become those after them
         """
 
 def normalize(normalizer: trpo_fast._trpo_fast_core.Normalizer, x: typing.Any, out: typing.Any) -> None:
