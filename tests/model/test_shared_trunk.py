@@ -12,11 +12,22 @@ import pytest
 from cases import ACTION_SPACES, CAMERA, DTYPES, OPTIONS, random_masks, relative_error, tolerance
 from envs import Catch
 
-from trpo_fast import TRPO, Batch, InvalidArgumentError, Policy, TRPOConfig, evaluate, load_policy, trpo_update
+from trpo_fast import (
+    TRPO,
+    Batch,
+    InvalidArgumentError,
+    Policy,
+    PolicyFileError,
+    TRPOConfig,
+    evaluate,
+    load_policy,
+    trpo_update,
+)
 from trpo_fast.nets import Conv2d, Dense, Flatten, Parallel, Sequential
 from trpo_fast.policies.normalization import RunningMeanStd
 from trpo_fast.policies.shared_value_function import SharedValueFunction
 from trpo_fast.policies.value_function import ValueFitStatus
+from trpo_fast.storage.policy_file import load_policy_file, save_policy_file
 from trpo_fast.update.joint import joint_operator, value_gradient
 from trpo_fast.update.objectives import SurrogateObjective
 
@@ -409,6 +420,22 @@ def test_catch_is_trained_on_images(tmp_path):
     for other in (model, resumed):
         other.learn(48, reset_num_timesteps=False)
     assert everything(resumed) == everything(model)
+
+
+def test_a_file_whose_head_is_not_that_of_its_tensors_is_refused_even_if_signed(tmp_path):
+    path = tmp_path / "model.safetensors"
+    TRPO("MlpPolicy", (VECTOR, gym.spaces.Discrete(3)), **options()).save(path)
+    tensors, metadata = load_policy_file(path)
+    for name, value in (
+        ("share_features_extractor", False),
+        ("net_arch", {"pi": [], "vf": [8]}),
+        ("net_arch", [1] * 99),
+    ):
+        kwargs = {**metadata["arguments"]["policy_kwargs"], name: value}
+        forged = {**metadata, "arguments": {**metadata["arguments"], "policy_kwargs": kwargs}}
+        save_policy_file(path, tensors, forged)
+        with pytest.raises(PolicyFileError, match=r"expected value_function\.|expected 99 layers"):
+            TRPO.load(path)
 
 
 @pytest.mark.slow
