@@ -87,7 +87,8 @@ class TRPO(StepwiseTraining):
         method ``action_masks()`` of the environments at every step.
     observation_names, action_names : sequence of str, or mapping of str to unit, optional
         Names of the numbers of observations and actions (``Policy.named``), which files and exports hold. The keys of a
-        Dict are names already. With names go the environment's id, its ``dt`` and the scale of its ``RescaleAction``.
+        Dict are names already. Files with names also hold the environment's id, its ``dt`` and the scale of its
+        ``RescaleAction``.
     dtype : {"float32", "float64"}
         Dtype of parameters and kernels.
     seed : int, optional

@@ -53,11 +53,11 @@ def _training(facts: Interface) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Text of a comment: what ASCII has no letter, or C a meaning, for is "_"."""
-    return re.sub(r"[^\w.,:()\[\] +^/-]|/(?=[*/])", "_", text, flags=re.ASCII)
+    """Text for a comment: a character other than ASCII letters, digits and plain punctuation is "_"."""
+    return re.sub(r"[^\w.,:()\[\] +^/-]", "_", text, flags=re.ASCII)
 
 
 def _literal(text: str) -> str:
-    """A string constant of the bytes of UTF-8, of which some have numbers: C has no other letters."""
+    """A string constant of C: bytes of UTF-8, in octal if they are not plain ASCII."""
     is_plain = re.compile(r"[ !#->@-\[\]-~]").match  # ASCII without ", ? and the backslash
     return '"' + "".join(c if is_plain(c) else "".join(f"\\{b:03o}" for b in c.encode()) for c in text) + '"'
