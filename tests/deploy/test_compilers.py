@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,11 +31,16 @@ def check_syntax(compiler, standard, source, *flags):
 
 
 def exported(folder, case, kind, name):
-    """The files of an exported policy that has extreme numbers among its parameters."""
+    """The files of an exported policy that has extreme numbers among its parameters, with names and scale."""
     policy, theta = made(case, "float32", folder / "policy.safetensors")
     bias = policy.unflatten(theta)["layers.0.bias"]
     bias[:2] = np.finfo(np.float32).smallest_subnormal, np.finfo(np.float32).max
-    save_policy(folder / "policy", policy, theta)
+    size = policy.codec.size
+    policy = policy.named(
+        {f"x {i} ??/": "°" for i in range(policy.observation_codec.size)}, [f"u{i}" for i in range(size)]
+    )
+    scale = replace(policy.interface, action_scale=[1e30] * size, action_offset=[1] * size)
+    save_policy(folder / "policy", policy.with_interface(scale), theta)
     suffix = {"c": "c", "cpp": "hpp"}[kind]
     return export_policy(folder / "policy", folder / f"{name}.{suffix}", format=kind)
 
