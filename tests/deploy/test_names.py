@@ -213,3 +213,12 @@ def test_the_example_in_c_balances(tmp_path):
     source.write_bytes((ROOT / "examples" / "c" / "balance.c").read_bytes())
     program = compile_program(source, tmp_path / "balance", str(tmp_path / "pole.c"))
     assert run(program) == b"upright for 500 of 500 ticks\n"
+
+
+def test_info_prints_what_the_file_says(path, plain, capsys):
+    main(["info", str(path)])
+    printed = capsys.readouterr().out
+    for name, value in (("action_names", ("hip", "knee")), ("action_scale", SCALE), ("control_period", 0.02)):
+        assert f"  {name:<36} {value}\n" in printed
+    main(["info", str(plain)])
+    assert "interface" not in capsys.readouterr().out

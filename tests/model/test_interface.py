@@ -168,6 +168,10 @@ class Halved(gym.ActionWrapper):
         return action / 2
 
 
+class Wider(gym.Wrapper):
+    action_space = S.Box(-1.0, 1.0, (3,))
+
+
 class Faulty(CountingEnv):
     @property
     def dt(self):
@@ -186,6 +190,7 @@ def test_scales_of_several_wrappers_are_multiplied():
     )
     assert facts_of(ClipAction(RescaleAction(CountingEnv(action_space=base), -1.0, 1.0)))["action_scale"] == (2.0, 4.0)
     assert "action_scale" not in facts_of(Halved(RescaleAction(CountingEnv(action_space=base), -1.0, 1.0)))
+    assert "action_scale" not in facts_of(Wider(RescaleAction(CountingEnv(action_space=base), -1.0, 1.0)))
     assert "action_scale" not in facts_of(ClipAction(CountingEnv(action_space=base)))
 
 

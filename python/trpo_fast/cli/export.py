@@ -25,7 +25,8 @@ class Export:
     """Output file; by default in the folder of the model. Its stem is the policy's name in C and C++."""
 
     observation_names: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME ...")] = None
-    """Names of the numbers of an observation, with a mask and without images, that replace those in the file."""
+    """Names of the numbers of an observation, without images, that replace those in the file. Those of a mask may be
+    left out, and with frame_stack the names of one frame are enough."""
 
     action_names: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME ...")] = None
     """Names of the numbers of an action that replace those in the file."""

@@ -38,7 +38,9 @@ def _scale_of(env: Any) -> dict[str, Any]:
             its_scale = (inner.high.astype(np.float64) - inner.low) / (outer.high.astype(np.float64) - outer.low)
             its_offset = inner.low - its_scale * outer.low
             scale, offset, is_rescaled = its_scale * scale, its_offset + its_scale * offset, True
-        elif isinstance(env, gym.ActionWrapper) and not isinstance(env, ClipAction):
+        elif not isinstance(env, ClipAction) and (
+            isinstance(env, gym.ActionWrapper) or env.action_space != env.env.action_space
+        ):
             return {}
         env = env.env
     if not is_rescaled or not (np.isfinite(scale).all() and np.isfinite(offset).all()):
