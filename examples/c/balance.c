@@ -16,7 +16,7 @@ struct cart_pole {
 };
 
 /* Simulates one period with the cart pushed to the left or to the right. */
-static void step(struct cart_pole *system, int to_the_right) {
+static void step(struct cart_pole* system, int to_the_right) {
   const float force = to_the_right ? 10.0f : -10.0f;
   const float sine = sinf(system->angle), cosine = cosf(system->angle);
   const float push = (force + 0.05f * system->angular_velocity * system->angular_velocity * sine) / 1.1f;
