@@ -11,6 +11,7 @@
 #include "trpo_fast/network/columns.hpp"
 #include "trpo_fast/network/dense.hpp"
 #include "trpo_fast/network/flatten.hpp"
+#include "trpo_fast/network/gru.hpp"
 
 namespace trpo_fast::tests {
 
@@ -22,6 +23,11 @@ std::shared_ptr<const Layer<Scalar>> make_dense(Index inputs, Index outputs, Act
 template <class Scalar>
 std::shared_ptr<const Layer<Scalar>> make_conv2d(const Conv2dShape& shape, Activation activation) {
   return std::make_shared<Conv2d<Scalar>>(shape, activation);
+}
+
+template <class Scalar>
+std::shared_ptr<const Layer<Scalar>> make_gru(Index inputs, Index outputs) {
+  return std::make_shared<Gru<Scalar>>(inputs, outputs);
 }
 
 template <class Scalar>
@@ -83,6 +89,8 @@ template std::shared_ptr<const Layer<float>> make_dense(Index, Index, Activation
 template std::shared_ptr<const Layer<double>> make_dense(Index, Index, Activation);
 template std::shared_ptr<const Layer<float>> make_conv2d(const Conv2dShape&, Activation);
 template std::shared_ptr<const Layer<double>> make_conv2d(const Conv2dShape&, Activation);
+template std::shared_ptr<const Layer<float>> make_gru(Index, Index);
+template std::shared_ptr<const Layer<double>> make_gru(Index, Index);
 template Network<float> make_network(const NetworkSpec&);
 template Network<double> make_network(const NetworkSpec&);
 template Network<float> make_forked_network();

@@ -68,6 +68,8 @@ std::shared_ptr<const Layer<Scalar>> make_dense(Index inputs, Index outputs, Act
 template <class Scalar>
 std::shared_ptr<const Layer<Scalar>> make_conv2d(const Conv2dShape& shape, Activation activation);
 template <class Scalar>
+std::shared_ptr<const Layer<Scalar>> make_gru(Index inputs, Index outputs);
+template <class Scalar>
 Network<Scalar> make_network(const NetworkSpec& spec);
 // Not a chain: two heads on a trunk and a second trunk, of which one head leads to the output; then log_std.
 // The parameters of those that lead to it are those of the chain {{5, 7, 2}, tanh, true}.
