@@ -29,6 +29,7 @@ class Sequenced(NamedTuple):
     length: int
     starts: np.ndarray
     states: np.ndarray
+    padding: np.ndarray | None = None
 
     @property
     def rows(self) -> np.ndarray:
@@ -40,7 +41,7 @@ class Sequenced(NamedTuple):
         return np.concatenate(blocks)
 
     def in_core(self, core: Any) -> Any:
-        return core.Sequences(self.lanes, self.length, self.starts, self.states)
+        return core.Sequences(self.lanes, self.length, self.starts, self.states, self.padding)
 
 
 class Case(convolutions.Case):

@@ -121,11 +121,10 @@ void bind_sequences(py::module_& module) {
       module, "Sequences", py::module_local(),
       "Which of N rows follow each other in time: N / length lanes of `length` rows. `lanes` of them are a block;\n"
       "row t * lanes + b of a block is step t of its lane b. The last block may have fewer lanes")
-      .def(py::init<Index, Index, const py::object&, const py::object&>(), py::arg("lanes"), py::arg("length"),
-           py::arg("starts"), py::arg("states"),
-           "starts: (N,) uint8, not 0 where a row begins an episode; states: (N / length, state_size), before the "
-           "first\n"
-           "row of each lane. Both are copied");
+      .def(py::init<Index, Index, const py::object&, const py::object&, const py::object&>(), py::arg("lanes"),
+           py::arg("length"), py::arg("starts"), py::arg("states"), py::arg("padding") = py::none(),
+           "starts: (N,) uint8, not 0 where a row begins an episode; states: (N / length, state_size), before the\n"
+           "first row of each lane; padding: (N,) uint8, not 0 where a row counts nowhere, or None. All are copied");
 }
 
 template <class Scalar>

@@ -11,7 +11,7 @@ namespace trpo_fast::core {
 template <class Scalar>
 class SequenceRows {
  public:
-  SequenceRows(Index lanes, Index length, const py::object& starts, const py::object& states)
+  SequenceRows(Index lanes, Index length, const py::object& starts, const py::object& states, const py::object& padding)
       : starts_(copied<std::uint8_t>(checked_array<std::uint8_t>(starts, "starts", {kAnySize}))),
         num_rows_(starts_.size()) {
     checked_size(checked_size(lanes, "lanes") * checked_size(length, "length"), "lanes * length");
@@ -22,6 +22,11 @@ class SequenceRows {
     states_ = copied<Scalar>(checked_array<Scalar>(states, "states", {num_rows_ / length, kAnySize}));
     view_ = {lanes, length, static_cast<const std::uint8_t*>(starts_.data()),
              static_cast<const Scalar*>(states_.data()), states_.shape(1)};
+    if (padding.is_none()) return;
+    padding_ = copied<std::uint8_t>(checked_array<std::uint8_t>(padding, "padding", {num_rows_}));
+    view_.padding = static_cast<const std::uint8_t*>(padding_.data());
+    for (Index row = 0; row < num_rows_; ++row) view_.num_padding += view_.is_padding(row) ? 1 : 0;
+    if (view_.num_padding == num_rows_) throw py::value_error("padding: expected a row that is 0, got none");
   }
 
   Index num_rows() const { return num_rows_; }
@@ -38,6 +43,7 @@ class SequenceRows {
   py::array starts_;
   Index num_rows_;
   py::array states_;
+  py::array padding_;
   Sequences<Scalar> view_{};
 };
 

@@ -86,7 +86,8 @@ def bound(dtype):
         "Gru": Bound(k.Gru, {"input_size": 3, "output_size": 2}),
         "Sequences": Bound(
             k.Sequences,
-            {"lanes": 2, "length": 6, "starts": rng.integers(0, 2, N, dtype=np.uint8), "states": scalar(50, 4)},
+            {"lanes": 2, "length": 6, "starts": rng.integers(0, 2, N, dtype=np.uint8), "states": scalar(50, 4),
+             "padding": (np.arange(N) % 7 == 3).astype(np.uint8)},
         ),
         "Network": Bound(k.Network, {"layers": [k.Dense(3, 2, "tanh"), k.Dense(2, 4, "relu")]}),
         "Network.forward": Bound(network.forward, {"theta": theta, "x": x, "out": scalar(N, 4)}, out),
@@ -175,7 +176,7 @@ BYTES = (  # which have neither an order nor an alignment
     *(("AreaResize.apply", argument) for argument in ("first", "second", "out")),
     *(("store_planes", argument) for argument in ("pixels", "planes")),
     ("Images", "planes"),
-    ("Sequences", "starts"),
+    *(("Sequences", argument) for argument in ("starts", "padding")),
 )
 LEGAL = {
     ("Actor.act", "noise", "None"),  # the most probable action
@@ -190,6 +191,7 @@ LEGAL = {
     ("Images", "planes", "one column more"),
     ("Sequences", "starts", "one column more"),  # no whole lanes then
     ("Sequences", "states", "one column more"),
+    ("Sequences", "padding", "None"),
     ("Images", "index", "one column more"),
     ("store_planes", "pixels", "one column more"),  # planes is then the one that does not fit
     ("store_planes", "pixels", "reversed"),  # each environment's planes are contiguous

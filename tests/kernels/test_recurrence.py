@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from cases import DTYPES, relative_error, tolerance
 from convolutions import DAMPING
-from recurrences import NUM_CHOICES, NUM_INPUTS, RECURRENCES, Sequenced, make_case
+from recurrences import NUM_CHOICES, NUM_INPUTS, RECURRENCES, Sequenced, layers_of, make_case, make_oracle
 
 from trpo_fast._core.modules import core as modules
 
@@ -130,6 +130,64 @@ def test_permuted_lanes_permute_rows(name, dtype):
         assert got_last.tobytes() == last[order].tobytes()
 
 
+def results(case, v):
+    """What an update reads of a batch, as bytes."""
+    objective = case.core.SurrogateObjective(
+        case.network, case.distribution, case.theta, case.x, case.actions, case.advantages, 0.01, 2
+    )
+    gradient, vine_gradient = np.empty_like(v), np.empty_like(v)
+    objective.gradient(gradient)
+    q_values = np.stack([case.advantages, np.sin(case.advantages)], axis=1)
+    batch = case.theta, case.x, np.repeat(case.actions, 2, axis=1), q_values, "policy", 0.0, 2
+    vine = case.core.VineObjective(case.network, case.distribution, *batch)
+    vine.gradient(vine_gradient)
+    after = (case.theta + 0.01 * v).astype(case.theta.dtype)
+    products = [case.product(operator, v) for operator in (case.fisher(), case.kfac())]
+    values = np.array([*objective.evaluate(after), *vine.evaluate(after)])
+    return [array.tobytes() for array in (gradient, vine_gradient, *products, values)]
+
+
+def with_padding(case, sequenced, changed):
+    """The batch with padding at the ends of lanes and elsewhere; other numbers there if ``changed``."""
+    padding = (np.random.default_rng(3).random(len(case.actions)) < 0.2).astype(np.uint8)
+    padding[sequenced.rows[:, -4:]] = 1
+    ignored, counted = padding != 0, padding == 0
+    starts = sequenced.starts.copy()  # what follows padding amid a lane is the start of an episode, as after a reset
+    starts[sequenced.rows[:, 1:][ignored[sequenced.rows[:, :-1]]]] = 1
+    rows, actions, advantages = case.x[0].copy(), case.actions.copy(), case.advantages.copy()
+    if changed:
+        rows[ignored], advantages[ignored] = 3.0 - rows[ignored], 7.0
+        actions[ignored] = NUM_CHOICES - 1.0 - actions[ignored]
+    sequenced = sequenced._replace(starts=starts, padding=padding)
+    case = case._replace(x=(rows, sequenced.in_core(case.core)), actions=actions, advantages=advantages)
+    return case, counted, sequenced
+
+
+@all_cases
+def test_padding_changes_no_bit(name, dtype):
+    case, sequenced = make_case(name, dtype)
+    v = case.vector()
+    expected = results(with_padding(case, sequenced, False)[0], v)
+    assert results(with_padding(case, sequenced, True)[0], v) == expected
+    assert results(case, v) != expected
+
+
+def test_means_are_over_rows_that_are_not_padding():
+    case, sequenced = make_case("gru between dense layers")
+    case, counted, sequenced = with_padding(case, sequenced, True)
+    reference = make_oracle(layers_of("gru between dense layers", case.core), sequenced)
+    theta, x = case.oracle_batch
+    phi, jvp, vjp = reference.linearize(theta, x)
+    v, n = case.vector(), counted.sum()
+    metric = counted[:, None] * reference.distribution.metric(phi, jvp(v)) / n
+    assert relative_error(case.product(case.fisher(), v), vjp(metric) + DAMPING * v) < 1e-12
+    score = (counted * case.advantages)[:, None] * reference.distribution.score(phi, case.choices) / n
+    assert relative_error(case.gradient(), vjp(score)) < 1e-12
+    after = theta + 0.01 * v
+    kl = reference.distribution.kl(phi, reference.dist_params(after, x))[counted]
+    assert relative_error(case.mean_kl(after), kl.mean()) < 1e-12
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["gru", "convolution and gru"])
 def test_any_number_of_threads_gives_the_same_bits(name, dtype):
@@ -183,6 +241,8 @@ def test_arguments_are_checked():
         case.forward((case.x[0], wide.in_core(core)))
     with pytest.raises(ValueError, match="starts: expected whole lanes of 24 rows, got 161 rows"):
         core.Sequences(1, 24, sequenced.starts, sequenced.states)
+    with pytest.raises(ValueError, match="padding: expected a row that is 0, got none"):
+        core.Sequences(1, 23, sequenced.starts, sequenced.states, np.ones(n, np.uint8))
     with pytest.raises(ValueError, match="states: expected float64 array of shape .7, N., got"):
         core.Sequences(1, 23, sequenced.starts, sequenced.states[:6])
     dense = core.Network([core.Dense(NUM_INPUTS, NUM_CHOICES, "identity")])

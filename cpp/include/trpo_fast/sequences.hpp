@@ -3,8 +3,11 @@
 // A lane is `length` consecutive steps of one environment. A block (blocks.hpp) holds whole lanes, time-major: with B
 // lanes in a block, row t B + b of it is step t of lane b. Each step is therefore a panel of B rows, and whatever is
 // not sequential is one product over all rows of the block. Lanes are numbered block after block; only the last block
-// may have fewer of them. Rows after the end of a shorter lane, if any, are padding: they come last, so no other row
-// depends on them.
+// may have fewer of them.
+//
+// Rows may be padding, of which a network computes outputs that count nowhere: those after the end of a shorter lane,
+// and those that an environment's reset took. Objectives and operators leave them out of every sum and count only the
+// others.
 //
 // Derivatives are those of the function of one lane from its given first state: that state is data, so a cut between
 // two lanes stops the gradient, and so does the start of an episode.
@@ -34,13 +37,16 @@ struct SequenceBlock {
 
 template <class Scalar>
 struct Sequences {
-  Index lanes = 0;                       // of a block; 0: independent rows
-  Index length = 0;                      // steps of every lane
-  const std::uint8_t* starts = nullptr;  // (N,), as in a block
-  const Scalar* states = nullptr;        // (N / length, state_size)
-  Index state_size = 0;                  // of the network
+  Index lanes = 0;                        // of a block; 0: independent rows
+  Index length = 0;                       // steps of every lane
+  const std::uint8_t* starts = nullptr;   // (N,), as in a block
+  const Scalar* states = nullptr;         // (N / length, state_size)
+  Index state_size = 0;                   // of the network
+  const std::uint8_t* padding = nullptr;  // (N,), not 0 where a row is padding; null: none is
+  Index num_padding = 0;
 
   Index block_rows() const { return lanes * length; }
+  bool is_padding(Index row) const { return padding != nullptr && padding[row] != 0; }
   SequenceBlock<Scalar> block(Index first_row, Index num_rows) const {
     if (lanes == 0) return {};
     return {num_rows / length, state_size, starts + first_row, states + first_row / length * state_size, nullptr};

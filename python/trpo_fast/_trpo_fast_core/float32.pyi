@@ -130,10 +130,11 @@ class Sequences:
         length: typing.SupportsInt | typing.SupportsIndex,
         starts: typing.Any,
         states: typing.Any,
+        padding: typing.Any = None,
     ) -> None:
         """
-        starts: (N,) uint8, not 0 where a row begins an episode; states: (N / length, state_size), before the first
-        row of each lane. Both are copied
+        starts: (N,) uint8, not 0 where a row begins an episode; states: (N / length, state_size), before the
+        first row of each lane; padding: (N,) uint8, not 0 where a row counts nowhere, or None. All are copied
         """
 
 class Network:

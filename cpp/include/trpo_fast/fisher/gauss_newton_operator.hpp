@@ -28,7 +28,7 @@ class GaussNewtonOperator : public LinearOperator {
     });
     const ConstVectorView<double> input(v, size());
     VectorView<double> result(out, size());
-    result = result / double(num_rows()) + damping_ * input;
+    result = result / double(at_->num_counted()) + damping_ * input;
   }
 
  protected:
@@ -71,7 +71,8 @@ class GaussNewtonOperator : public LinearOperator {
     const auto block = at_->load(rows, workspace.tangents);
     const Panel<Scalar> dphi = block.jvp(v_packed_.data());  // J v
     multiply_metric(metric(rows), view(dphi), phi_bar);      // M J v
-    block.vjp(phi_bar, packed_bar);                          // J^T M J v
+    at_->clear_padding(rows, phi_bar);
+    block.vjp(phi_bar, packed_bar);  // J^T M J v
   }
 
   ConstPanel<Scalar> metric(Rows rows) const { return metric_.panel(rows.begin, rows.size()); }

@@ -36,9 +36,9 @@ class KFACPreconditioner final : public LinearOperator {
       num_moments_ += padded<Scalar>(block.template num_moments<Scalar>());
     }
     const Vector<double> moments = sum_moments(network, distribution, theta, inputs, actions);
+    const Index n_counted = actions.rows() - inputs.sequences.num_padding;
     for_each_layer([&](LayerPart& layer) {
-      layer.is_identity =
-          !layer.block.template invert<Scalar>(moments.data() + layer.first_moment, actions.rows(), damping);
+      layer.is_identity = !layer.block.template invert<Scalar>(moments.data() + layer.first_moment, n_counted, damping);
     });
   }
 
@@ -97,8 +97,13 @@ class KFACPreconditioner final : public LinearOperator {
       Workspace& workspace = workspaces[static_cast<std::size_t>(thread)];
       const Panel<Scalar> phi_bar = workspace.cotangents.phi(rows.size());
       distribution.log_prob_vjp(at.output(rows), panel(block(actions, rows)), {ones.data(), rows.size()}, phi_bar);
+      at.clear_padding(rows, phi_bar);
       const auto add = [&](Index j, ConstPanel<Scalar> input, ConstPanel<Scalar> y_bar) {
-        add_moments(network.layer(j), layers_[static_cast<std::size_t>(j)], input, y_bar, workspace, moments);
+        at.for_each_counted(rows, [&](Rows run) {
+          const Index first = run.begin - rows.begin;
+          add_moments(network.layer(j), layers_[static_cast<std::size_t>(j)], row_range(input, first, run.size()),
+                      row_range(y_bar, first, run.size()), workspace, moments);
+        });
       };
       at.load(rows, workspace.cotangents).vjp(phi_bar, workspace.packed_bar.data(), add);
     });

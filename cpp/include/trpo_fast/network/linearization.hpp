@@ -183,6 +183,26 @@ class Linearization {
   const Network<Scalar>& network() const { return network_; }
   const RowBlocks& blocks() const { return blocks_; }
   Index num_rows() const { return blocks_.num_rows(); }
+  // Rows that are not padding, over which means are taken
+  Index num_counted() const { return num_rows() - sequences_.num_padding; }
+  // f(Rows) for runs of them
+  template <class Function>
+  void for_each_counted(Rows rows, Function&& f) const {
+    if (sequences_.num_padding == 0) return f(rows);
+    for (Index begin = rows.begin; begin < rows.end; ++begin) {
+      Index end = begin;
+      while (end < rows.end && !sequences_.is_padding(end)) ++end;
+      if (end > begin) f(Rows{begin, end});
+      begin = end;
+    }
+  }
+  // Padding has no cotangent.
+  void clear_padding(Rows rows, Panel<Scalar> phi_bar) const {
+    if (sequences_.num_padding == 0) return;
+    for (Index i = 0; i < rows.size(); ++i) {
+      if (sequences_.is_padding(rows.begin + i)) phi_bar.row(i).setZero();
+    }
+  }
   bool stores_all() const { return stores_all_; }           // or phi alone
   const Vector<Scalar>& packed() const { return packed_; }  // (packed_size,)
   // What the network reads on a block of rows

@@ -41,6 +41,7 @@ class PolicyObjective {
 
   Index num_params() const { return at_->network().num_params(); }
   Index num_rows() const { return at_->num_rows(); }
+  Index num_counted() const { return at_->num_counted(); }  // rows over which means are taken
 
   // out = grad L at theta' = theta
   void gradient(double* out) const {  // (P,)
@@ -53,7 +54,8 @@ class PolicyObjective {
       for_each_piece(rows, [&](Rows piece) {
         rows_vjp(piece, at_->output(piece), row_range(phi_bar, piece.begin - rows.begin, piece.size()));
       });
-      if (ent_coef_ != 0.0) distribution_.entropy_vjp(at_->output(rows), ent_coef_ / double(num_rows()), phi_bar);
+      if (ent_coef_ != 0.0) distribution_.entropy_vjp(at_->output(rows), ent_coef_ / double(num_counted()), phi_bar);
+      at_->clear_padding(rows, phi_bar);
       at_->load(rows, workspace).vjp(phi_bar, packed_bar);
     });
   }
@@ -71,13 +73,15 @@ class PolicyObjective {
       blocks.for_each_block(slot_rows, [&](Rows rows) {
         const ConstPanel<Scalar> q = evaluator.forward(at_->inputs(rows), workspaces[static_cast<std::size_t>(thread)]);
         for_each_piece(rows, [&](Rows piece) {
-          add_rows(piece, at_->output(piece), row_range(q, piece.begin - rows.begin, piece.size()),
-                   sums[static_cast<std::size_t>(slot)]);
+          at_->for_each_counted(piece, [&](Rows run) {
+            add_rows(run, at_->output(run), row_range(q, run.begin - rows.begin, run.size()),
+                     sums[static_cast<std::size_t>(slot)]);
+          });
         });
       });
     });
     const Sums total = add_up_slots(sums);
-    const double n = double(num_rows());
+    const double n = double(num_counted());
     const double entropy = total.entropy / n;
     const double bonus = ent_coef_ != 0.0 ? ent_coef_ * entropy : 0.0;
     return {total.l / n + bonus, total.kl / n, total.max_kl, entropy};
@@ -100,7 +104,7 @@ class PolicyObjective {
     }
   };
 
-  // phi_bar[n] = d (l_n / N) / d phi_n at theta' = theta, for up to kBlockRows rows
+  // phi_bar[n] = d (l_n / num_counted) / d phi_n at theta' = theta, for up to kBlockRows rows
   virtual void rows_vjp(Rows rows,
                         ConstPanel<Scalar> phi,  // (B, K)
                         Panel<Scalar> phi_bar    // (B, K)

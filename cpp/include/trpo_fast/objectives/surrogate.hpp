@@ -23,7 +23,7 @@ class SurrogateObjective final : public PolicyObjective<Scalar> {
       : PolicyObjective<Scalar>(network, distribution, theta, inputs, ent_coef, n_threads),
         actions_(actions),
         advantages_(advantages),
-        weights_(advantages_ / double(advantages.size())) {
+        weights_(advantages_ / double(this->num_counted())) {
     check_actions(distribution, actions);
   }
 

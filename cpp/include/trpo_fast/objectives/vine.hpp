@@ -44,7 +44,7 @@ class VineObjective final : public PolicyObjective<Scalar> {
     for (Index k = 0; k < num_actions(); ++k) {
       for (Index i = 0; i < rows.size(); ++i) {
         const auto q = q_values_.row(rows.begin + i);
-        weight[i] = share(i, k) * (q[k] - share.row(i).dot(q)) / double(this->num_rows());
+        weight[i] = share(i, k) * (q[k] - share.row(i).dot(q)) / double(this->num_counted());
       }
       this->distribution().log_prob_vjp(phi, action_rows(rows, k), {weight.data(), weight.size()},
                                         score.panel(0, rows.size()));
