@@ -358,6 +358,7 @@ BAD_SETTINGS = {
     "n_critic_updates": (*NO_INTEGER, 0, -1),
     "batch_size": (*NO_INTEGER, 0, -1),
     "normalize_returns": NO_FLAG,
+    "vf_coef": (*NO_NUMBER, True, -0.1),
 }
 BAD_ARGUMENTS = {
     "policy": (None, "CnnPolicy", 1),
