@@ -308,7 +308,7 @@ def test_a_study_runs_once(tmp_path):
 @needs_results
 def test_committed_studies_are_whole():
     counts = {path.stem: len(records.RunFile(path).runs) for path in options.RESULTS.glob("*.jsonl")}
-    assert counts.keys() == {"learning", "paper", "training"}
+    assert counts.keys() == {"atari", "learning", "paper", "training"}
     file = records.RunFile(options.RESULTS / "learning.jsonl")
     assert all(file.find(task=task, seed=seed) for task in learning.TASKS for seed in learning.SEEDS)
     assert all(len(path.read_bytes().splitlines()) == counts[path.stem] for path in options.RESULTS.glob("*.jsonl"))
