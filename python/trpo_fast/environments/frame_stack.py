@@ -105,6 +105,7 @@ def _pushed(stack: Any, frame: Any) -> Any:
     joined = np.concatenate([kept, latest], axis)
     if joined.dtype == stack.dtype:
         return joined
-    cast = joined.astype(stack.dtype) if stack.dtype.kind == "f" or latest.dtype.kind in "iub" else None
-    is_exact = cast is not None and (cast.dtype.kind == "f" or np.array_equal(cast, joined))
-    return cast if is_exact else joined  # which are then refused, as one frame would be
+    fits = stack.dtype.kind == "f" or (
+        latest.dtype.kind in "iub" and np.array_equal(joined.astype(stack.dtype), joined)
+    )
+    return joined.astype(stack.dtype) if fits else joined  # which is then refused, as one frame would be
