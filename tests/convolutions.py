@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy_trpo as oracle
+from cases import relative_error
 
 from trpo_fast._core.modules import kernels
 
@@ -89,3 +90,17 @@ def make_case(name, dtype="float64", n=N):
     graph = oracle.Graph([(node, (i,)) for i, node in enumerate(nodes)])
     policy = oracle.Policy(size + 2, oracle.Categorical([4]), network=graph)
     return Case(core, network, core.Categorical(4), theta, x, actions, rng.standard_normal(n), policy, rng)
+
+
+def check_linearization(case, dtype, bound):
+    """Compare phi, J v and J^T u with the oracle's; returns u, v, J v and J^T u."""
+    phi, jvp, vjp = case.oracle.linearize(*case.oracle_batch)
+    v, u = case.vector().astype(dtype), case.rng.standard_normal(phi.shape).astype(dtype)
+    dphi, theta_bar = np.empty_like(u), np.empty_like(v)
+    at = case.core.Linearization(case.network, case.theta, case.x)
+    at.jvp(v, dphi)
+    at.vjp(u, theta_bar)
+    assert relative_error(case.forward(case.x), phi) < bound
+    assert relative_error(dphi, jvp(v.astype(np.float64))) < bound
+    assert relative_error(theta_bar, vjp(u.astype(np.float64))) < bound
+    return u, v, dphi, theta_bar

@@ -4,7 +4,7 @@ import numpy as np
 import numpy_trpo as oracle
 import pytest
 from cases import DTYPES, relative_error, tolerance
-from convolutions import CONVOLUTIONS, DAMPING, N, make_case
+from convolutions import CONVOLUTIONS, DAMPING, N, check_linearization, make_case
 
 from trpo_fast._core.modules import kernels
 
@@ -16,16 +16,7 @@ def all_cases(function):
 
 @all_cases
 def test_network_agrees_with_the_oracle(name, dtype):
-    case, bound = make_case(name, dtype), tolerance(dtype, 1e-13, 3e-6)
-    phi, jvp, vjp = case.oracle.linearize(*case.oracle_batch)
-    v, u = case.vector().astype(dtype), case.rng.standard_normal(phi.shape).astype(dtype)
-    dphi, theta_bar = np.empty_like(u), np.empty_like(v)
-    at = case.core.Linearization(case.network, case.theta, case.x)
-    at.jvp(v, dphi)
-    at.vjp(u, theta_bar)
-    assert relative_error(case.forward(case.x), phi) < bound
-    assert relative_error(dphi, jvp(v.astype(np.float64))) < bound
-    assert relative_error(theta_bar, vjp(u.astype(np.float64))) < bound
+    check_linearization(make_case(name, dtype), dtype, tolerance(dtype, 1e-13, 3e-6))
 
 
 @all_cases

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from cases import DTYPES, relative_error, tolerance
-from convolutions import DAMPING
+from convolutions import DAMPING, check_linearization
 from recurrences import NUM_CHOICES, NUM_INPUTS, RECURRENCES, Sequenced, layers_of, make_case, make_oracle
 
 from trpo_fast._core.modules import core as modules
@@ -17,15 +17,7 @@ def all_cases(function):
 @all_cases
 def test_network_agrees_with_the_oracle(name, dtype):
     (case, _), bound = make_case(name, dtype), tolerance(dtype, 1e-13, 1e-5)
-    phi, jvp, vjp = case.oracle.linearize(*case.oracle_batch)
-    v, u = case.vector().astype(dtype), case.rng.standard_normal(phi.shape).astype(dtype)
-    dphi, theta_bar = np.empty_like(u), np.empty_like(v)
-    at = case.core.Linearization(case.network, case.theta, case.x)
-    at.jvp(v, dphi)
-    at.vjp(u, theta_bar)
-    assert relative_error(case.forward(case.x), phi) < bound
-    assert relative_error(dphi, jvp(v.astype(np.float64))) < bound
-    assert relative_error(theta_bar, vjp(u.astype(np.float64))) < bound
+    u, v, dphi, theta_bar = check_linearization(case, dtype, bound)
     product = np.sum(u * dphi, dtype=np.float64)  # <u, J v> = <J^T u, v>
     assert abs(product - np.dot(theta_bar, v)) < bound * np.linalg.norm(u) * np.linalg.norm(dphi)
 
